@@ -55,7 +55,10 @@ def event_from_wire(data: Mapping[str, Any]) -> e.Event:
 
 
 def part_to_wire(part: m.Part, *, public: bool = True) -> dict[str, Any]:
-    return {"type": part.type, **_fields(part, public)}
+    data = {"type": part.type, **_fields(part, public)}
+    if isinstance(part, m.ToolCallPart):
+        data |= {"state": part.state, "arguments": part.arguments}
+    return data
 
 
 def part_from_wire(data: Mapping[str, Any]) -> m.Part:
