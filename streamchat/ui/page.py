@@ -1,0 +1,7 @@
+"""The chat page."""
+
+import reflex as rx
+
+
+def page() -> rx.Component:
+    return rx.el.main("streamchat")
