@@ -38,9 +38,17 @@ class NotFound(StreamchatError):
 
 
 class StorageError(StreamchatError):
-    """The database is missing, corrupted, read-only, full or locked."""
+    """The database is missing, corrupted, read-only, full or locked.
+
+    ``transient``: the same call may work in a moment. ``reason``: which of these it is, a stable word.
+    """
 
     kind = "storage"
+
+    def __init__(self, user_message: str, *, reason: str = "failed", transient: bool = False) -> None:
+        super().__init__(user_message)
+        self.reason = reason
+        self.transient = transient
 
 
 class OutOfOrder(StreamchatError):
