@@ -133,7 +133,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Somebody cancelled the run. ``after_ms``: from the start; ``kept``: output tokens (deltas) kept."""
+    """Somebody cancelled the run.
+
+    ``after_ms``: from the request to stop until the provider's connection was closed; ``kept``: deltas kept.
+    """
 
     after_ms: int | None = None
     kept: int | None = None

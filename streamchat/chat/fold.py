@@ -10,9 +10,9 @@ Knows nothing of numbering or time. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from streamchat.chat import events as e
 from streamchat.chat.messages import (
@@ -26,6 +26,8 @@ from streamchat.chat.messages import (
     ToolCallPart,
 )
 from streamchat.errors import OutOfOrder
+
+_OPEN = ("receiving", "ready", "awaiting-approval", "running")
 
 
 def fold(message: Message, events: e.Event | Iterable[e.Event]) -> Message:
@@ -56,28 +58,43 @@ class Folding:
             self._dirty = False
         return self._message
 
-    def add(self, event: e.Event) -> None:
-        """Apply one event. Raises ``OutOfOrder``."""
+    def add(self, event: e.Event) -> int | None:
+        """Apply one event; returns the index of the part it changed, if it changed one. Raises ``OutOfOrder``."""
         if self._message.ended:
             raise OutOfOrder(f"{type(event).__name__} after the end of the answer")
         self._dirty = True
         match event:
             case e.TextDelta(text):
-                self._grow(self._open(TextPart, lambda: TextPart("")), text)
+                return self._say(text)
             case e.ReasoningDelta(text, opaque):
-                self._reason(text, opaque)
+                return self._reason(text, opaque)
             case e.SourceAdded(url, title, opaque):
                 self._parts.append(SourcePart(url, title, opaque))
             case e.Notice(kind, text, data, opaque):
                 self._parts.append(NoticePart(kind, text, data, opaque))
             case e.UsageReported():
                 self._message = replace(self._message, usage=event)
+                return None
             case e.Finished() | e.Stopped() | e.Failed() | e.Interrupted():
                 self._end(event)
+                return None
+            case e.Waiting(call_ids):
+                for call_id in call_ids:
+                    self._change(call_id, state="awaiting-approval")
+                self._message = replace(self._message, status="waiting")
+                return None
             case _:
                 self._tool(event)
+                return self._calls[event.call_id]
+        return len(self._parts) - 1
 
-    def _tool(self, event: e.Event) -> None:
+    def part(self, index: int) -> Part:
+        """The part at this index, up to date."""
+        return self._settle(index)
+
+    def _tool(
+        self, event: e.ToolCallStarted | e.ToolCallArguments | e.ToolCallReady | e.ToolProgress | e.ToolResult
+    ) -> None:
         match event:
             case e.ToolCallStarted(call_id, name, by_provider):
                 if call_id in self._calls:
@@ -95,38 +112,38 @@ class Folding:
             case e.ToolResult(call_id, state, result, error, opaque):
                 kept = opaque or self._settle(self._call(call_id)).opaque
                 self._change(call_id, state=state, result=result, error=error, opaque=kept)
-            case e.Waiting(call_ids):
-                for call_id in call_ids:
-                    self._change(call_id, state="awaiting-approval")
-                self._message = replace(self._message, status="waiting")
-                return
             case _:
-                assert_never(event)  # pyright: ignore[reportArgumentType] the caller took the others
+                assert_never(event)
         if self._message.status == "waiting":
             self._message = replace(self._message, status="streaming")
 
     def _end(self, event: e.Ending) -> None:
         for call_id, index in self._calls.items():
             part = self._settle(index)
-            if part.state in ("receiving", "ready", "awaiting-approval", "running") and not isinstance(event, e.Finished):
-                self._change(call_id, state="unknown" if part.state == "running" and isinstance(event, e.Interrupted) else "stopped")
+            if part.state in _OPEN and not isinstance(event, e.Finished):
+                # What was running when the process died may have had its effect or not.
+                unknown = part.state == "running" and isinstance(event, e.Interrupted)
+                self._change(call_id, state="unknown" if unknown else "stopped")
         match event:
             case e.Finished(reason, opaque):
-                self._message = replace(self._message, status="finished", stop_reason=reason, opaque=opaque or self._message.opaque)
+                opaque = opaque or self._message.opaque
+                self._message = replace(self._message, status="finished", stop_reason=reason, opaque=opaque)
             case e.Stopped():
                 self._message = replace(self._message, status="stopped", stop_reason="stopped")
             case e.Failed(message, kind, retryable, after):
-                self._message = replace(self._message, status="failed", error=ErrorInfo(message, kind, retryable, after))
+                error = ErrorInfo(message, kind, retryable, after)
+                self._message = replace(self._message, status="failed", error=error)
             case e.Interrupted(message, kind):
                 self._message = replace(self._message, status="interrupted", error=ErrorInfo(message, kind))
 
-    def _open(self, kind: type[Part], make: Callable[[], Part]) -> int:
-        """Index of the last part if it is of this kind, else of a new one."""
-        if not self._parts or not isinstance(self._parts[-1], kind):
-            self._parts.append(make())
-        return len(self._parts) - 1
+    def _say(self, text: str) -> int:
+        if not self._parts or not isinstance(self._parts[-1], TextPart):
+            self._parts.append(TextPart(""))
+        index = len(self._parts) - 1
+        self._grow(index, text)
+        return index
 
-    def _reason(self, text: str, opaque: e.Opaque | None) -> None:
+    def _reason(self, text: str, opaque: e.Opaque | None) -> int:
         last = self._parts[-1] if self._parts else None
         if not isinstance(last, ReasoningPart) or last.opaque is not None:
             self._parts.append(ReasoningPart(""))
@@ -134,18 +151,20 @@ class Folding:
         self._grow(index, text)
         if opaque is not None:
             self._parts[index] = replace(self._settle(index), opaque=opaque)
+        return index
 
     def _grow(self, index: int, text: str) -> None:
         if text:
             self._pieces.setdefault(index, []).append(text)
 
-    def _settle(self, index: int):  # noqa: ANN202 the part at index, with its waiting pieces joined
+    def _settle(self, index: int) -> Any:
+        """The part at this index, with its waiting pieces joined (``Any``: the caller knows its kind)."""
         part = self._parts[index]
         if pieces := self._pieces.pop(index, None):
             if isinstance(part, ToolCallPart):
                 part = replace(part, raw="".join((part.raw, *pieces)))
-            else:
-                part = replace(part, text="".join((part.text, *pieces)))  # pyright: ignore
+            elif isinstance(part, TextPart | ReasoningPart):
+                part = replace(part, text="".join((part.text, *pieces)))
             self._parts[index] = part
         return part
 

@@ -1,0 +1,1 @@
+"""A run is one answer being produced: the producer, its log, and those who follow it."""

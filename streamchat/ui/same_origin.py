@@ -19,7 +19,7 @@ class SameOriginPlugin(Plugin):
     """Rewrites ``ws://localhost:8000/_event`` to the page's own origin."""
 
     def post_build(self, **context: Any) -> None:
-        """Raises ``RuntimeError`` where the chunk is not found, so that an update of Reflex cannot break it silently."""
+        """Raises ``RuntimeError`` where no address is found, so that an update of Reflex cannot break it silently."""
         chunks = list(Path(context["static_dir"]).glob("assets/reflex-env-*.js"))
         rewritten = 0
         for chunk in chunks:

@@ -1,0 +1,158 @@
+"""The log of a run: numbered entries, one writer, any number of readers.
+
+Knows nothing of providers, storage or pages. Rules:
+
+* ``seq`` is contiguous from 1; an entry that has a number never changes; the last one is an ending.
+* ``append`` never waits.
+* A reader that asks beyond what is kept gets a ``Snapshot`` first and goes on from there.
+* An ended run is kept for ``KEEP_SECONDS``, then forgotten: the stored message answers for it.
+
+``MemoryLog`` is the log of one process. Anything that keeps ``tests/runs/test_log_contract.py`` may replace it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamchat.chat.events import ENDINGS, Event
+from streamchat.chat.fold import Folding
+from streamchat.chat.messages import Message
+from streamchat.errors import NotFound
+from streamchat.runs.bell import Bell
+
+KEEP_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of a run and its place in the log."""
+
+    seq: int
+    event: Event
+
+    @property
+    def last(self) -> bool:
+        return isinstance(self.event, ENDINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The folded message after entry ``seq``."""
+
+    seq: int
+    message: Message
+
+
+class Log(Protocol):
+    """What producers and readers need of a log."""
+
+    def open(self, message: Message, events: Iterable[Event] = ()) -> None:
+        """Begin the log of the run whose answer is ``message``; its id is the run's."""
+        ...
+
+    def append(self, run_id: str, event: Event) -> Entry:
+        """Number and keep an event, and wake the readers. Raises ``NotFound``, ``OutOfOrder``."""
+        ...
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        """The answer so far. Raises ``NotFound``."""
+        ...
+
+    def take(self, run_id: str, after: int) -> list[Entry] | Snapshot:
+        """What came after ``after``; a snapshot where that is not kept or not yet there. Raises ``NotFound``."""
+        ...
+
+    def listen(self, run_id: str, bell: Bell) -> None:
+        """Ring this bell at every entry. Raises ``NotFound``."""
+        ...
+
+    def ignore(self, run_id: str, bell: Bell) -> None:
+        """Stop ringing it. Nothing happens where it does not ring."""
+        ...
+
+
+async def follow(log: Log, run_id: str, after: int = 0) -> AsyncGenerator[list[Entry] | Snapshot, None]:
+    """Entries after ``after`` as they come, in batches of what is there, up to and with the ending.
+
+    A snapshot comes first where ``after`` lies beyond the end. Raises ``NotFound``.
+    """
+    bell = Bell()
+    log.listen(run_id, bell)
+    try:
+        while True:
+            batch = log.take(run_id, after)
+            if isinstance(batch, Snapshot):
+                yield batch
+                after = batch.seq
+                if batch.message.ended:
+                    return
+            elif batch:
+                yield batch
+                after = batch[-1].seq
+                if batch[-1].last:
+                    return
+            else:
+                await bell.wait()
+    finally:
+        log.ignore(run_id, bell)
+
+
+class _Run:
+    def __init__(self, message: Message) -> None:
+        self.entries: list[Entry] = []
+        self.folding = Folding(message)
+        self.bells: set[Bell] = set()
+
+    @property
+    def seq(self) -> int:
+        return len(self.entries)
+
+
+class MemoryLog:
+    """The log of one process: lists, and bells to ring."""
+
+    def __init__(self, keep_seconds: float = KEEP_SECONDS) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._keep_seconds = keep_seconds
+
+    def open(self, message: Message, events: Iterable[Event] = ()) -> None:
+        self._runs[message.id] = _Run(message)
+        for event in events:
+            self.append(message.id, event)
+
+    def append(self, run_id: str, event: Event) -> Entry:
+        run = self._run(run_id)
+        run.folding.add(event)
+        entry = Entry(run.seq + 1, event)
+        run.entries.append(entry)
+        for bell in run.bells:
+            bell.ring()
+        if entry.last:
+            asyncio.get_running_loop().call_later(self._keep_seconds, self._runs.pop, run_id, None)
+        return entry
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        run = self._run(run_id)
+        return Snapshot(run.seq, run.folding.message)
+
+    def take(self, run_id: str, after: int) -> list[Entry] | Snapshot:
+        run = self._run(run_id)
+        if after > run.seq:
+            return self.snapshot(run_id)
+        return run.entries[after:]
+
+    def listen(self, run_id: str, bell: Bell) -> None:
+        self._run(run_id).bells.add(bell)
+
+    def ignore(self, run_id: str, bell: Bell) -> None:
+        if run := self._runs.get(run_id):
+            run.bells.discard(bell)
+
+    def _run(self, run_id: str) -> _Run:
+        try:
+            return self._runs[run_id]
+        except KeyError:
+            raise NotFound("There is no such answer.") from None

@@ -1,0 +1,166 @@
+"""Start, follow and cancel answers. A run owns its answer: no page, socket or request does.
+
+Knows the log, the store and the models through their protocols. Rules:
+
+* ``start`` is idempotent per client message id: the same run, and one call of the provider.
+* One answer at a time in a conversation.
+* Stop is the cancelling of the task, which closes the provider's connection; nothing polls a flag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart
+from streamchat.chat.request import Options, Request
+from streamchat.errors import InvalidInput, NotFound
+from streamchat.providers.base import Provider
+from streamchat.runs.feed import MemoryFeed, Note
+from streamchat.runs.intake import Deadlines
+from streamchat.runs.log import Log, Snapshot
+from streamchat.runs.ports import Begun, Models, Store
+from streamchat.runs.produce import Running, produce
+from streamchat.runs.writer import Writer
+
+MAX_MESSAGE_CHARS = 200_000
+
+
+class Runs:
+    def __init__(
+        self,
+        *,
+        log: Log,
+        feed: MemoryFeed,
+        store: Store,
+        models: Models,
+        writer: Writer,
+        deadlines: Deadlines,
+        worker: str,
+    ) -> None:
+        self.log = log
+        self.feed = feed
+        self._store = store
+        self._models = models
+        self._writer = writer
+        self._deadlines = deadlines
+        self._worker = worker
+        self._running: dict[str, Running] = {}
+
+    async def start(
+        self,
+        owner: str,
+        *,
+        conversation_id: str | None,
+        client_message_id: str,
+        parts: Sequence[Part],
+        model: str,
+        system: str | None = None,
+        options: Options | None = None,
+    ) -> Begun:
+        """Ask a model. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
+        check_message(parts)
+        _check_client_id(client_message_id)
+        provider = self._models.provider(model)
+        if conversation_id:
+            self._check_free(owner, conversation_id, client_message_id)
+        begun = await self._store.begin(
+            owner,
+            conversation_id=conversation_id,
+            client_message_id=client_message_id,
+            parts=parts,
+            model=model,
+            worker=self._worker,
+        )
+        request = Request(model.partition(":")[2], begun.history, system, options or Options())
+        return self._launch(
+            Running(begun.run_id, owner, begun.conversation_id, client_message_id), begun, provider, request
+        )
+
+    async def again(self, owner: str, *, message_id: str, client_message_id: str, model: str, keep: bool) -> Begun:
+        """Retry an answer, or (``keep``) continue it, as a sibling. Raises as ``start``."""
+        _check_client_id(client_message_id)
+        provider = self._models.provider(model)
+        self._check_free(owner, (await self._store.answer(owner, message_id)).conversation_id, client_message_id)
+        begun = await self._store.begin_again(
+            owner,
+            message_id=message_id,
+            client_message_id=client_message_id,
+            model=model,
+            worker=self._worker,
+            keep=keep,
+        )
+        history: tuple[Message, ...] = (*begun.history, begun.answer) if keep else begun.history
+        request = Request(model.partition(":")[2], history)
+        return self._launch(
+            Running(begun.run_id, owner, begun.conversation_id, client_message_id), begun, provider, request
+        )
+
+    async def cancel(self, owner: str, run_id: str) -> None:
+        """Stop a run, and wait for its ending. Nothing happens to one that has ended. Raises ``NotFound``."""
+        run = self._running.get(run_id)
+        if run is None or run.owner != owner:
+            await self._store.answer(owner, run_id)
+            return
+        if run.stop_asked is None and not run.ending:
+            run.stop_asked = asyncio.get_running_loop().time()
+            run.cancel()
+        if run.task:
+            await asyncio.wait([run.task])
+
+    async def get(self, owner: str, run_id: str) -> tuple[str, Snapshot]:
+        """The conversation of a run, and its answer so far, live or stored. Raises ``NotFound``."""
+        stored = await self._store.answer(owner, run_id)
+        try:
+            return stored.conversation_id, self.log.snapshot(run_id)
+        except NotFound:
+            return stored.conversation_id, Snapshot(stored.seq, stored.message)
+
+    def running(self, owner: str, conversation_id: str | None = None) -> list[Running]:
+        """What is under way for this owner, in one conversation or in all."""
+        return [
+            run
+            for run in self._running.values()
+            if run.owner == owner and conversation_id in (None, run.conversation_id)
+        ]
+
+    async def close(self, patience: float = 5.0) -> None:
+        """End every run as *interrupted*, its partial answer stored, within ``patience`` seconds."""
+        tasks = [run.task for run in self._running.values() if run.task]
+        for run in list(self._running.values()):
+            run.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience)
+
+    def _check_free(self, owner: str, conversation_id: str, client_message_id: str) -> None:
+        if any(run.client_message_id != client_message_id for run in self.running(owner, conversation_id)):
+            raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
+
+    def _launch(self, run: Running, begun: Begun, provider: Provider, request: Request) -> Begun:
+        if begun.created:
+            self._running[run.run_id] = run
+            self.log.open(begun.answer)
+            self._writer.watch(run.run_id)
+            run.task = asyncio.create_task(self._work(run, provider, request), name=f"run {run.run_id}")
+            self.feed.publish(run.owner, Note("started", run.conversation_id, run.run_id))
+        return begun
+
+    async def _work(self, run: Running, provider: Provider, request: Request) -> None:
+        try:
+            await produce(run, provider.stream(request), self._deadlines, self.log, self._writer)
+        finally:
+            self._running.pop(run.run_id, None)
+            self.feed.publish(run.owner, Note("ended", run.conversation_id, run.run_id))
+
+
+def check_message(parts: Sequence[Part]) -> None:
+    """Raises ``InvalidInput`` for an empty or an oversized message."""
+    if not any(isinstance(p, ImagePart | FilePart) or (isinstance(p, TextPart) and p.text.strip()) for p in parts):
+        raise InvalidInput("The message is empty.")
+    if sum(len(p.text) for p in parts if isinstance(p, TextPart | FilePart)) > MAX_MESSAGE_CHARS:
+        raise InvalidInput(f"The message is longer than {MAX_MESSAGE_CHARS:,} characters. Please shorten it.")
+
+
+def _check_client_id(client_message_id: str) -> None:
+    if not isinstance(client_message_id, str) or not 1 <= len(client_message_id) <= 100:
+        raise InvalidInput("A message needs a client id of 1 to 100 characters.")
