@@ -76,7 +76,7 @@ class SSEDecoder:
             data = bytes(held[: end + 2])
             del held[: end + 2]
         blocks = data.split(b"\n\n")
-        held += blocks.pop()
+        held[:0] = blocks.pop()
         limit = self._max
         events = []
         for block in blocks:
@@ -89,7 +89,7 @@ class SSEDecoder:
         return self._check(events)
 
     def _check(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
-        if len(self._held) > self._max:
+        if len(self._held) > self._max + 1:  # the first half of its blank line may be held too
             raise self._too_large(events)
         return events
 
