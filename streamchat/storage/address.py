@@ -1,0 +1,51 @@
+"""Where the database is: reads a URL, picks the async driver, and names the place without a password.
+
+Knows nothing of connections. Rule: ``shown`` is all that may appear in a sentence or a log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from streamchat.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """``file`` is the path of an SQLite database, ``None`` for PostgreSQL."""
+
+    url: URL
+    shown: str
+    file: Path | None
+
+
+def read_address(url: str) -> Address:
+    """Raises ``StorageError`` for anything that is neither an SQLite file nor a PostgreSQL database."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise _unusable("it is not a database address") from None
+    vendor = parsed.drivername.partition("+")[0]
+    if vendor == "sqlite":
+        return _sqlite(parsed)
+    if vendor in ("postgresql", "postgres"):
+        host = parsed.query.get("host") or parsed.host or "localhost"
+        shown = f"{host}:{parsed.port or 5432}/{parsed.database or parsed.username or ''}"
+        return Address(parsed.set(drivername="postgresql+psycopg"), f"PostgreSQL at {shown}", None)
+    raise _unusable("only sqlite:///path and postgresql://host/name are supported")
+
+
+def _sqlite(url: URL) -> Address:
+    name = url.database or ""
+    path, _, query = name.removeprefix("file:").partition("?")
+    if not path or ":memory:" in path or "mode=memory" in query or url.query.get("mode") == "memory":
+        raise _unusable("a database in memory would forget every conversation; name a file: sqlite:///path")
+    return Address(url.set(drivername="sqlite+aiosqlite"), path, Path(path))
+
+
+def _unusable(why: str) -> StorageError:
+    return StorageError(f"STREAMCHAT_DATABASE_URL cannot be used: {why}.", reason="address")

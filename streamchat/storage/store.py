@@ -1,0 +1,182 @@
+"""The database as the rest of the program sees it: values in, values out, each call one transaction.
+
+Knows nothing of runs, providers or pages. Rules:
+
+* A call either has its whole effect or none, and raises only ``NotFound``, ``InvalidInput`` or ``StorageError``.
+  After a ``transient`` error every call may simply be made again: none has its effect twice.
+* Calls on behalf of a person take ``owner`` first. The others are the program's own and name runs it has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from streamchat.chat.messages import Message, Part
+from streamchat.errors import InvalidInput, StorageError
+from streamchat.storage import reading, writing
+from streamchat.storage.address import read_address
+from streamchat.storage.engine import Database
+from streamchat.storage.migrate import prepare
+from streamchat.storage.titles import clean_title
+from streamchat.storage.views import Begun, Conversation, ConversationRow, RunRow, StoredRun
+
+_PLAIN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+_TITLE_LENGTH = 200
+
+
+class Storage:
+    """Conversations and answers in the database at ``url`` (``sqlite:///path`` or ``postgresql://…``).
+
+    ``patience``: seconds to wait for a lock that another program holds. Raises ``StorageError`` for a
+    URL that cannot be one; nothing is opened before ``open``.
+    """
+
+    def __init__(self, url: str, *, patience: float = 5) -> None:
+        self._patience = patience
+        self._database = Database(read_address(url), patience)
+
+    async def open(self) -> None:
+        """Create or upgrade the tables. Raises ``StorageError``: one sentence that names the database."""
+        try:
+            await prepare(self._database, self._patience)
+        except BaseException:
+            await self._database.close()
+            raise
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    # Reading
+
+    async def conversations(self, owner: str, *, limit: int = 50, before: str | None = None) -> list[ConversationRow]:
+        """Newest first. ``before``: the ``cursor`` of the last row of the page before."""
+        async with self._database.reading() as connection:
+            return await reading.page(connection, _owner(owner), limit, before)
+
+    async def conversation(self, owner: str, conversation_id: str) -> Conversation:
+        """Title and active branch. Raises ``NotFound``."""
+        async with self._database.reading() as connection:
+            return await reading.whole(connection, _owner(owner), conversation_id)
+
+    async def answer(self, owner: str, run_id: str) -> StoredRun:
+        """One answer as stored. Raises ``NotFound``."""
+        async with self._database.reading() as connection:
+            return await reading.stored(connection, _owner(owner), run_id)
+
+    async def answering(self, owner: str) -> list[RunRow]:
+        """The answers that are being written or wait for an approval, oldest first."""
+        async with self._database.reading() as connection:
+            return await reading.under_way(connection, _owner(owner))
+
+    # Answers
+
+    async def begin(
+        self,
+        owner: str,
+        *,
+        conversation_id: str | None,
+        client_message_id: str,
+        parts: Iterable[Part],
+        model: str,
+        worker: str,
+    ) -> Begun:
+        """Store a question and begin its answer. The same ``client_message_id`` again gets the same answer.
+
+        ``conversation_id=None`` begins a conversation. Raises ``NotFound``, ``InvalidInput``.
+        """
+        asked = tuple(parts)
+        if not asked:
+            raise InvalidInput("The message is empty.")
+        request = _request(owner, client_message_id, model, worker)
+        return await self._once(
+            owner, request, lambda connection: writing.ask(connection, owner, conversation_id, asked, request)
+        )
+
+    async def begin_again(
+        self, owner: str, *, message_id: str, client_message_id: str, model: str, worker: str, keep: bool
+    ) -> Begun:
+        """Begin another answer beside one that has ended; with ``keep`` it starts with what that one has.
+
+        Idempotent as ``begin``. Raises ``NotFound``, and ``InvalidInput`` while the old answer is being written.
+        """
+        request = _request(owner, client_message_id, model, worker)
+        return await self._once(
+            owner, request, lambda connection: writing.ask_again(connection, owner, message_id, keep, request)
+        )
+
+    async def _once(
+        self, owner: str, request: dict[str, str], create: Callable[[AsyncConnection], Awaitable[Begun]]
+    ) -> Begun:
+        async def attempt() -> Begun:
+            async with self._database.writing() as connection:
+                return await reading.begun(connection, owner, request["key"]) or await create(connection)
+
+        try:
+            return await attempt()
+        except StorageError as error:
+            if error.reason != "conflict":
+                raise
+        return await attempt()  # the same request was quicker on another connection: now its rows are there
+
+    async def save(self, entries: Sequence[tuple[Message, int]]) -> None:
+        """Store partial answers with the seq they contain, and say that their runs are alive.
+
+        A row that has ended, or has a higher seq, is left as it is.
+        """
+        if entries:
+            async with self._database.writing() as connection:
+                await writing.store(connection, entries)
+
+    async def end(self, message: Message, seq: int) -> bool:
+        """Store an ending. False where the row had another one (or is gone), which stays."""
+        if not message.ended:
+            raise ValueError(f"a message that is {message.status} has not ended")
+        async with self._database.writing() as connection:
+            return await writing.finish(connection, message, seq)
+
+    async def beat(self, run_ids: Iterable[str]) -> None:
+        """Say that these runs are alive."""
+        async with self._database.writing() as connection:
+            await writing.beat(connection, run_ids)
+
+    async def sweep(self, stale_before: datetime, message: str) -> list[tuple[str, str]]:
+        """Mark the streaming answers without a heartbeat since then as interrupted, with this sentence.
+
+        Returns their ids and those of their conversations. Answers that wait for an approval are left alone.
+        """
+        async with self._database.writing() as connection:
+            return await writing.sweep(connection, stale_before, message)
+
+    # Conversations
+
+    async def rename(self, owner: str, conversation_id: str, title: str) -> None:
+        """Raises ``NotFound``, and ``InvalidInput`` for an empty title."""
+        cleaned = clean_title(title, _TITLE_LENGTH) if isinstance(title, str) else ""
+        if not cleaned:
+            raise InvalidInput("A conversation needs a title.")
+        async with self._database.writing() as connection:
+            row = await reading.owned(connection, _owner(owner), conversation_id, lock=True)
+            await writing.rename(connection, row.id, cleaned)
+
+    async def delete(self, owner: str, conversation_id: str) -> None:
+        """The conversation with all its messages. Raises ``NotFound``."""
+        async with self._database.writing() as connection:
+            row = await reading.owned(connection, _owner(owner), conversation_id, lock=True)
+            await writing.remove(connection, row.id)
+
+
+def _owner(owner: str) -> str:
+    # No colon: it ends the owner in a request key, which must not be two owners' at once.
+    if not isinstance(owner, str) or not _PLAIN.fullmatch(owner) or ":" in owner:
+        raise InvalidInput("This is not the name of an owner.")
+    return owner
+
+
+def _request(owner: str, client_message_id: str, model: str, worker: str) -> dict[str, str]:
+    if not isinstance(client_message_id, str) or not _PLAIN.fullmatch(client_message_id):
+        raise InvalidInput("A message needs an id of its own, of 1 to 200 characters.")
+    return {"key": f"{_owner(owner)}:{client_message_id}", "model": model, "worker": worker}

@@ -1,0 +1,173 @@
+"""The statements that change rows. Each takes a connection and belongs to its caller's transaction.
+
+Knows nothing of transactions or of errors of the database. Rules:
+
+* A row that has an ending never changes again, and a row never goes back to a lower seq: both are in the
+  statement's own condition, so that no writer, however late, can break them.
+* Rows are touched in the order of their ids, so that two writers cannot wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from streamchat.chat.events import Interrupted
+from streamchat.chat.fold import fold
+from streamchat.chat.messages import Message, NoticePart, Part
+from streamchat.errors import InvalidInput
+from streamchat.storage import reading
+from streamchat.storage.codec import message_from_columns, message_to_columns, plain_text
+from streamchat.storage.reading import conversation, message
+from streamchat.storage.tables import OPEN, new_id, now
+from streamchat.storage.titles import title_of
+from streamchat.storage.views import Begun
+
+CONTINUED = NoticePart("continued", "Continued from the partial answer.")
+_WRITE = update(message).where(message.c.id == bindparam("run"), OPEN, message.c.seq <= bindparam("up_to"))
+
+
+async def ask(
+    connection: AsyncConnection,
+    owner: str,
+    conversation_id: str | None,
+    parts: tuple[Part, ...],
+    request: dict[str, str],
+) -> Begun:
+    """The question and the row of its answer, in a new conversation or after the active leaf."""
+    if conversation_id is None:
+        title, history = title_of(parts), ()
+        conversation_id = await _new_conversation(connection, owner, title)
+    else:
+        row = await reading.owned(connection, owner, conversation_id, lock=True)
+        title, history = row.title, await reading.branch(connection, row.leaf_id)
+    user = Message(new_id(), "user", parts)
+    answer = Message(new_id(), "assistant", status="streaming", model=request["model"])
+    first = await _next_position(connection, conversation_id)
+    await _insert(connection, conversation_id, user, history[-1].id if history else None, first)
+    await _insert(connection, conversation_id, answer, user.id, first + 1, request)
+    await _touch(connection, conversation_id, leaf_id=answer.id)
+    return Begun(answer.id, conversation_id, title, user, answer, (*history, user), True)
+
+
+async def ask_again(
+    connection: AsyncConnection, owner: str, message_id: str, keep: bool, request: dict[str, str]
+) -> Begun:
+    """The row of another answer to the same question, beside one that has ended."""
+    old = await reading.stored(connection, owner, message_id)
+    row = await reading.owned(connection, owner, old.conversation_id, lock=True)
+    if not old.message.ended:
+        raise InvalidInput("This answer is still being written.")
+    parent = await connection.scalar(select(message.c.parent_id).where(message.c.id == old.run_id))
+    history = await reading.branch(connection, parent)
+    answer = Message(new_id(), "assistant", status="streaming", model=request["model"])
+    if keep and old.message.parts:
+        answer = replace(answer, parts=(*old.message.parts, CONTINUED), opaque=old.message.opaque)
+    await _insert(connection, row.id, answer, parent, await _next_position(connection, row.id), request)
+    await _touch(connection, row.id, leaf_id=answer.id)
+    return Begun(answer.id, row.id, row.title, history[-1], answer, history, True)
+
+
+async def store(connection: AsyncConnection, entries: Sequence[tuple[Message, int]]) -> int:
+    """Messages with the seq they contain. How many rows took them, where the database counts that."""
+    time = now()
+    rows = [
+        {"run": entry.id, "up_to": seq, "seq": seq, "heartbeat_at": time, "updated_at": time}
+        | message_to_columns(entry)
+        for entry, seq in sorted(entries, key=lambda item: item[0].id)
+    ]
+    return (await connection.execute(_WRITE, rows if len(rows) > 1 else rows[0])).rowcount
+
+
+async def finish(connection: AsyncConnection, ended: Message, seq: int) -> bool:
+    """Whether the row has this ending now, also where an earlier try had stored it."""
+    if await store(connection, [(ended, seq)]):
+        await _touch_of(connection, ended.id)
+        return True
+    query = select(message.c.status, message.c.seq).where(message.c.id == ended.id)
+    there = (await connection.execute(query)).one_or_none()
+    return there is not None and tuple(there) == (ended.status, seq)
+
+
+async def beat(connection: AsyncConnection, run_ids: Iterable[str]) -> None:
+    rows = [{"run": run_id, "heartbeat_at": now()} for run_id in sorted(set(run_ids))]
+    if rows:
+        await connection.execute(update(message).where(message.c.id == bindparam("run"), OPEN), rows)
+
+
+async def sweep(connection: AsyncConnection, stale_before: datetime, sentence: str) -> list[tuple[str, str]]:
+    """End the answers whose process is gone. Those that wait for an approval have no process and stay."""
+    stale = or_(message.c.heartbeat_at.is_(None), message.c.heartbeat_at < stale_before)
+    query = select(message).where(OPEN, message.c.status == "streaming", stale).order_by(message.c.id)
+    swept = []
+    for row in (await connection.execute(query.with_for_update(skip_locked=True))).all():
+        before = message_from_columns(row._asdict())
+        after = fold(before, Interrupted(sentence, kind="process-gone"))
+        columns = message_to_columns(after)
+        if after.parts == before.parts:
+            del columns["parts"]  # unchanged, so not rewritten: it may hold what only a newer version can read
+        await connection.execute(update(message).where(message.c.id == row.id), {**columns, "updated_at": now()})
+        swept.append((row.id, row.conversation_id))
+    return swept
+
+
+async def rename(connection: AsyncConnection, conversation_id: str, title: str) -> None:
+    await connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"title": title})
+
+
+async def remove(connection: AsyncConnection, conversation_id: str) -> None:
+    await connection.execute(delete(message).where(message.c.conversation_id == conversation_id))
+    await connection.execute(delete(conversation).where(conversation.c.id == conversation_id))
+
+
+async def _new_conversation(connection: AsyncConnection, owner: str, title: str) -> str:
+    time = now()
+    row = {"id": new_id(), "owner": owner, "title": title, "created_at": time, "updated_at": time}
+    await connection.execute(insert(conversation), row)
+    return row["id"]
+
+
+async def _next_position(connection: AsyncConnection, conversation_id: str) -> int:
+    last = select(func.max(message.c.position)).where(message.c.conversation_id == conversation_id)
+    return (await connection.scalar(last) or 0) + 1
+
+
+async def _insert(
+    connection: AsyncConnection,
+    conversation_id: str,
+    new: Message,
+    parent_id: str | None,
+    position: int,
+    request: dict[str, str] | None = None,
+) -> None:
+    time = now()
+    row: dict[str, Any] = {
+        "id": new.id,
+        "conversation_id": conversation_id,
+        "parent_id": parent_id,
+        "position": position,
+        "role": new.role,
+        "seq": 0,
+        "created_at": time,
+        "updated_at": time,
+        **message_to_columns(new),
+        "model": plain_text(new.model),
+    }
+    if request is not None:
+        row |= {"request_key": request["key"], "worker": plain_text(request["worker"]), "heartbeat_at": time}
+    await connection.execute(insert(message), row)
+
+
+async def _touch(connection: AsyncConnection, conversation_id: str, **also: str) -> None:
+    changed = {"updated_at": now(), **also}
+    await connection.execute(update(conversation).where(conversation.c.id == conversation_id), changed)
+
+
+async def _touch_of(connection: AsyncConnection, message_id: str) -> None:
+    its = select(message.c.conversation_id).where(message.c.id == message_id).scalar_subquery()
+    await connection.execute(update(conversation).where(conversation.c.id == its), {"updated_at": now()})
