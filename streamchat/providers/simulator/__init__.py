@@ -7,6 +7,23 @@ The demo, the test double and the load of the benchmarks. Three parts, none of w
 * how it is written: ``ask`` and one ``wire_*`` module per format: JSON in, bytes out. Pure.
 * ``server`` and ``journal``: sockets, clocks and the log of what was sent. ``__main__`` runs it as a child.
 
-``provider.Simulator`` is the provider that the program sees. It is not imported here, because the child imports
-this package and needs none of the SDKs.
+``Simulator`` and ``MODELS`` are what the program sees. They are imported when asked for, because the child imports
+this package too and needs none of the SDKs.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamchat.providers.simulator.provider import MODELS, Simulator
+
+__all__ = ["MODELS", "Simulator"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(name)
+    from streamchat.providers.simulator import provider
+
+    return getattr(provider, name)

@@ -32,8 +32,9 @@ _BY_FORMAT = {"date": "2025-01-31", "date-time": "2025-01-31T12:00:00Z", "time":
               "uri": "https://example.com/", "uuid": "00000000-0000-4000-8000-000000000001"}  # fmt: skip
 
 
-def choose(tools: Sequence[Tool], calls: int, args: str, seed: int) -> list[Call]:
-    """``calls`` calls of the declared tools in turn, known ones first; of our own where none is declared."""
+def choose(tools: Sequence[Tool], calls: int, args: str, salt: str) -> list[Call]:
+    """``calls`` calls of the declared tools in turn, known ones first; of our own where none is declared.
+    ``salt`` goes into the ids."""
     known = {tool.name: number for number, tool in enumerate(_DEFAULT)}
     order = sorted(tools or _DEFAULT, key=lambda tool: known.get(tool.name, len(known)))
     if calls == 3 and len(order) == 2:
@@ -41,7 +42,7 @@ def choose(tools: Sequence[Tool], calls: int, args: str, seed: int) -> list[Call
     made = []
     for number in range(calls):
         tool = order[number % len(order)]
-        call_id = f"call_{random.Random(f'{seed}/{number}').getrandbits(80):020x}"
+        call_id = f"call_{random.Random(f'{salt}/{number}').getrandbits(80):020x}"
         made.append(Call(call_id, tool.name, _arguments(tool, number, args)))
     return made
 

@@ -54,9 +54,9 @@ class Script:
         return self.ttft + (token / self.rate if self.rate else 0)
 
 
-def plan(ask: Ask, attempt: int) -> Script:
-    """The script. ``attempt``: how often this message came before, from 0. Raises ``UnknownWord``, ``KeyError``
-    for an unknown scene."""
+def plan(ask: Ask, attempt: int, salt: str = "") -> Script:
+    """The script. ``attempt``: how often this message came before, from 0; ``salt`` makes the ids of its tool calls
+    unique. Raises ``UnknownWord``, ``KeyError`` for an unknown scene."""
     scene = SCENES[ask.scene]
     message, partial = _asked(ask)
     said = words.parse(message)
@@ -64,7 +64,7 @@ def plan(ask: Ask, attempt: int) -> Script:
     if fault and said.ok_after is not None and attempt >= said.ok_after:
         fault = None
     at = said.at if said.at is not None else (scene.at if fault == scene.fault else 20)
-    steps = _steps(ask, scene, said, message, partial)
+    steps = _steps(ask, scene, said, message, partial, salt)
     if fault in words.DURING:
         steps = _with_fault(steps, fault, max(0, at - _count(scene, said, message, partial)), beyond=bool(partial))
     if fault == "no-done":
@@ -154,13 +154,13 @@ def _halved(text: str) -> Iterator[str]:
         cut = cut ^ (spot is not None)
 
 
-def _steps(ask: Ask, scene: Scene, said: words.Words, message: str, partial: str) -> Iterator[Step]:
+def _steps(ask: Ask, scene: Scene, said: words.Words, message: str, partial: str, salt: str) -> Iterator[Step]:
     calls = said.calls if said.calls is not None else scene.calls
     if ask.schema is not None:
         text = json.dumps(example(ask.schema), ensure_ascii=False)
         return chain(map(Text, texts.tokens(text)), (End(),))
     if calls and not ask.results:
-        return _calling(ask, calls, said)
+        return _calling(ask, calls, said, salt)
     if calls:
         quoted = "\n".join(f"- `{' '.join(result.split())[:200]}`" for result in ask.results)
         text = f"The tools answered:\n\n{quoted}\n\nThat is all I needed to know."
@@ -172,8 +172,8 @@ def _steps(ask: Ask, scene: Scene, said: words.Words, message: str, partial: str
     return chain(thinking, map(Text, texts.skip(_pieces(scene, said, message), len(partial))), (End(),))
 
 
-def _calling(ask: Ask, calls: int, said: words.Words) -> Iterator[Step]:
-    made = choose(ask.tools, calls, said.args, said.seed)
+def _calling(ask: Ask, calls: int, said: words.Words, salt: str) -> Iterator[Step]:
+    made = choose(ask.tools, calls, said.args, salt)
     yield from map(Text, texts.tokens("Let me look that up."))
     for index, call in enumerate(made):
         yield CallStart(index, call.call_id, call.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import secrets
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -33,6 +34,7 @@ class Server:
         self._wires = {wire.path: wire for wire in wires}
         self._default = wires[0]
         self._journal = Journal()
+        self._salt = secrets.token_hex(8)
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -99,7 +101,7 @@ class Server:
         counter = script.counter_key(ask)
         record = self._journal.open(counter, wire.name, ask.message, ask.stream)
         try:
-            plan = script.plan(ask, record.attempt)
+            plan = script.plan(ask, record.attempt, f"{self._salt}/{record.id}")
         except UnknownWord:
             record.status = 400
             record.closed("server")

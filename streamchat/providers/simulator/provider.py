@@ -1,0 +1,82 @@
+"""The simulator as a provider: starts its child when first asked and reads it through the real adapters.
+
+Knows no scene's script; which adapter reads is the constructor's choice, or the message's with ``wire=``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from streamchat.chat.events import Event
+from streamchat.chat.request import Request
+from streamchat.providers.anthropic import Anthropic
+from streamchat.providers.base import Capabilities, ModelInfo, Provider
+from streamchat.providers.child import Child, Endpoint
+from streamchat.providers.openai_chat import OpenAIChat
+from streamchat.providers.openai_responses import OpenAIResponses
+from streamchat.providers.simulator import words
+from streamchat.providers.simulator.scenes import SCENES
+
+MODELS: tuple[ModelInfo, ...] = tuple(
+    ModelInfo(
+        f"simulator:{name}",
+        scene.label,
+        note=scene.note,
+        capabilities=Capabilities(reasoning=bool(scene.reasoning), tools=bool(scene.calls)),
+    )
+    for name, scene in SCENES.items()
+)
+"""The scenes, for the model picker."""
+
+
+class Simulator:
+    """Implements ``Provider``. ``endpoint``: one that is served already, instead of a child of our own."""
+
+    models = MODELS
+
+    def __init__(self, *, wire: str = "chat", endpoint: Endpoint | None = None, connect_timeout: float = 10) -> None:
+        if wire not in words.WIRES:
+            raise ValueError(f"wire must be one of {', '.join(words.WIRES)}")
+        self._wire = wire
+        self._endpoint = endpoint
+        self._connect_timeout = connect_timeout
+        self._child = Child("simulator", "streamchat.providers.simulator")
+        self._adapters: dict[tuple[str, Endpoint], Provider] = {}
+
+    async def start(self) -> Endpoint:
+        """Warm up: where it serves, once it does. Raises ``ProviderError``."""
+        return self._endpoint or await self._child.start()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        """See ``base.Provider``."""
+        said = words.find(next((m.text for m in reversed(request.messages) if m.role == "user"), ""))
+        wire = said.get("wire", self._wire)
+        adapter = await self._adapter(wire if wire in words.WIRES else self._wire)
+        async with aclosing(adapter.stream(request)) as events:
+            async for event in events:
+                yield event
+
+    async def close(self) -> None:
+        """End the child and close what is open. May be called twice."""
+        adapters, self._adapters = self._adapters, {}
+        for adapter in adapters.values():
+            await adapter.close()
+        await self._child.close()
+
+    async def _adapter(self, wire: str) -> Provider:
+        endpoint = await self.start()
+        for key in [key for key in self._adapters if key[1] != endpoint]:  # of a child that died
+            await self._adapters.pop(key).close()
+        if (wire, endpoint) not in self._adapters:
+            self._adapters[wire, endpoint] = self._build(wire, endpoint)
+        return self._adapters[wire, endpoint]
+
+    def _build(self, wire: str, endpoint: Endpoint) -> Provider:
+        key, timeout = endpoint.api_key, self._connect_timeout
+        match wire:
+            case "anthropic":
+                return Anthropic(api_key=key, base_url=endpoint.url, connect_timeout=timeout)
+            case "responses":
+                return OpenAIResponses(api_key=key, base_url=f"{endpoint.url}/v1", connect_timeout=timeout)
+        return OpenAIChat(api_key=key, base_url=f"{endpoint.url}/v1", connect_timeout=timeout)
