@@ -6,15 +6,17 @@ Knows nothing of tables. Rules:
   takes the write lock at once: one that starts by reading could not be granted it later.
 * SQLite has one writer, so those of this process queue here, in order, instead of polling the file.
 * PostgreSQL: pooled connections are tested before use, so a restarted server costs no failed call.
+* A transaction runs in a task of its own. Where its caller is cancelled it still comes to its end: a driver
+  that is cut off between two statements loses the connection, and with SQLite the lock that it holds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -24,7 +26,11 @@ from streamchat.storage.address import Address
 from streamchat.storage.codec import dumps, loads
 from streamchat.storage.failures import translated
 
+T = TypeVar("T")
+Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
+
 _WRITES = "streamchat_writes"
+_LAST_WAIT = 10  # seconds for what is under way when the program ends
 
 
 class Database:
@@ -34,25 +40,41 @@ class Database:
         self.address = address
         self.engine = _sqlite_engine(address, patience) if address.file else _postgres_engine(address, patience)
         self._writer = asyncio.Lock() if address.file else nullcontext()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._identity: tuple[int, int] | None = None
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """One consistent view. Raises ``StorageError``."""
+    async def read(self, work: Work[T]) -> T:
+        """Do this on one consistent view. Raises ``StorageError``."""
+        return await self._to_its_end(self._read(work))
+
+    async def write(self, work: Work[T]) -> T:
+        """Do this in one transaction, kept as a whole or not at all. Raises ``StorageError``."""
+        return await self._to_its_end(self._write(work))
+
+    async def _read(self, work: Work[T]) -> T:
         with translated(self.address.shown):
             async with self.engine.connect() as connection:
-                yield connection
+                return await work(connection)
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction, kept as a whole or not at all. Raises ``StorageError``."""
+    async def _write(self, work: Work[T]) -> T:
         with translated(self.address.shown):
             async with self._writer:
                 self._check_still_there()
                 async with self.engine.connect() as connection:
                     await connection.execution_options(**{_WRITES: True})
                     async with connection.begin():
-                        yield connection
+                        return await work(connection)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work, name="storage")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, also where the caller has gone
 
     def remember_file(self) -> None:
         """From now on a removed or replaced file is an error: SQLite would write on into the removed one."""
@@ -67,6 +89,9 @@ class Database:
             )
 
     async def close(self) -> None:
+        """Let what is under way come to its end, then close the connections."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_WAIT)
         await self.engine.dispose()
 
 

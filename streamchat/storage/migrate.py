@@ -48,8 +48,7 @@ async def prepare(database: Database, patience: float) -> None:
         await asyncio.to_thread(_examine, file, shown)
         with translated(shown):
             await asyncio.to_thread(_set_wal, file, patience)
-    async with database.writing() as connection:
-        await connection.run_sync(_upgrade, shown)
+    await database.write(lambda connection: connection.run_sync(_upgrade, shown))
     database.remember_file()
 
 
@@ -88,6 +87,9 @@ def _examine(file: Path, shown: str) -> None:
             raise StorageError(f"The database {shown} is not a file.", reason="corrupt")
         if not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
             raise StorageError(f"The database {shown} is read-only.", reason="read-only")
+        with file.open("rb") as raw:
+            if raw.read(16) not in (b"", b"SQLite format 3\0"):
+                raise StorageError(f"The database {shown} is damaged or not a database.", reason="corrupt")
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=1)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if file.stat().st_size <= _CHECKED_BYTES:

@@ -54,23 +54,19 @@ class Storage:
 
     async def conversations(self, owner: str, *, limit: int = 50, before: str | None = None) -> list[ConversationRow]:
         """Newest first. ``before``: the ``cursor`` of the last row of the page before."""
-        async with self._database.reading() as connection:
-            return await reading.page(connection, _owner(owner), limit, before)
+        return await self._database.read(lambda connection: reading.page(connection, _owner(owner), limit, before))
 
     async def conversation(self, owner: str, conversation_id: str) -> Conversation:
         """Title and active branch. Raises ``NotFound``."""
-        async with self._database.reading() as connection:
-            return await reading.whole(connection, _owner(owner), conversation_id)
+        return await self._database.read(lambda connection: reading.whole(connection, _owner(owner), conversation_id))
 
     async def answer(self, owner: str, run_id: str) -> StoredRun:
         """One answer as stored. Raises ``NotFound``."""
-        async with self._database.reading() as connection:
-            return await reading.stored(connection, _owner(owner), run_id)
+        return await self._database.read(lambda connection: reading.stored(connection, _owner(owner), run_id))
 
     async def answering(self, owner: str) -> list[RunRow]:
         """The answers that are being written or wait for an approval, oldest first."""
-        async with self._database.reading() as connection:
-            return await reading.under_way(connection, _owner(owner))
+        return await self._database.read(lambda connection: reading.under_way(connection, _owner(owner)))
 
     # Answers
 
@@ -111,16 +107,17 @@ class Storage:
     async def _once(
         self, owner: str, request: dict[str, str], create: Callable[[AsyncConnection], Awaitable[Begun]]
     ) -> Begun:
-        async def attempt() -> Begun:
-            async with self._database.writing() as connection:
-                return await reading.begun(connection, owner, request["key"]) or await create(connection)
+        async def attempt(connection: AsyncConnection) -> Begun:
+            return await reading.begun(connection, owner, request["key"]) or await create(connection)
 
         try:
-            return await attempt()
+            return await self._database.write(attempt)
         except StorageError as error:
             if error.reason != "conflict":
                 raise
-        return await attempt()  # the same request was quicker on another connection: now its rows are there
+        return await self._database.write(
+            attempt
+        )  # the same request was quicker on another connection: now its rows are there
 
     async def save(self, entries: Sequence[tuple[Message, int]]) -> None:
         """Store partial answers with the seq they contain, and say that their runs are alive.
@@ -128,28 +125,24 @@ class Storage:
         A row that has ended, or has a higher seq, is left as it is.
         """
         if entries:
-            async with self._database.writing() as connection:
-                await writing.store(connection, entries)
+            await self._database.write(lambda connection: writing.store(connection, entries))
 
     async def end(self, message: Message, seq: int) -> bool:
         """Store an ending. False where the row had another one (or is gone), which stays."""
         if not message.ended:
             raise ValueError(f"a message that is {message.status} has not ended")
-        async with self._database.writing() as connection:
-            return await writing.finish(connection, message, seq)
+        return await self._database.write(lambda connection: writing.finish(connection, message, seq))
 
     async def beat(self, run_ids: Iterable[str]) -> None:
         """Say that these runs are alive."""
-        async with self._database.writing() as connection:
-            await writing.beat(connection, run_ids)
+        await self._database.write(lambda connection: writing.beat(connection, run_ids))
 
     async def sweep(self, stale_before: datetime, message: str) -> list[tuple[str, str]]:
         """Mark the streaming answers without a heartbeat since then as interrupted, with this sentence.
 
         Returns their ids and those of their conversations. Answers that wait for an approval are left alone.
         """
-        async with self._database.writing() as connection:
-            return await writing.sweep(connection, stale_before, message)
+        return await self._database.write(lambda connection: writing.sweep(connection, stale_before, message))
 
     # Conversations
 
@@ -158,15 +151,13 @@ class Storage:
         cleaned = clean_title(title, _TITLE_LENGTH) if isinstance(title, str) else ""
         if not cleaned:
             raise InvalidInput("A conversation needs a title.")
-        async with self._database.writing() as connection:
-            row = await reading.owned(connection, _owner(owner), conversation_id, lock=True)
-            await writing.rename(connection, row.id, cleaned)
+        await self._database.write(
+            lambda connection: writing.rename(connection, _owner(owner), conversation_id, cleaned)
+        )
 
     async def delete(self, owner: str, conversation_id: str) -> None:
         """The conversation with all its messages. Raises ``NotFound``."""
-        async with self._database.writing() as connection:
-            row = await reading.owned(connection, _owner(owner), conversation_id, lock=True)
-            await writing.remove(connection, row.id)
+        await self._database.write(lambda connection: writing.remove(connection, _owner(owner), conversation_id))
 
 
 def _owner(owner: str) -> str:

@@ -116,13 +116,15 @@ async def sweep(connection: AsyncConnection, stale_before: datetime, sentence: s
     return swept
 
 
-async def rename(connection: AsyncConnection, conversation_id: str, title: str) -> None:
-    await connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"title": title})
+async def rename(connection: AsyncConnection, owner: str, conversation_id: str, title: str) -> None:
+    row = await reading.owned(connection, owner, conversation_id, lock=True)
+    await connection.execute(update(conversation).where(conversation.c.id == row.id), {"title": title})
 
 
-async def remove(connection: AsyncConnection, conversation_id: str) -> None:
-    await connection.execute(delete(message).where(message.c.conversation_id == conversation_id))
-    await connection.execute(delete(conversation).where(conversation.c.id == conversation_id))
+async def remove(connection: AsyncConnection, owner: str, conversation_id: str) -> None:
+    row = await reading.owned(connection, owner, conversation_id, lock=True)
+    await connection.execute(delete(message).where(message.c.conversation_id == row.id))
+    await connection.execute(delete(conversation).where(conversation.c.id == row.id))
 
 
 async def _new_conversation(connection: AsyncConnection, owner: str, title: str) -> str:

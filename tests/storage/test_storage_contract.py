@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -183,7 +184,7 @@ async def test_continue_begins_with_what_was_kept(storage: Storage) -> None:
 async def test_retry_twice_is_one_answer(storage: Storage) -> None:
     """Ten clicks on Retry with one client id begin one answer, also while the first of them streams."""
     old = await finished(storage, "q", "bad")
-    arguments = dict(message_id=old.run_id, client_message_id="r1", model="m:x", worker="w", keep=False)
+    arguments: dict[str, Any] = dict(message_id=old.run_id, client_message_id="r1", model="m:x", worker="w", keep=False)
     results = await asyncio.gather(*(storage.begin_again("local", **arguments) for _ in range(10)))
     assert sum(result.created for result in results) == 1
     assert {result.run_id for result in results} == {results[0].run_id}
