@@ -2,9 +2,13 @@
 
 import reflex as rx
 
+from streamchat.ui import presence
 from streamchat.ui.live import Live
 from streamchat.ui.page import page
+from streamchat.wiring import lifespan
 
-app = rx.App()
+app = rx.App(overlay_component=None, toaster=None)
 # One catch-all route: moving between conversations keeps the page, its socket and its focus.
 app.add_page(page, route="/[[...splat]]", title="streamchat", on_load=Live.follow)
+app.register_lifespan_task(lifespan)
+presence.watch(app)

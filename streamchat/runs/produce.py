@@ -55,8 +55,8 @@ async def produce(
         async with aclosing(intake(source, deadlines)) as events:
             async for event in events:
                 if isinstance(event, e.Finished):
-                    ending = event
-                    continue
+                    ending = event  # The last a provider says; the socket may stay open for long.
+                    break
                 if isinstance(event, e.Delta):
                     run.deltas += 1
                 log.append(run.run_id, event)

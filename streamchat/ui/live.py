@@ -1,38 +1,137 @@
 """What the page and the server say to each other while answers arrive.
 
-``Live.f`` is the newest frame, never a growing value; the browser keeps the transcript.
+``Live.f`` is the newest frame, never a growing value; the browser keeps the transcript. Rules:
+
+* A handler is called by anybody with any payload: each one validates, and acts for the owner only.
+* Nothing is awaited while the tab's state is locked but the state itself.
+* The conversation is found by the page's address, never by Reflex's session, which does not last.
 """
 
 from __future__ import annotations
 
+import re
+from contextlib import aclosing
+
 import reflex as rx
+
+from streamchat.chat.messages import TextPart
+from streamchat.errors import InvalidInput, StreamchatError
+from streamchat.ui import chats, presence
+from streamchat.ui.frames import ROWS, Frame, Transcript, earlier_messages, say, sent
+from streamchat.wiring import LOCAL_OWNER, services
+
+_ADDRESS = re.compile(r"/(?:c/([\w-]{1,64})/?)?")
+# The follower of each tab, so that a newer one can end it. Keys are Reflex's tokens: names, not proofs.
+_followers: dict[str, Transcript] = {}
+
+
+def conversation_of(path: str) -> str | None:
+    """The conversation that an address names: ``/c/<id>``; ``None`` for a new chat at ``/``.
+
+    Any other address names a conversation that cannot exist.
+    """
+    match = _ADDRESS.fullmatch(path)
+    return match[1] if match else "no such address"
 
 
 class Live(rx.State):
     """One tab's view of one conversation."""
 
-    f: dict = {}
+    f: Frame = {}
 
     @rx.event(background=True)
     async def follow(self):
-        """Send the transcript, then follow it live. Runs at each (re)connect and navigation."""
+        """Send the transcript, then every change, until the tab goes or asks anew (reconnect, navigation, gap)."""
+        async with self:
+            token, path = self.router.session.client_token, self.router.url.path
+        transcript = Transcript(services(), LOCAL_OWNER, conversation_of(path))
+        if earlier := _followers.get(token):
+            earlier.close()
+        _followers[token] = transcript
+        try:
+            async with aclosing(transcript.frames()) as frames:
+                async for frame in frames:
+                    if _followers.get(token) is not transcript or not presence.is_open(token):
+                        return
+                    if frame is None:
+                        continue
+                    listed = await chats.listed(frame)
+                    async with self:
+                        if listed:
+                            (await self.get_state(chats.Chats))._show(listed)
+                        if frame is not ROWS:
+                            self.f = frame
+                    yield
+        finally:
+            if _followers.get(token) is transcript:
+                del _followers[token]
 
-    @rx.event
+    @rx.event(background=True)
     async def send(self, text: str, client_id: str, model: str):
-        """Start an answer."""
+        """Start an answer in this tab's conversation, or in a new one, to whose address the tab then goes."""
+        async with self:
+            here = conversation_of(self.router.url.path)
+        try:
+            if not isinstance(text, str):
+                raise InvalidInput("The message is not text.")
+            begun = await services().runs.start(
+                LOCAL_OWNER,
+                conversation_id=here,
+                client_message_id=client_id,
+                parts=(TextPart(text),),
+                model=model,
+            )
+        except StreamchatError as error:
+            async with self:
+                self.f = say(error.user_message, client_id if isinstance(client_id, str) else None)
+            return
+        async with self:
+            self.f = sent(client_id)
+        if here is None:
+            yield rx.redirect(f"/c/{begun.conversation_id}", replace=True)
 
-    @rx.event
+    @rx.event(background=True)
     async def stop(self):
-        """Stop what is answering in this conversation."""
+        """Stop what is answering in this tab's conversation."""
+        async with self:
+            here = conversation_of(self.router.url.path)
+        for run in services().runs.running(LOCAL_OWNER, here) if here else []:
+            await services().runs.cancel(LOCAL_OWNER, run.run_id)
 
-    @rx.event
+    @rx.event(background=True)
     async def retry(self, message_id: str, client_id: str, model: str):
         """Answer again, as a sibling."""
+        if said := await _again(message_id, client_id, model, keep=False):
+            async with self:
+                self.f = said
 
-    @rx.event
+    @rx.event(background=True)
     async def keep_on(self, message_id: str, client_id: str, model: str):
         """Continue a partial answer, as a sibling."""
+        if said := await _again(message_id, client_id, model, keep=True):
+            async with self:
+                self.f = said
 
-    @rx.event
+    @rx.event(background=True)
     async def earlier(self, before: str):
         """Send the messages before this one."""
+        async with self:
+            here = conversation_of(self.router.url.path)
+        try:
+            frame = await earlier_messages(services(), LOCAL_OWNER, here, before)
+        except StreamchatError as error:
+            frame = say(error.user_message)
+        async with self:
+            self.f = frame
+
+
+async def _again(message_id: str, client_id: str, model: str, keep: bool) -> Frame | None:
+    try:
+        if not isinstance(message_id, str):
+            raise InvalidInput("There is no such answer.")
+        await services().runs.again(
+            LOCAL_OWNER, message_id=message_id, client_message_id=client_id, model=model, keep=keep
+        )
+    except StreamchatError as error:
+        return say(error.user_message, client_id if isinstance(client_id, str) else None)
+    return None

@@ -1,0 +1,88 @@
+"""Which models are on offer, and who answers for each. Knows no vendor: it is filled by ``wiring``.
+
+Rules:
+
+* A model id is ``provider:name``. A provider with ``open_ended`` takes any name; the others only their own.
+* A model that cannot be used now stays listed, with the reason.
+* The default is the first one that can be used, in the order of offering.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streamchat.errors import InvalidInput, NotFound
+from streamchat.providers.base import ModelInfo, Provider
+
+_NAME = re.compile(r"[\w./:@+-]{1,100}")
+
+
+@dataclass(slots=True)
+class Source:
+    """A provider under a name, and the models it is known to have, in order."""
+
+    name: str
+    provider: Provider
+    models: Sequence[ModelInfo] = ()
+    open_ended: bool = False
+    unavailable: str | None = None
+    note: str = ""
+
+    def info(self, model_id: str) -> ModelInfo | None:
+        for model in self.models:
+            if model.id == model_id:
+                return model
+        name = model_id.partition(":")[2]
+        if self.open_ended and _NAME.fullmatch(name):
+            return ModelInfo(model_id, name, unavailable=self.unavailable, note=self.note)
+        return None
+
+
+@dataclass(slots=True)
+class Catalog:
+    """``chosen``: the ids to offer, in order; empty offers everything that is known."""
+
+    sources: Sequence[Source]
+    chosen: Sequence[str] = field(default=())
+
+    @property
+    def offered(self) -> Mapping[str, ModelInfo]:
+        """Id to model, the usable ones first, each group in the order of offering."""
+        if self.chosen:
+            listed: Iterable[ModelInfo] = [self._find(i) or _unknown(i) for i in self.chosen]
+            return {model.id: model for model in listed}
+        every = [model for source in self.sources for model in source.models]
+        return {model.id: model for model in sorted(every, key=lambda model: model.unavailable is not None)}
+
+    @property
+    def default(self) -> str:
+        """The first usable model's id, ``""`` where there is none."""
+        return next((model.id for model in self.offered.values() if model.unavailable is None), "")
+
+    def info(self, model_id: str) -> ModelInfo:
+        """Raises ``NotFound`` for an unknown id, ``InvalidInput`` with the reason for an unusable one."""
+        model = self._find(model_id) if isinstance(model_id, str) else None
+        if model is None:
+            raise NotFound(f"There is no model named “{str(model_id)[:60]}” here. Choose another one.")
+        if model.unavailable is not None:
+            raise InvalidInput(f"{model.label} cannot be used now: {model.unavailable}")
+        return model
+
+    def provider(self, model_id: str) -> Provider:
+        """Who answers for this model. Raises as ``info``."""
+        self.info(model_id)
+        return next(s.provider for s in self.sources if s.name == model_id.partition(":")[0])
+
+    async def close(self) -> None:
+        for source in self.sources:
+            await source.provider.close()
+
+    def _find(self, model_id: str) -> ModelInfo | None:
+        name = model_id.partition(":")[0]
+        return next((source.info(model_id) for source in self.sources if source.name == name), None)
+
+
+def _unknown(model_id: str) -> ModelInfo:
+    return ModelInfo(model_id, model_id, unavailable="no such provider is set up.")

@@ -1,0 +1,111 @@
+"""Runs on the real log, writer and SQLite, answered by a provider that says what a test hands it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from streamchat.chat.events import Event
+from streamchat.chat.request import Request
+from streamchat.providers.base import ModelInfo
+from streamchat.providers.catalog import Catalog, Source
+from streamchat.runs.feed import MemoryFeed
+from streamchat.runs.intake import Deadlines
+from streamchat.runs.log import MemoryLog
+from streamchat.runs.runs import Runs
+from streamchat.runs.writer import Writer
+from streamchat.storage import Storage
+
+
+class QueueProvider:
+    """Says what is put into ``queue``: events, exceptions to raise, or ``None`` for an end without an end."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+        self.requests: list[Request] = []
+        self.closed = 0
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        self.requests.append(request)
+        try:
+            while (event := await self.queue.get()) is not None:
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+        finally:
+            self.closed += 1
+
+    async def close(self) -> None: ...
+
+    def say(self, *events: Event | BaseException | None) -> None:
+        for event in events:
+            self.queue.put_nowait(event)
+
+
+@dataclass
+class World:
+    runs: Runs
+    store: Storage
+    log: MemoryLog
+    feed: MemoryFeed
+    writer: Writer
+    provider: QueueProvider
+    model: str = "fake:one"
+    _n: int = field(default=0)
+
+    async def start(self, text: str = "hello", *, client_id: str | None = None, conversation_id: str | None = None):
+        from streamchat.chat.messages import TextPart
+
+        self._n += 1
+        return await self.runs.start(
+            "local",
+            conversation_id=conversation_id,
+            client_message_id=client_id or f"client-{self._n}",
+            parts=(TextPart(text),),
+            model=self.model,
+        )
+
+    async def ended(self, run_id: str):
+        """The message once its run has ended, as the log has it."""
+        while not self.log.snapshot(run_id).message.ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        return self.log.snapshot(run_id).message
+
+    async def stored(self, run_id: str):
+        return (await self.store.answer("local", run_id)).message
+
+
+@asynccontextmanager
+async def make_world(path: Path, deadlines: Deadlines | None = None) -> AsyncIterator[World]:
+    store = Storage(f"sqlite+aiosqlite:///{path / 'chat.db'}")
+    await store.open()
+    provider, log, feed = QueueProvider(), MemoryLog(), MemoryFeed()
+    catalog = Catalog([Source("fake", provider, [ModelInfo("fake:one", "Fake")])])
+    writer = Writer(log, store, interval=0.05)
+    runs = Runs(
+        log=log,
+        feed=feed,
+        store=store,
+        models=catalog,
+        writer=writer,
+        deadlines=deadlines or Deadlines(),
+        worker="test",
+    )
+    writer.start()
+    try:
+        yield World(runs, store, log, feed, writer, provider)
+    finally:
+        await runs.close()
+        await writer.close()
+        await store.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with make_world(tmp_path) as made:
+        yield made
