@@ -72,7 +72,7 @@ class World:
 
     async def ended(self, run_id: str):
         """The message once its run has ended, as the log has it."""
-        while not self.log.snapshot(run_id).message.ended:  # noqa: ASYNC110
+        while not self.log.snapshot(run_id).message.ended:
             await asyncio.sleep(0.005)
         return self.log.snapshot(run_id).message
 

@@ -51,7 +51,7 @@ async def test_stop_closes_the_provider_and_keeps_the_partial(world: World):
     """Stop ends in *stopped*, twice is the same as once, and nothing is stored after it."""
     begun = await world.start()
     world.provider.say(TextDelta("one "), TextDelta("two "))
-    while not world.log.snapshot(begun.run_id).seq:  # noqa: ASYNC110
+    while not world.log.snapshot(begun.run_id).seq:
         await asyncio.sleep(0.001)
     await asyncio.gather(*(world.runs.cancel("local", begun.run_id) for _ in range(3)))
     assert world.provider.closed == 1
@@ -106,7 +106,7 @@ async def test_closing_the_server_interrupts_and_stores(world: World):
     """A shutdown keeps what had arrived, as *interrupted*."""
     begun = await world.start()
     world.provider.say(TextDelta("partial"))
-    while not world.log.snapshot(begun.run_id).seq:  # noqa: ASYNC110
+    while not world.log.snapshot(begun.run_id).seq:
         await asyncio.sleep(0.001)
     await world.runs.close()
     message = await world.stored(begun.run_id)

@@ -1,0 +1,69 @@
+"""Settings: read once, frozen, and a bad value is one clear sentence."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from streamchat.errors import SettingsError
+from streamchat.settings import load_settings
+
+OWN = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "PORT", "STREAMCHAT_MODELS")
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch):
+    for name in OWN:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_defaults_are_those_of_the_contract():
+    """Without any variable the app serves on 3000 with the documented deadlines."""
+    settings = load_settings()
+    assert (settings.port, settings.connect_timeout, settings.first_token_timeout) == (3000, 10, 120)
+    assert (settings.idle_timeout, settings.total_timeout, settings.retries) == (180, 3600, 3)
+    assert settings.origins == ("http://localhost:3000", "http://127.0.0.1:3000")
+
+
+def test_lists_are_comma_separated(monkeypatch):
+    """Lists are what a person writes, spaces and trailing commas allowed."""
+    monkeypatch.setenv("STREAMCHAT_MODELS", "simulator:tour, openai:gpt-x,")
+    monkeypatch.setenv("STREAMCHAT_SERVERS", "ollama=http://localhost:11434/v1")
+    settings = load_settings()
+    assert settings.models == ("simulator:tour", "openai:gpt-x")
+    assert settings.servers == ("ollama=http://localhost:11434/v1",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "70000"),
+        ("STREAMCHAT_MODELS", "gpt-4"),
+        ("STREAMCHAT_SERVERS", "ollama"),
+        ("STREAMCHAT_IDLE_TIMEOUT", "-1"),
+        ("OPENAI_BASE_URL", "localhost:8000"),
+    ],
+)
+def test_a_bad_value_is_one_sentence_with_its_name(monkeypatch, name, value):
+    """The start stops with a sentence that names the variable."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as caught:
+        load_settings()
+    assert "\n" not in caught.value.user_message
+
+
+def test_no_secret_is_shown(monkeypatch):
+    """A key is in no text of the settings, nor in the sentence about another bad value."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-CANARY")
+    assert "CANARY" not in repr(load_settings())
+    monkeypatch.setenv("PORT", "x")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "CANARY" not in str(caught.value)
+
+
+def test_settings_are_frozen():
+    """Nobody changes them after the start."""
+    with pytest.raises(ValidationError):
+        load_settings().port = 1  # pyright: ignore[reportAttributeAccessIssue]
