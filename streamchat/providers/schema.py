@@ -1,0 +1,29 @@
+"""A JSON schema for a whole answer, in the shape that OpenAI's APIs take.
+
+Knows nothing of requests. ``strict`` is asked for only where the schema keeps the rules of strict mode:
+every object closed, every property required.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def answer_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Name, schema and strictness."""
+    return {"name": "answer", "schema": dict(schema), "strict": is_strict(schema)}
+
+
+def is_strict(schema: Any) -> bool:
+    """Whether strict mode would take this schema."""
+    if isinstance(schema, list):
+        return all(is_strict(item) for item in schema)
+    if not isinstance(schema, Mapping):
+        return True
+    if "properties" in schema or schema.get("type") == "object":
+        properties = schema.get("properties") or {}
+        if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != set(properties):
+            return False
+        return all(is_strict(item) for item in properties.values()) and is_strict(schema.get("$defs") or {})
+    return all(is_strict(item) for key, item in schema.items() if key not in ("enum", "const", "default", "examples"))
