@@ -31,6 +31,7 @@ _REFUSED: Told = ("The database {at} refused the user name or the password.", "r
 _UNKNOWN: Told = ("The database {at} does not exist.", "gone", False)
 _TABLES: Told = ("The tables of the database {at} are missing or not those of streamchat.", "gone", False)
 _CONFLICT: Told = ("The database {at} was changed by somebody else at the same moment.", "conflict", True)
+_CROWDED: Told = ("The database {at} has no free connection or memory.", "busy", True)
 _OTHER: Told = ("The database {at} could not do what was asked.", "failed", False)
 
 _SQLITE: dict[int, Told] = {
@@ -56,7 +57,7 @@ _POSTGRES: dict[str, Told] = {
     "42501": ("The database {at} does not allow this user to write.", "refused", False),
     "42": _TABLES,
     "53100": _FULL,
-    "53": ("The database {at} has no free connection or memory.", "busy", True),
+    "53": _CROWDED,
     "55": _BUSY,
     "57014": ("The database {at} took too long to answer.", "slow", True),
     "57": _UNREACHED,
@@ -106,4 +107,4 @@ def _startup(text: str) -> Told:
         return _REFUSED
     if "does not exist" in text:
         return _REFUSED if "role" in text else _UNKNOWN
-    return _UNREACHED
+    return _CROWDED if "too many" in text or "remaining connection slots" in text else _UNREACHED

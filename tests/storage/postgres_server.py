@@ -46,6 +46,8 @@ class PostgresServer:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8")
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text("host all guarded 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
 
     @property
     def _data(self) -> str:
@@ -71,7 +73,7 @@ class PostgresServer:
 
     def execute(self, sql: str, database: str = "postgres") -> list[tuple]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            cursor = connection.execute(sql)  # pyright: ignore[reportArgumentType] the tests' own text
+            cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
     def new_database(self) -> str:
