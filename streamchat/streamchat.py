@@ -7,7 +7,9 @@ from streamchat.ui.live import Live
 from streamchat.ui.page import page
 from streamchat.wiring import lifespan
 
-app = rx.App(overlay_component=None, toaster=None)
+app = rx.App(html_lang="en", toaster=None)
+# The page says itself when its socket is lost; Reflex's banner would cover it.
+app.app_wraps.pop((5, "Overlay"))
 # One catch-all route: moving between conversations keeps the page, its socket and its focus.
 app.add_page(page, route="/[[...splat]]", title="streamchat", on_load=Live.follow)
 app.register_lifespan_task(lifespan)

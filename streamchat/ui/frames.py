@@ -129,6 +129,8 @@ class Transcript:
         self._bell = Bell()
         self._known: list[str] = []
         self._live: dict[str, LiveAnswer] = {}
+        # Answers of another process, or of one that died: not followed, but not over either.
+        self._unended: set[str] = set()
 
     def close(self) -> None:
         """Wake the follower, so that it can see that it is not wanted any more."""
@@ -178,6 +180,7 @@ class Transcript:
         try:
             snapshot = log.snapshot(message.id)
         except NotFound:
+            (self._unended.discard if message.ended else self._unended.add)(message.id)
             return view(message, 0)
         if not snapshot.message.ended:
             self._live[message.id] = LiveAnswer(snapshot)
@@ -198,8 +201,8 @@ class Transcript:
 
     async def _changed(self, note: Note) -> list[Frame]:
         """What a change of the active branch means for this tab."""
-        if note.kind == "ended" and (note.run_id in self._live or note.run_id not in self._known):
-            return []
+        if note.kind == "ended" and note.run_id not in self._unended:
+            return []  # The log said it already.
         try:
             conversation = await self._services.store.conversation(self._owner, note.conversation_id)
         except StreamchatError as error:
@@ -207,7 +210,7 @@ class Transcript:
         now = [message.id for message in conversation.messages]
         frames: list[Frame] = [{"k": "drop", "m": old} for old in self._known if old not in now]
         for message in conversation.messages:
-            if message.id not in self._known or (note.kind == "ended" and message.id == note.run_id):
+            if message.id not in self._known or message.id in self._unended:
                 frames.append({"k": "message", "message": self._attach(message), "n": next(_number)})
         self._known = now
         return frames
