@@ -33,7 +33,7 @@ from streamchat.providers.history import (
 )
 from streamchat.providers.openai_chat_events import ChatNormaliser
 from streamchat.providers.openai_models import OPENAI_FAMILIES
-from streamchat.providers.schema import answer_format
+from streamchat.providers.schema import answer_format, instruction
 from streamchat.providers.transport import http_client, speak
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -42,7 +42,7 @@ KNOWN = Families(
     *OPENAI_FAMILIES,
     Family(("deepseek",), Capabilities(reasoning=True), reasoning_field="reasoning_content"),
     Family(("kimi", "moonshot", "glm-", "minimax"), Capabilities(reasoning=True), reasoning_field="reasoning_content"),
-    Family(("gpt-oss", "qwen3", "magistral", "grok"), Capabilities(reasoning=True)),
+    Family(("qwen3", "magistral", "grok"), Capabilities(reasoning=True)),
     other=Capabilities(images=True),
 )
 
@@ -112,7 +112,10 @@ def chat_body(request: Request, capabilities: Capabilities, *, own_limit: bool =
 def _messages(request: Request, capabilities: Capabilities) -> list[dict[str, Any]]:
     field = KNOWN.find(request.model).reasoning_field
     messages: list[dict[str, Any]] = []
-    if system := system_text(request):
+    system = system_text(request)
+    if request.options.schema is not None and not capabilities.schema:
+        system = f"{system}\n\n{instruction(request.options.schema)}".strip()
+    if system:
         messages.append({"role": "system", "content": system})
     all_turns = turns(request)
     loop = max((i for i, turn in enumerate(all_turns) if turn.role == "user"), default=-1)

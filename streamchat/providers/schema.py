@@ -6,6 +6,7 @@ every object closed, every property required.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,3 +28,8 @@ def is_strict(schema: Any) -> bool:
             return False
         return all(is_strict(item) for item in properties.values()) and is_strict(schema.get("$defs") or {})
     return all(is_strict(item) for key, item in schema.items() if key not in ("enum", "const", "default", "examples"))
+
+
+def instruction(schema: Mapping[str, Any]) -> str:
+    """The same wish in words, for a model that cannot be held to a schema."""
+    return f"Answer with one JSON value that fits this JSON schema, and with nothing else: {json.dumps(schema)}"

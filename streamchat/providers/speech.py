@@ -169,14 +169,18 @@ class Speaker:
                 next(call for call in self.calls if call.id == kind).pieces.append(mend(held))
 
     def settle(self, reason: str) -> None:
-        """Decide about every call that is still open, now that the reason of the end is known."""
+        """Decide about every call that is still open, now that the reason of the end is known.
+
+        ``next``: another message of the provider follows in the same stream. A call that the provider runs
+        itself may be answered there, or in the next stream after a pause or a tool turn.
+        """
         for call in self.calls:
             if call.answered:
                 continue
             if call.said_after and not call.by_provider:
                 call.opaque = {**(call.opaque or {}), "said_after": call.said_after}
             if call.by_provider:
-                if reason != "pause":
+                if reason not in ("pause", "tool-calls", "next"):
                     self.result(call, "unknown", error="The provider did not report a result.")
             elif reason == "length":
                 self.result(call, "invalid", error="The arguments were cut off at the token limit.")
