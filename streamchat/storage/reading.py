@@ -12,7 +12,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, exists, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.messages import Message
@@ -108,8 +108,9 @@ def _older_than(cursor: str) -> ColumnElement[bool]:
 
 def answers(owner: str, *columns: Any) -> Select[Any]:
     """A query over the answers in this person's conversations."""
-    mine = and_(message.c.conversation_id == conversation.c.id, conversation.c.owner == owner)
-    return Select(*columns).join_from(message, conversation, mine).where(message.c.role == "assistant")
+    # EXISTS and not a join: the few answers under way are found first, then whose they are.
+    mine = exists().where(conversation.c.id == message.c.conversation_id, conversation.c.owner == owner)
+    return Select(*columns).where(message.c.role == "assistant", mine.correlate(message))
 
 
 async def stored(connection: AsyncConnection, owner: str, run_id: object) -> StoredRun:
@@ -128,7 +129,8 @@ async def under_way(connection: AsyncConnection, owner: str) -> list[RunRow]:
 
 async def begun(connection: AsyncConnection, owner: str, request_key: str) -> Begun | None:
     """What this request began when it came before."""
-    columns = (*_MESSAGE, message.c.conversation_id, message.c.parent_id, conversation.c.title)
+    title = select(conversation.c.title).where(conversation.c.id == message.c.conversation_id).scalar_subquery()
+    columns = (*_MESSAGE, message.c.conversation_id, message.c.parent_id, title.label("title"))
     row = (await connection.execute(answers(owner, *columns).where(message.c.request_key == request_key))).one_or_none()
     if row is None:
         return None

@@ -103,7 +103,7 @@ async def beat(connection: AsyncConnection, run_ids: Iterable[str]) -> None:
 async def sweep(connection: AsyncConnection, stale_before: datetime, sentence: str) -> list[tuple[str, str]]:
     """End the answers whose process is gone. Those that wait for an approval have no process and stay."""
     stale = or_(message.c.heartbeat_at.is_(None), message.c.heartbeat_at < stale_before)
-    query = select(message).where(OPEN, message.c.status == "streaming", stale).order_by(message.c.id)
+    query = select(message).where(OPEN, message.c.status == "streaming", stale)  # sorted, SQLite would read them all
     swept = []
     for row in (await connection.execute(query.with_for_update(skip_locked=True))).all():
         before = message_from_columns(row._asdict())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -88,14 +89,8 @@ async def test_a_sweep_steps_over_what_is_being_written(storage: Storage, url: s
         other.execute("UPDATE message SET heartbeat_at = '2000-01-01'")
         other.commit()
         other.execute("UPDATE message SET heartbeat_at = now() WHERE id = %s", [first.run_id])
-        swept = await storage.sweep(first_moment(), "gone")
+        swept = await storage.sweep(datetime(2020, 1, 1, tzinfo=UTC), "gone")
     assert swept == [(second.run_id, second.conversation_id)]
-
-
-def first_moment():
-    from datetime import UTC, datetime
-
-    return datetime(2020, 1, 1, tzinfo=UTC)
 
 
 async def test_a_server_that_is_not_there() -> None:

@@ -407,3 +407,16 @@ async def main():
 asyncio.run(main())
 """
     assert subprocess.run([sys.executable, "-c", script], timeout=60, capture_output=True).returncode == 0
+
+
+async def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that changes its working directory still writes to the same file."""
+    monkeypatch.chdir(tmp_path)
+    storage = Storage("sqlite:///data/chat.db")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    await storage.open()
+    assert (await begin(storage)).created
+    await storage.close()
+    assert (tmp_path / "data" / "chat.db").exists()
+    assert not list((tmp_path / "elsewhere").iterdir())
