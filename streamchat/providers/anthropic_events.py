@@ -50,6 +50,7 @@ class AnthropicNormaliser:
         self, known: Mapping[str, e.Opaque | None] | None = None, *, trimmed: str = "", limits: Limits = LIMITS
     ) -> None:
         self.speaker = Speaker(known, limits)
+        self.error: Any = None
         self._trimmed = trimmed
         self._id: str | None = None
         self._blocks: dict[Any, _Block] = {}

@@ -34,6 +34,7 @@ class ChatNormaliser:
 
     def __init__(self, known: Mapping[str, e.Opaque | None] | None = None, limits: Limits = LIMITS) -> None:
         self.speaker = Speaker(known, limits)
+        self.error: Any = None
         self._tags = ThinkingTags()
         self._calls = ToolCalls(self.speaker)
         self._reason: str | None = None

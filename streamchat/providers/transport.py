@@ -35,6 +35,8 @@ class Normaliser(Protocol):
     """One vendor's wire events to ours, without I/O. Events collect in ``speaker``; see ``Speaker.take``."""
 
     speaker: Speaker
+    error: Any
+    """An error object that came inside an event; it ends the answer."""
 
     @property
     def patience(self) -> float | None:
@@ -187,6 +189,8 @@ class _Reading:
             self._normaliser.feed(name, data)
         except _NONSENSE:
             raise StreamBroken("The provider sent an event that makes no sense.", kind="bad-event") from None
+        if self._normaliser.error is not None:
+            raise failures.from_event(self._normaliser.error, self._place)
 
     def _end(self) -> None:
         if self._whole is not None:
@@ -208,6 +212,8 @@ class _Reading:
             self._normaliser.whole(data)
         except _NONSENSE:
             raise failure("not-an-api", self._place) from None
+        if self._normaliser.error is not None:
+            raise failures.from_event(self._normaliser.error, self._place)
         self._normaliser.finish()
 
 
