@@ -17,6 +17,7 @@ from streamchat.providers.anthropic import Anthropic
 from streamchat.providers.base import ModelInfo
 from streamchat.providers.catalog import Catalog, Source
 from streamchat.providers.openai_chat import OpenAIChat
+from streamchat.runs.attempts import Policy, Target
 from streamchat.runs.feed import MemoryFeed, Note
 from streamchat.runs.intake import Deadlines
 from streamchat.runs.log import MemoryLog
@@ -76,9 +77,9 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     models = build_catalog(settings)
     log, feed = MemoryLog(), MemoryFeed()
     writer = Writer(log, store)
-    deadlines = Deadlines(settings.first_token_timeout, settings.idle_timeout, settings.total_timeout)
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    runs = Runs(log=log, feed=feed, store=store, models=models, writer=writer, deadlines=deadlines, worker=worker)
+    policy = build_policy(settings, models)
+    runs = Runs(log=log, feed=feed, store=store, models=models, writer=writer, policy=policy, worker=worker)
     writer.start()
     sweeper = asyncio.create_task(_sweep(store, feed), name="sweeper")
     try:
@@ -102,6 +103,19 @@ async def _sweep(store: Storage, feed: MemoryFeed) -> None:
         except StorageError as error:
             logger.warning("no sweep: %s", error)
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+def build_policy(settings: Settings, models: Catalog) -> Policy:
+    """Retries, deadlines, and who continues an answer that broke."""
+    deadlines = Deadlines(settings.first_token_timeout, settings.idle_timeout, settings.total_timeout)
+
+    def rescue(target: Target) -> Target:
+        if settings.fallback_model is None:
+            return target
+        info = models.info(settings.fallback_model)
+        return Target(models.provider(info.id), info.name, info.label)
+
+    return Policy(settings.retries, rescue if settings.rescue else None, deadlines)
 
 
 def build_catalog(settings: Settings) -> Catalog:

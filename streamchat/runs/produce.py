@@ -14,7 +14,6 @@ from time import monotonic
 
 from streamchat.chat import events as e
 from streamchat.errors import ProviderError, StorageError, StreamBroken, StreamchatError
-from streamchat.runs.intake import Deadlines, intake
 from streamchat.runs.log import Log
 from streamchat.runs.writer import Writer
 
@@ -45,14 +44,12 @@ class Running:
             self.task.cancel()
 
 
-async def produce(
-    run: Running, source: AsyncGenerator[e.Event, None], deadlines: Deadlines, log: Log, writer: Writer
-) -> None:
+async def produce(run: Running, source: AsyncGenerator[e.Event, None], log: Log, writer: Writer) -> None:
     """Run one answer to its end. Raises nothing: what goes wrong is the ending."""
     run.entered = True
     ending: e.Ending = e.Interrupted()
     try:
-        async with aclosing(intake(source, deadlines)) as events:
+        async with aclosing(source) as events:
             async for event in events:
                 if isinstance(event, e.Finished):
                     ending = event  # The last a provider says; the socket may stay open for long.

@@ -10,14 +10,15 @@ Knows the log, the store and the models through their protocols. Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
+from streamchat.chat.events import Event
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart
 from streamchat.chat.request import Options, Request
 from streamchat.errors import InvalidInput, NotFound
-from streamchat.providers.base import Provider
+from streamchat.runs.attempts import Policy, Target, attempts
+from streamchat.runs.context import fit
 from streamchat.runs.feed import MemoryFeed, Note
-from streamchat.runs.intake import Deadlines
 from streamchat.runs.log import Log, Snapshot
 from streamchat.runs.ports import Begun, Models, Store
 from streamchat.runs.produce import Running, produce
@@ -35,7 +36,7 @@ class Runs:
         store: Store,
         models: Models,
         writer: Writer,
-        deadlines: Deadlines,
+        policy: Policy,
         worker: str,
     ) -> None:
         self.log = log
@@ -43,7 +44,7 @@ class Runs:
         self._store = store
         self._models = models
         self._writer = writer
-        self._deadlines = deadlines
+        self._policy = policy
         self._worker = worker
         self._running: dict[str, Running] = {}
 
@@ -61,7 +62,7 @@ class Runs:
         """Ask a model. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
         check_message(parts)
         _check_client_id(client_message_id)
-        provider = self._models.provider(model)
+        self._models.info(model)
         if conversation_id:
             self._check_free(owner, conversation_id, client_message_id)
         begun = await self._store.begin(
@@ -72,15 +73,13 @@ class Runs:
             model=model,
             worker=self._worker,
         )
-        request = Request(model.partition(":")[2], begun.history, system, options or Options())
-        return self._launch(
-            Running(begun.run_id, owner, begun.conversation_id, client_message_id), begun, provider, request
-        )
+        run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
+        return self._launch(run, begun, model, begun.history, system, options or Options())
 
     async def again(self, owner: str, *, message_id: str, client_message_id: str, model: str, keep: bool) -> Begun:
         """Retry an answer, or (``keep``) continue it, as a sibling. Raises as ``start``."""
         _check_client_id(client_message_id)
-        provider = self._models.provider(model)
+        self._models.info(model)
         self._check_free(owner, (await self._store.answer(owner, message_id)).conversation_id, client_message_id)
         begun = await self._store.begin_again(
             owner,
@@ -91,10 +90,8 @@ class Runs:
             keep=keep,
         )
         history: tuple[Message, ...] = (*begun.history, begun.answer) if keep else begun.history
-        request = Request(model.partition(":")[2], history)
-        return self._launch(
-            Running(begun.run_id, owner, begun.conversation_id, client_message_id), begun, provider, request
-        )
+        run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
+        return self._launch(run, begun, model, history)
 
     async def cancel(self, owner: str, run_id: str) -> None:
         """Stop a run, and wait for its ending. Nothing happens to one that has ended. Raises ``NotFound``."""
@@ -136,18 +133,30 @@ class Runs:
         if any(run.client_message_id != client_message_id for run in self.running(owner, conversation_id)):
             raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
 
-    def _launch(self, run: Running, begun: Begun, provider: Provider, request: Request) -> Begun:
+    def _launch(
+        self,
+        run: Running,
+        begun: Begun,
+        model: str,
+        history: tuple[Message, ...],
+        system: str | None = None,
+        options: Options = Options(),  # noqa: B008 it is frozen
+    ) -> Begun:
         if begun.created:
+            info = self._models.info(model)
+            messages, notice = fit(history, window=info.capabilities.context, system=system, answer=options.max_tokens)
             self._running[run.run_id] = run
-            self.log.open(begun.answer)
+            self.log.open(begun.answer, [notice] if notice else [])
             self._writer.watch(run.run_id)
-            run.task = asyncio.create_task(self._work(run, provider, request), name=f"run {run.run_id}")
+            target = Target(self._models.provider(model), info.name, info.label)
+            source = attempts(target, Request(info.name, messages, system, options), self._policy)
+            run.task = asyncio.create_task(self._work(run, source), name=f"run {run.run_id}")
             self.feed.publish(run.owner, Note("started", run.conversation_id, run.run_id))
         return begun
 
-    async def _work(self, run: Running, provider: Provider, request: Request) -> None:
+    async def _work(self, run: Running, source: AsyncGenerator[Event, None]) -> None:
         try:
-            await produce(run, provider.stream(request), self._deadlines, self.log, self._writer)
+            await produce(run, source, self.log, self._writer)
         finally:
             self._running.pop(run.run_id, None)
             self.feed.publish(run.owner, Note("ended", run.conversation_id, run.run_id))

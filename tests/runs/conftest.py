@@ -14,8 +14,8 @@ from streamchat.chat.events import Event
 from streamchat.chat.request import Request
 from streamchat.providers.base import ModelInfo
 from streamchat.providers.catalog import Catalog, Source
+from streamchat.runs.attempts import Policy
 from streamchat.runs.feed import MemoryFeed
-from streamchat.runs.intake import Deadlines
 from streamchat.runs.log import MemoryLog
 from streamchat.runs.runs import Runs
 from streamchat.runs.writer import Writer
@@ -81,7 +81,7 @@ class World:
 
 
 @asynccontextmanager
-async def make_world(path: Path, deadlines: Deadlines | None = None) -> AsyncIterator[World]:
+async def make_world(path: Path, policy: Policy | None = None) -> AsyncIterator[World]:
     store = Storage(f"sqlite+aiosqlite:///{path / 'chat.db'}")
     await store.open()
     provider, log, feed = QueueProvider(), MemoryLog(), MemoryFeed()
@@ -93,7 +93,7 @@ async def make_world(path: Path, deadlines: Deadlines | None = None) -> AsyncIte
         store=store,
         models=catalog,
         writer=writer,
-        deadlines=deadlines or Deadlines(),
+        policy=policy or Policy(),
         worker="test",
     )
     writer.start()

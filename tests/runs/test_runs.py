@@ -9,6 +9,7 @@ import pytest
 from streamchat.chat.events import ENDINGS, Finished, TextDelta, UsageReported
 from streamchat.chat.messages import TextPart
 from streamchat.errors import InvalidInput, NotFound, ProviderError, StreamBroken
+from streamchat.runs.attempts import Policy
 from streamchat.runs.intake import Deadlines
 from streamchat.runs.log import Snapshot, follow
 from tests.runs.conftest import World, make_world
@@ -115,7 +116,7 @@ async def test_closing_the_server_interrupts_and_stores(world: World):
 
 async def test_silence_interrupts(tmp_path):
     """A provider that falls silent is cut off at the idle deadline, and its connection closed."""
-    async with make_world(tmp_path, Deadlines(idle=0.05)) as world:
+    async with make_world(tmp_path, Policy(deadlines=Deadlines(idle=0.05))) as world:
         begun = await world.start()
         world.provider.say(TextDelta("partial"))
         message = await world.ended(begun.run_id)

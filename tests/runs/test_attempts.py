@@ -1,0 +1,146 @@
+"""Retries before the first piece, rescue after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import pytest
+
+from streamchat.chat.events import Event, Finished, Notice, ReasoningDelta, TextDelta, ToolCallStarted, UsageReported
+from streamchat.chat.messages import Message, NoticePart, TextPart
+from streamchat.chat.request import Request
+from streamchat.errors import ProviderError, StreamBroken
+from streamchat.runs import attempts as module
+from streamchat.runs.attempts import Policy, Target, attempts
+
+BUSY = ProviderError("The provider is busy.", kind="overloaded", retryable=True, retry_after=0.01)
+CUT = StreamBroken("The connection broke.", kind="reset", retryable=True)
+QUESTION = Request("m", (Message("u", "user", (TextPart("hi"),)),))
+
+
+class Script:
+    """A provider whose n-th call says the n-th script."""
+
+    def __init__(self, *scripts: Sequence[Event | Exception]) -> None:
+        self.scripts = list(scripts)
+        self.requests: list[Request] = []
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        self.requests.append(request)
+        for step in self.scripts[len(self.requests) - 1]:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+    async def close(self) -> None: ...
+
+
+async def collect(script: Script, policy: Policy | None = None, request: Request = QUESTION) -> list[Event]:
+    events: list[Event] = []
+    try:
+        async for event in attempts(Target(script, "m", "Model"), request, policy or Policy()):
+            events.append(event)
+    except ProviderError as error:
+        events.append(error)  # pyright: ignore[reportArgumentType] the last thing that happened
+    return events
+
+
+async def test_a_busy_provider_is_asked_again_visibly():
+    """Each wait is announced with its number and its seconds; then the answer comes."""
+    script = Script([BUSY], [BUSY], [TextDelta("ok"), Finished()])
+    first, second, *rest = await collect(script)
+    assert isinstance(first, Notice)
+    assert (first.kind, first.data and first.data["attempt"], first.data and first.data["of"]) == ("retrying", 1, 3)
+    assert "Retrying 1/3 in" in first.text
+    assert isinstance(second, Notice)
+    assert "Retrying 2/3 in" in second.text
+    assert rest == [TextDelta("ok"), Finished()]
+
+
+async def test_retries_are_bounded():
+    """After the last try the error is the answer."""
+    script = Script(*[[BUSY]] * 9)
+    assert (await collect(script))[-1] is BUSY
+    assert len(script.requests) == 4
+    assert (await collect(script := Script([BUSY]), Policy(retries=0))) == [BUSY]
+
+
+@pytest.mark.parametrize("piece", [TextDelta("a"), ReasoningDelta("hm"), ToolCallStarted("1", "f")])
+async def test_nothing_is_retried_after_the_first_piece(piece):
+    """What has been said is not said twice."""
+    script = Script([piece, CUT], [TextDelta("again"), Finished()])
+    assert await collect(script) == [piece, CUT]
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProviderError("Key refused.", kind="bad-key", retryable=False),
+        ProviderError("Wait an hour.", kind="rate-limited", retryable=True, retry_after=3600),
+        ProviderError("No answer in time.", kind="first-token-timeout", retryable=True),
+    ],
+)
+async def test_what_cannot_pass_is_not_asked_again(error):
+    """A refused key, a wait that is too long, a patience that is used up: one request."""
+    script = Script([error])
+    assert await collect(script) == [error]
+    assert len(script.requests) == 1
+
+
+async def test_a_wait_can_be_ended():
+    """Closing the generator while it waits ends the wait."""
+    slow = ProviderError("Busy.", kind="overloaded", retryable=True, retry_after=15)
+    events = attempts(Target(Script([slow]), "m", "Model"), QUESTION, Policy())
+    await anext(events)
+    waiting = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 2)
+
+
+async def test_waits_grow_and_differ():
+    """Back-off is exponential with jitter, and bounded."""
+    pauses = [[module._pause(CUT, tries) for _ in range(20)] for tries in (1, 2, 3, 10)]
+    assert max(pauses[0]) <= min(pauses[2])
+    assert len(set(pauses[0])) > 1
+    assert max(pauses[3]) <= 8.5
+
+
+async def test_rescue_is_off_by_default():
+    """A broken answer stays broken unless the settings say otherwise."""
+    assert (await collect(Script([TextDelta("a"), CUT], [TextDelta("b"), Finished()])))[-1] is CUT
+
+
+async def test_rescue_continues_with_a_visible_seam():
+    """The partial goes back with the request, and the seam is a notice between the two halves."""
+    first, second = Script([TextDelta("half "), UsageReported(3, 1), CUT]), Script([TextDelta("whole"), Finished()])
+    policy = Policy(rescue=lambda target: Target(second, "other", "Other"))
+    events = await collect(first, policy)
+    assert events[0] == TextDelta("half ")
+    assert isinstance(events[2], Notice)
+    assert (events[2].kind, "Continued by Other" in events[2].text) == ("seam", True)
+    assert events[3:] == [TextDelta("whole"), Finished()]
+    (request,) = second.requests
+    assert request.model == "other"
+    assert [(m.role, m.text) for m in request.messages] == [("user", "hi"), ("assistant", "half ")]
+
+
+async def test_rescue_is_bounded():
+    """A provider that breaks each time is left after a few seams."""
+    script = Script(*[[TextDelta("a"), CUT]] * 9)
+    events = await collect(script, Policy(rescue=lambda target: target))
+    assert events[-1] is CUT
+    assert len(script.requests) == 1 + module.MAX_RESCUES
+    assert [m.text for m in script.requests[-1].messages] == ["hi", "aa"]
+
+
+async def test_rescue_of_a_continued_answer_sends_one_partial():
+    """What was kept before and what came now are one assistant message."""
+    kept = Message("a", "assistant", (TextPart("one "), NoticePart("continued", "…")), status="streaming")
+    request = Request("m", (*QUESTION.messages, kept))
+    script = Script([TextDelta("two "), CUT], [TextDelta("three"), Finished()])
+    await collect(script, Policy(rescue=lambda target: target), request)
+    assert [(m.role, m.text) for m in script.requests[1].messages] == [("user", "hi"), ("assistant", "one two ")]
