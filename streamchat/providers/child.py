@@ -37,7 +37,7 @@ _EXIT_GRACE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Address:
     """Where a child listens, e.g. ``http://127.0.0.1:4711``, and the key that it asks for."""
 
     url: str
@@ -52,7 +52,7 @@ class _Process:
         self.deadline = time.monotonic() + timeout
         self.api_key = f"sk-{secrets.token_urlsafe(32)}"
         self.lines: deque[str] = deque(maxlen=20)
-        self.ready: Future[Endpoint] = Future()
+        self.ready: Future[Address] = Future()
         self.gone: Future[int] = Future()
         for future in (self.ready, self.gone):
             future.set_running_or_notify_cancel()  # a waiter that is cancelled must not cancel it for the others
@@ -96,7 +96,7 @@ class _Process:
         if not isinstance(report, dict):
             return
         if isinstance(report.get("port"), int):
-            self._settle(Endpoint(f"http://127.0.0.1:{report['port']}", self.api_key))
+            self._settle(Address(f"http://127.0.0.1:{report['port']}", self.api_key))
         elif isinstance(report.get("error"), str):
             self._settle(ProviderError(self._redact(report["error"]), kind="unavailable"))
 
@@ -112,9 +112,9 @@ class _Process:
         self._settle(ProviderError(text, kind="unavailable", retryable=True))
         self.gone.set_result(code)
 
-    def _settle(self, outcome: Endpoint | ProviderError) -> None:
+    def _settle(self, outcome: Address | ProviderError) -> None:
         with suppress(Exception):  # the other thread was first
-            if isinstance(outcome, Endpoint):
+            if isinstance(outcome, Address):
                 self.ready.set_result(outcome)
             else:
                 self.ready.set_exception(outcome)
@@ -145,7 +145,7 @@ class Child:
         """The last lines of the child's stderr, redacted: for logs, not for readers."""
         return tuple(self._process.lines) if self._process is not None else ()
 
-    async def start(self) -> Endpoint:
+    async def start(self) -> Address:
         """The endpoint, once it serves; starts the child where it does not run. Any number may call at once.
 
         Raises ``ProviderError``: it died, said why it cannot run, or was not ready in time.

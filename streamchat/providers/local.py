@@ -22,7 +22,7 @@ from streamchat.chat.events import Event
 from streamchat.chat.request import Request
 from streamchat.errors import ProviderError
 from streamchat.providers.base import Capabilities, ModelInfo
-from streamchat.providers.child import Child, Endpoint
+from streamchat.providers.child import Address, Child
 from streamchat.providers.openai_chat import OpenAIChat
 
 ENGINE = "xllamacpp"
@@ -63,7 +63,7 @@ class Local:
         self._connect_timeout = connect_timeout
         self._ready_timeout = ready_timeout
         self._child: Child | None = None
-        self._adapter: tuple[Endpoint, OpenAIChat] | None = None
+        self._adapter: tuple[Address, OpenAIChat] | None = None
 
     def available(self) -> str | None:
         """Why it cannot be used, in a sentence; ``None`` if nothing is known against it. Cheap: loads nothing."""
@@ -90,7 +90,7 @@ class Local:
             label, note = f"{self._gguf.stem} (local model)", "Runs on this machine."
         return (ModelInfo(f"local:{name}", label, self.available(), note, capabilities),)
 
-    async def start(self) -> Endpoint:
+    async def start(self) -> Address:
         """Warm up: where it serves, once the model is loaded. Raises ``ProviderError``."""
         if (reason := self.available()) is not None:
             raise ProviderError(reason, kind="unavailable")
@@ -104,13 +104,11 @@ class Local:
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """See ``base.Provider``."""
-        endpoint = await self.start()
-        if self._adapter is None or self._adapter[0] != endpoint:
+        address = await self.start()
+        if self._adapter is None or self._adapter[0] != address:
             if self._adapter is not None:  # of a child that died
                 await self._adapter[1].close()
-            url = f"{endpoint.url}/v1"
-            adapter = OpenAIChat(api_key=endpoint.api_key, base_url=url, connect_timeout=self._connect_timeout)
-            self._adapter = (endpoint, adapter)
+            self._adapter = (address, self._build(address))
         async with aclosing(self._adapter[1].stream(request)) as events:
             async for event in events:
                 yield event
@@ -122,6 +120,15 @@ class Local:
             await adapter[1].close()
         if self._child is not None:
             await self._child.close()
+
+    def _build(self, address: Address) -> OpenAIChat:
+        capabilities = self.models[0].capabilities
+        return OpenAIChat(
+            api_key=address.api_key,
+            base_url=f"{address.url}/v1",
+            connect_timeout=self._connect_timeout,
+            capabilities_of=lambda name: capabilities,
+        )
 
     def _path(self) -> Path | None:
         if self._gguf is not None:

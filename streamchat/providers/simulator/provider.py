@@ -12,7 +12,7 @@ from streamchat.chat.events import Event
 from streamchat.chat.request import Request
 from streamchat.providers.anthropic import Anthropic
 from streamchat.providers.base import Capabilities, ModelInfo, Provider
-from streamchat.providers.child import Child, Endpoint
+from streamchat.providers.child import Address, Child
 from streamchat.providers.openai_chat import OpenAIChat
 from streamchat.providers.openai_responses import OpenAIResponses
 from streamchat.providers.simulator import words
@@ -23,7 +23,7 @@ MODELS: tuple[ModelInfo, ...] = tuple(
         f"simulator:{name}",
         scene.label,
         note=scene.note,
-        capabilities=Capabilities(reasoning=bool(scene.reasoning), tools=bool(scene.calls)),
+        capabilities=Capabilities(reasoning=bool(scene.reasoning), tools=True),
     )
     for name, scene in SCENES.items()
 )
@@ -31,22 +31,22 @@ MODELS: tuple[ModelInfo, ...] = tuple(
 
 
 class Simulator:
-    """Implements ``Provider``. ``endpoint``: one that is served already, instead of a child of our own."""
+    """Implements ``Provider``. ``address``: one that is served already, instead of a child of our own."""
 
     models = MODELS
 
-    def __init__(self, *, wire: str = "chat", endpoint: Endpoint | None = None, connect_timeout: float = 10) -> None:
+    def __init__(self, *, wire: str = "chat", address: Address | None = None, connect_timeout: float = 10) -> None:
         if wire not in words.WIRES:
             raise ValueError(f"wire must be one of {', '.join(words.WIRES)}")
         self._wire = wire
-        self._endpoint = endpoint
+        self._address = address
         self._connect_timeout = connect_timeout
         self._child = Child("simulator", "streamchat.providers.simulator")
-        self._adapters: dict[tuple[str, Endpoint], Provider] = {}
+        self._adapters: dict[tuple[str, Address], Provider] = {}
 
-    async def start(self) -> Endpoint:
+    async def start(self) -> Address:
         """Warm up: where it serves, once it does. Raises ``ProviderError``."""
-        return self._endpoint or await self._child.start()
+        return self._address or await self._child.start()
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """See ``base.Provider``."""
@@ -65,18 +65,18 @@ class Simulator:
         await self._child.close()
 
     async def _adapter(self, wire: str) -> Provider:
-        endpoint = await self.start()
-        for key in [key for key in self._adapters if key[1] != endpoint]:  # of a child that died
+        address = await self.start()
+        for key in [key for key in self._adapters if key[1] != address]:  # of a child that died
             await self._adapters.pop(key).close()
-        if (wire, endpoint) not in self._adapters:
-            self._adapters[wire, endpoint] = self._build(wire, endpoint)
-        return self._adapters[wire, endpoint]
+        if (wire, address) not in self._adapters:
+            self._adapters[wire, address] = self._build(wire, address)
+        return self._adapters[wire, address]
 
-    def _build(self, wire: str, endpoint: Endpoint) -> Provider:
-        key, timeout = endpoint.api_key, self._connect_timeout
+    def _build(self, wire: str, address: Address) -> Provider:
+        key, timeout = address.api_key, self._connect_timeout
         match wire:
             case "anthropic":
-                return Anthropic(api_key=key, base_url=endpoint.url, connect_timeout=timeout)
+                return Anthropic(api_key=key, base_url=address.url, connect_timeout=timeout)
             case "responses":
-                return OpenAIResponses(api_key=key, base_url=f"{endpoint.url}/v1", connect_timeout=timeout)
-        return OpenAIChat(api_key=key, base_url=f"{endpoint.url}/v1", connect_timeout=timeout)
+                return OpenAIResponses(api_key=key, base_url=f"{address.url}/v1", connect_timeout=timeout)
+        return OpenAIChat(api_key=key, base_url=f"{address.url}/v1", connect_timeout=timeout)
