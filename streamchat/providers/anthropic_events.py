@@ -18,6 +18,7 @@ from typing import Any
 
 from streamchat.chat import events as e
 from streamchat.errors import StreamBroken
+from streamchat.providers.anthropic_blocks import describe, error_of, read_usage, readable
 from streamchat.providers.payload import decode_object
 from streamchat.providers.speech import LIMITS, Call, Limits, Speaker
 
@@ -101,11 +102,11 @@ class AnthropicNormaliser:
             reason = "stop"
         elif reason == "stop" and open_calls and self._last and self._last.kind == "tool_use":
             reason = "tool-calls"
-        self.speaker.finish(reason, self._read_usage(), {"anthropic": self._opaque} if self._opaque else None)
+        self.speaker.finish(reason, read_usage(self._usage), {"anthropic": self._opaque} if self._opaque else None)
 
     def flush(self) -> None:
         self.speaker.release()
-        if (usage := self._read_usage()) is not None:
+        if (usage := read_usage(self._usage)) is not None:
             self.speaker.say(usage)
 
     def _message_start(self, message: dict[str, Any]) -> None:
@@ -211,11 +212,11 @@ class AnthropicNormaliser:
         kept = (call.opaque or {}).get("anthropic") or {}
         call.opaque = {"anthropic": {**kept, "result": block, "result_of": self._id, "result_at": index}}
         content = block.get("content")
-        error = _error_of(block, content)
+        error = error_of(block, content)
         if error is None:
-            self.speaker.result(call, "done", result=_readable(content))
+            self.speaker.result(call, "done", result=readable(content))
         else:
-            self.speaker.result(call, "error", error=error, result=_readable(content))
+            self.speaker.result(call, "error", error=error, result=readable(content))
 
     def _cite(self, citation: dict[str, Any]) -> None:
         url = str(citation.get("url") or citation.get("source") or "")
@@ -224,46 +225,7 @@ class AnthropicNormaliser:
 
     def _keep(self, block: dict[str, Any]) -> None:
         """A block that is not for reading, but must go back as it came."""
-        kind = str(block.get("type"))
-        if kind == "compaction":
-            text = "The provider summarised the earlier conversation."
-        elif kind == "fallback":
-            model = (block.get("to") or {}).get("model")
-            text = f"Answered by {model}." if model else "Answered by another model."
-        else:
-            text = f"The provider sent a part of a kind that cannot be shown ({kind})."
-        self.speaker.say(e.Notice(kind, text, opaque={"anthropic": block}))
+        self.speaker.say(e.Notice(str(block.get("type")), describe(block), opaque={"anthropic": block}))
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         self._usage.update((key, value) for key, value in (usage or {}).items() if value is not None)
-
-    def _read_usage(self) -> e.UsageReported | None:
-        usage = self._usage
-        if not usage:
-            return None
-        details = usage.get("output_tokens_details") or {}
-        values = (
-            usage.get("input_tokens"),
-            usage.get("output_tokens"),
-            usage.get("cache_read_input_tokens"),
-            details.get("thinking_tokens"),
-        )
-        return e.UsageReported(*(value if isinstance(value, int) else None for value in values))
-
-
-def _error_of(block: dict[str, Any], content: Any) -> str | None:
-    """Why a tool of the provider's failed, or ``None``."""
-    if isinstance(content, dict) and (content.get("error_code") or str(content.get("type")).endswith("_error")):
-        code = content.get("error_code") or content.get("type")
-        return str(content.get("error_message") or str(code).replace("_", " "))
-    if not block.get("is_error"):
-        return None
-    texts = [item.get("text") for item in content if isinstance(item, dict)] if isinstance(content, list) else [content]
-    return " ".join(text for text in texts if isinstance(text, str))[:2000] or "The tool failed."
-
-
-def _readable(content: Any) -> Any:
-    """A result without what only the provider can read."""
-    if isinstance(content, dict):
-        return {key: _readable(value) for key, value in content.items() if not key.startswith("encrypted_")}
-    return [_readable(item) for item in content] if isinstance(content, list) else content

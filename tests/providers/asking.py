@@ -1,0 +1,128 @@
+"""Asking the adapters in tests: over loopback with the real SDKs, or with bytes in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamchat.chat import events as e
+from streamchat.chat.fold import Folding
+from streamchat.chat.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart
+from streamchat.chat.request import Options, Request, ToolSpec
+from streamchat.errors import ProviderError
+from streamchat.providers.anthropic import Anthropic
+from streamchat.providers.anthropic_events import AnthropicNormaliser
+from streamchat.providers.base import Provider
+from streamchat.providers.failures import Place
+from streamchat.providers.openai_chat import OpenAIChat
+from streamchat.providers.openai_chat_events import ChatNormaliser
+from streamchat.providers.openai_responses import OpenAIResponses
+from streamchat.providers.openai_responses_events import ResponsesNormaliser
+from streamchat.providers.speech import LIMITS, Limits
+from streamchat.providers.transport import Normaliser, speak
+
+KINDS = ("chat", "responses", "anthropic")
+NORMALISERS: dict[str, Callable[[], Normaliser]] = {
+    "chat": ChatNormaliser,
+    "responses": ResponsesNormaliser,
+    "anthropic": AnthropicNormaliser,
+}
+WEATHER = ToolSpec("weather", "The weather in a city.", {"type": "object", "properties": {"city": {"type": "string"}}})
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came of one answer."""
+
+    events: list[e.Event] = field(default_factory=list)
+    message: Message = field(default_factory=lambda: Message("a", "assistant", status="streaming"))
+    error: ProviderError | None = None
+
+    @property
+    def text(self) -> str:
+        return self.message.text
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(part.text for part in self.message.parts if isinstance(part, ReasoningPart))
+
+    @property
+    def calls(self) -> list[ToolCallPart]:
+        return [part for part in self.message.parts if isinstance(part, ToolCallPart)]
+
+    @property
+    def ours(self) -> list[ToolCallPart]:
+        return [call for call in self.calls if not call.by_provider]
+
+    @property
+    def reason(self) -> str | None:
+        return self.message.stop_reason
+
+
+async def hear(events: AsyncIterator[e.Event]) -> Heard:
+    """Fold everything; a project error is kept, anything else is raised."""
+    heard, folding = Heard(), Folding(Message("a", "assistant", status="streaming"))
+    try:
+        async with aclosing(events) as source:  # pyright: ignore[reportArgumentType]
+            async for event in source:
+                heard.events.append(event)
+                folding.add(event)
+    except ProviderError as error:
+        heard.error = error
+    heard.message = folding.message
+    return heard
+
+
+def provider_at(kind: str, url: str, **more: Any) -> Provider:
+    """The adapter of this kind for a server of ours."""
+    if kind == "anthropic":
+        return Anthropic(base_url=url, **more)
+    return (OpenAIChat if kind == "chat" else OpenAIResponses)(base_url=f"{url}/v1", **more)
+
+
+async def ask(kind: str, url: str, request: Request | None = None, **more: Any) -> Heard:
+    """One answer over loopback, through the real SDK."""
+    provider = provider_at(kind, url, **more)
+    try:
+        return await hear(provider.stream(request or question()))
+    finally:
+        await provider.close()
+
+
+def question(*messages: Message, model: str = "m", tools: tuple[ToolSpec, ...] = (), **options: Any) -> Request:
+    """A request; without messages, a plain one."""
+    return Request(model, messages or (user("hi"),), options=Options(**options), tools=tools)
+
+
+def user(*parts: str | Part) -> Message:
+    return Message("u", "user", tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
+
+
+def answer(*parts: str | Part, model: str = "m", **fields: Any) -> Message:
+    made = tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
+    return Message("a", "assistant", made, model=model, **fields)
+
+
+class InMemory:
+    """An open response whose bytes are a list."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+async def read(
+    kind: str, pieces: Iterable[bytes], normaliser: Normaliser | None = None, limits: Limits = LIMITS
+) -> Heard:
+    """What these bytes mean, without a connection."""
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[InMemory]:
+        yield InMemory(pieces)
+
+    return await hear(speak(opening, normaliser or NORMALISERS[kind](), Place("http://provider.test"), limits))
