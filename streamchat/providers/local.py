@@ -113,11 +113,15 @@ class Local:
             async for event in events:
                 yield event
 
-    async def close(self) -> None:
-        """End the child, close connections. May be called twice."""
+    async def disconnect(self) -> None:
+        """Close connections, keep the model: for whoever goes on in another event loop."""
         adapter, self._adapter = self._adapter, None
         if adapter is not None:
             await adapter[1].close()
+
+    async def close(self) -> None:
+        """Close connections and end the child. May be called twice."""
+        await self.disconnect()
         if self._child is not None:
             await self._child.close()
 

@@ -245,10 +245,10 @@ async def test_faults_without_streaming(address: Address, wire: str, fault: str)
 
 
 async def test_an_unknown_fault_is_refused(address: Address):
-    """The answer to a misspelt word says which exist."""
+    """The answer to a misspelt word says what was probably meant."""
     seen = await look(address, "chat", "fault=resett")
     assert seen.status == 400
-    assert "reset" in seen.text
+    assert "Did you mean fault=reset?" in seen.text
 
 
 async def test_one_fault_does_not_touch_the_others(address: Address):

@@ -44,6 +44,11 @@ class Simulator:
         self._child = Child("simulator", "streamchat.providers.simulator")
         self._adapters: dict[tuple[str, Address], Provider] = {}
 
+    @property
+    def pid(self) -> int | None:
+        """The process id of our child while it lives."""
+        return self._child.pid
+
     async def start(self) -> Address:
         """Warm up: where it serves, once it does. Raises ``ProviderError``."""
         return self._address or await self._child.start()

@@ -7,6 +7,7 @@ because a test that misspells its fault must not pass.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ _WORD = re.compile(rf"(?<!\S)({'|'.join((*_CHOICES, *_LIMITS))})=([^\s,;]+)")
 
 
 class UnknownWord(ValueError):
-    """A choice that does not exist; the text names those that do."""
+    """A choice that does not exist; the text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def parse(text: str) -> Words:
         elif value in choices:
             values[name] = value
         else:
-            raise UnknownWord(f"{name}={value} is unknown to the simulator; it knows {', '.join(sorted(choices))}.")
+            near = difflib.get_close_matches(value, choices, 1, 0.5)
+            hint = f" Did you mean {name}={near[0]}?" if near else ""
+            raise UnknownWord(f"The simulator does not know {name}={value[:40]}.{hint}")
     return Words(**values)  # pyright: ignore[reportArgumentType] names and types are those above
 
 
