@@ -57,6 +57,13 @@ class Log(Protocol):
         """Number and keep an event, and wake the readers. Raises ``NotFound``, ``OutOfOrder``."""
         ...
 
+    async def attach(self, run_id: str) -> None:
+        """Make a run readable here, caught up, wherever it is written. Raises ``NotFound``.
+
+        The calls below are for runs that were opened here or attached; they look at what is here and never wait.
+        """
+        ...
+
     def snapshot(self, run_id: str) -> Snapshot:
         """The answer so far. Raises ``NotFound``."""
         ...
@@ -80,6 +87,7 @@ async def follow(log: Log, run_id: str, after: int = 0) -> AsyncGenerator[list[E
     A snapshot comes first where ``after`` lies beyond the end. Raises ``NotFound``.
     """
     bell = Bell()
+    await log.attach(run_id)
     log.listen(run_id, bell)
     try:
         while True:
@@ -133,6 +141,9 @@ class MemoryLog:
         if entry.last:
             asyncio.get_running_loop().call_later(self._keep_seconds, self._runs.pop, run_id, None)
         return entry
+
+    async def attach(self, run_id: str) -> None:
+        self._run(run_id)
 
     def snapshot(self, run_id: str) -> Snapshot:
         run = self._run(run_id)

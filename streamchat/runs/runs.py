@@ -109,6 +109,7 @@ class Runs:
         """The conversation of a run, and its answer so far, live or stored. Raises ``NotFound``."""
         stored = await self._store.answer(owner, run_id)
         try:
+            await self.log.attach(run_id)
             return stored.conversation_id, self.log.snapshot(run_id)
         except NotFound:
             return stored.conversation_id, Snapshot(stored.seq, stored.message)

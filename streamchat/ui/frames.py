@@ -171,16 +171,20 @@ class Transcript:
             return frame | {"error": error.user_message}
         self._known = [message.id for message in conversation.messages]
         shown = conversation.messages[-PAGE:]
-        views = [self._attach(message) for message in shown]
+        views = [await self._attach(message) for message in shown]
         return frame | {"title": conversation.title, "messages": views, "earlier": len(self._known) > len(shown)}
 
-    def _attach(self, message: Message) -> Frame:
+    async def _attach(self, message: Message) -> Frame:
         """The message as it is now; from here on it is followed if it grows."""
+        if message.ended:
+            self._unended.discard(message.id)
+            return view(message, 0)
         log = self._services.runs.log
         try:
+            await log.attach(message.id)
             snapshot = log.snapshot(message.id)
         except NotFound:
-            (self._unended.discard if message.ended else self._unended.add)(message.id)
+            self._unended.add(message.id)
             return view(message, 0)
         if not snapshot.message.ended:
             self._live[message.id] = LiveAnswer(snapshot)
@@ -211,6 +215,6 @@ class Transcript:
         frames: list[Frame] = [{"k": "drop", "m": old} for old in self._known if old not in now]
         for message in conversation.messages:
             if message.id not in self._known or message.id in self._unended:
-                frames.append({"k": "message", "message": self._attach(message), "n": next(_number)})
+                frames.append({"k": "message", "message": await self._attach(message), "n": next(_number)})
         self._known = now
         return frames
