@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from streamchat.chat import events as e
 from streamchat.chat.fold import Folding
 from streamchat.chat.messages import Message, ReasoningPart, TextPart
+from streamchat.chat.outcome import explain, offers
 from streamchat.chat.wire import message_to_wire, part_to_wire
 from streamchat.errors import NotFound, StreamchatError
 from streamchat.runs.bell import Bell
@@ -62,7 +63,13 @@ async def earlier_messages(services: Services, owner: str, conversation_id: str 
 
 def view(message: Message, seq: int) -> Frame:
     """A whole message for the page."""
-    return message_to_wire(message) | {"seq": seq}
+    return message_to_wire(message) | {"seq": seq} | _outcome(message)
+
+
+def _outcome(message: Message) -> Frame:
+    """What the page says and offers under an answer that is not simply complete."""
+    why = explain(message)
+    return {"why": why, "offers": list(offers(message))} if why else {}
 
 
 class LiveAnswer:
@@ -115,7 +122,7 @@ class LiveAnswer:
     def _end(self) -> Frame:
         whole = view(self._folding.message, self.seq)
         length = utf16(whole["text"])
-        kept = {key: whole[key] for key in ("status", "stop_reason", "error", "usage") if key in whole}
+        kept = {k: whole[k] for k in ("status", "stop_reason", "error", "usage", "why", "offers") if k in whole}
         return {"k": "end", "m": self._id, "s": self.seq, "length": length, **kept}
 
 
