@@ -64,12 +64,7 @@ class OpenAIChat:
     ) -> None:
         self._endpoint = Endpoint(OPENAI_URL, base_url, api_key)
         self._capabilities_of = capabilities_of
-        self._client = openai.AsyncOpenAI(
-            api_key=self._endpoint.sdk_key,
-            base_url=self._endpoint.url,
-            max_retries=0,
-            http_client=http_client(connect_timeout),
-        )
+        self._client = openai_client(self._endpoint, connect_timeout)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Events of one answer. Raises ``ProviderError`` and its kinds only."""
@@ -82,6 +77,16 @@ class OpenAIChat:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def openai_client(endpoint: Endpoint, connect_timeout: float) -> openai.AsyncOpenAI:
+    """The SDK's client for this address. What the environment says of OpenAI is for OpenAI only."""
+    client = openai.AsyncOpenAI(
+        api_key=endpoint.sdk_key, base_url=endpoint.url, max_retries=0, http_client=http_client(connect_timeout)
+    )
+    if not endpoint.is_vendor:
+        client.organization = client.project = None
+    return client
 
 
 def chat_body(request: Request, capabilities: Capabilities, *, own_limit: bool = False) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-import openai
-
 from streamchat.chat.events import Event
 from streamchat.chat.messages import (
     FilePart,
@@ -40,11 +38,11 @@ from streamchat.providers.history import (
     system_text,
     turns,
 )
-from streamchat.providers.openai_chat import OPENAI_URL
+from streamchat.providers.openai_chat import OPENAI_URL, openai_client
 from streamchat.providers.openai_models import OPENAI_FAMILIES
 from streamchat.providers.openai_responses_events import ResponsesNormaliser
 from streamchat.providers.schema import answer_format, instruction
-from streamchat.providers.transport import http_client, speak
+from streamchat.providers.transport import speak
 
 KNOWN = Families(*OPENAI_FAMILIES, other=Capabilities(images=True))
 Item = dict[str, Any]
@@ -68,12 +66,7 @@ class OpenAIResponses:
         self._endpoint = Endpoint(OPENAI_URL, base_url, api_key)
         self._capabilities_of = capabilities_of
         self._summaries = True
-        self._client = openai.AsyncOpenAI(
-            api_key=self._endpoint.sdk_key,
-            base_url=self._endpoint.url,
-            max_retries=0,
-            http_client=http_client(connect_timeout),
-        )
+        self._client = openai_client(self._endpoint, connect_timeout)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Events of one answer. Raises ``ProviderError`` and its kinds only."""

@@ -12,8 +12,10 @@ Knows no vendor: an adapter gives the opening of the request and its ``Normalise
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import cache
 from typing import Any, Protocol
 
 import httpx2
@@ -173,6 +175,8 @@ class _Reading:
                 raise failures.from_event(event.data, self._place) from None
             raise _undecodable(raw) from None
         if not isinstance(data, dict):
+            if event.event == "error":
+                raise failures.from_event(data, self._place)
             if data is None:
                 return None
             raise StreamBroken("The provider sent something that is no event.", kind="bad-json", retryable=True)
@@ -258,11 +262,18 @@ def http_client(connect_timeout: float) -> httpx2.AsyncClient:
     A redirect is an error: it would take the key elsewhere.
     """
     return httpx2.AsyncClient(
+        verify=_tls(),
         timeout=httpx2.Timeout(None, connect=connect_timeout, write=max(connect_timeout, 60.0)),
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
         follow_redirects=False,
         event_hooks={"response": [_bound_error]},
     )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all: reading the certificates takes longer than everything else at the start."""
+    return httpx2.create_ssl_context()
 
 
 async def _bound_error(response: httpx2.Response) -> None:

@@ -14,7 +14,7 @@ from tests.providers.recordings import FOLDER, Recording, digest, recordings
 from tests.providers.replay import Reply, replay
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="no recordings beside the checkout")
-SMALL = 2600
+SMALL = 5000
 STOP = {
     "end_turn": "stop",
     "stop": "stop",
