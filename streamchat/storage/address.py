@@ -44,9 +44,7 @@ def _sqlite(url: URL) -> Address:
     path, _, query = name.removeprefix("file:").partition("?")
     if not path or ":memory:" in path or "mode=memory" in query or url.query.get("mode") == "memory":
         raise _unusable("a database in memory would forget every conversation; name a file: sqlite:///path")
-    file = Path(path).absolute()
-    if not name.startswith("file:"):
-        url = url.set(database=str(file))  # connections come and go; the working directory may change between
+    file = Path(path).absolute()  # as SQLAlchemy does: the working directory may change
     return Address(url.set(drivername="sqlite+aiosqlite"), str(file), file)
 
 

@@ -119,7 +119,10 @@ def _check_pages(connection: sqlite3.Connection, shown: str) -> None:
 
 
 def _set_wal(file: Path, patience: float) -> None:
-    """Switch to WAL; SQLite does not wait by itself where another process does so at the same moment."""
+    """Switch to WAL; where several processes do so at the same moment, SQLite refuses some at once.
+
+    (Measured: 1 of 900 with six at a time, in spite of its time-out.)
+    """
     until = time.monotonic() + patience
     while True:
         with closing(sqlite3.connect(file, timeout=patience)) as connection:
