@@ -38,7 +38,11 @@ class Database:
 
     def __init__(self, address: Address, patience: float) -> None:
         self.address = address
-        self.engine = _sqlite_engine(address, patience) if address.file else _postgres_engine(address, patience)
+        try:
+            self.engine = _sqlite_engine(address, patience) if address.file else _postgres_engine(address, patience)
+        except ImportError:
+            needed = "PostgreSQL needs the package psycopg: pip install 'psycopg[binary]'."
+            raise StorageError(needed, reason="address") from None
         self._writer = asyncio.Lock() if address.file else nullcontext()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._identity: tuple[int, int] | None = None

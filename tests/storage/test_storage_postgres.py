@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -169,3 +170,11 @@ async def test_more_callers_than_connections(storage: Storage) -> None:
     """They wait for their turn."""
     results = await asyncio.gather(*(begin(storage, f"c{n}") for n in range(80)))
     assert len({begun.run_id for begun in results}) == 80
+
+
+def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where psycopg has no wheel SQLite still works, and PostgreSQL says what it needs."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StorageError, match="psycopg"):
+        Storage("postgresql://localhost/chat")
+    Storage("sqlite:///chat.db")
