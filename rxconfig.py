@@ -9,6 +9,7 @@ from reflex_base.plugins.sitemap import SitemapPlugin
 
 from streamchat.errors import SettingsError
 from streamchat.settings import load_settings
+from streamchat.ui.bundle_only import BundleOnlyPlugin
 from streamchat.ui.same_origin import SameOriginPlugin
 
 try:
@@ -28,6 +29,6 @@ config = rx.Config(
     telemetry_enabled=False,
     show_built_with_reflex=False,
     state_manager_mode="memory",
-    plugins=[SameOriginPlugin()],
+    plugins=[SameOriginPlugin(), BundleOnlyPlugin()],
     disable_plugins=[SitemapPlugin],
 )

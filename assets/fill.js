@@ -1,0 +1,40 @@
+// Shares out the work of rendering very long texts: so much per frame, what stands last first.
+
+const PER_FRAME = 12_000; // characters
+const AT_ONCE = 30_000;
+
+let left = AT_ONCE;
+let waiting = [];
+let frame = 0;
+
+// The index from which on blocks may be rendered now, not below `low`; `end` is rendered already.
+export function share(blocks, low, end = blocks.length) {
+  let from = end;
+  // At least one block, so that it goes on.
+  while (from > low && (left > 0 || from === end)) {
+    from -= 1;
+    left -= blocks[from].text.length;
+  }
+  schedule();
+  return from;
+}
+
+// Asks for a turn in a later frame; returns how to withdraw.
+export function fill(action) {
+  waiting.push(action);
+  schedule();
+  return () => {
+    waiting = waiting.filter((other) => other !== action);
+  };
+}
+
+function schedule() {
+  if (frame || typeof requestAnimationFrame === "undefined") return;
+  frame = requestAnimationFrame(() => {
+    frame = 0;
+    left = waiting.length ? PER_FRAME : AT_ONCE;
+    // Effects run in the order of the page: the last one is nearest to the end.
+    waiting.pop()?.();
+    if (waiting.length) schedule();
+  });
+}

@@ -1,0 +1,206 @@
+// One message. Only the message that changes is rendered again.
+
+import { memo, useEffect, useReducer, useState, useSyncExternalStore } from "react";
+
+import { Blocks } from "./blocks.jsx";
+import { CopyButton } from "./copy.jsx";
+import { keepPanel, panelOpen } from "./kept.js";
+import { actions, chosen, idFor, store } from "./session.js";
+import { textOf } from "./store.js";
+import { ToolCall } from "./tool.jsx";
+
+const LONG = 3000;
+const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+
+export const Message = memo(function Message({ id, last, eager }) {
+  const [subscribe, snapshot] = useSubscription(id);
+  const view = useSyncExternalStore(subscribe, snapshot, snapshot);
+  if (!view) return null;
+  const marks = { "data-testid": "message", "data-role": view.role, "data-status": view.status, "data-message-id": id };
+  if (view.role === "user") {
+    return (
+      <article className="message user" {...marks}>
+        <h2 className="sr-only">You</h2>
+        <Question view={view} />
+      </article>
+    );
+  }
+  return (
+    <article className="message assistant" {...marks}>
+      <h2 className="sr-only">Answer</h2>
+      <Answer view={view} eager={eager} />
+      {view.running ? <Waiting view={view} /> : <Ending view={view} last={last} />}
+    </article>
+  );
+});
+
+function useSubscription(id) {
+  const [pair] = useState(() => [(listener) => store.subscribe(id, listener), () => store.message(id)]);
+  return pair;
+}
+
+// What a person wrote is text, never Markdown.
+function Question({ view }) {
+  const text = textOf(view);
+  const [whole, setWhole] = useState(false);
+  const long = text.length > LONG;
+  return (
+    <div className="question">
+      {view.parts.map((part, i) => (part.type === "image" || part.type === "file" ? <Attachment key={i} part={part} /> : null))}
+      {text && (
+        <div className={`text ${long && !whole ? "cut" : ""}`} dir="auto">
+          {text}
+        </div>
+      )}
+      {long && (
+        <button type="button" className="quiet" onClick={() => setWhole(!whole)} aria-expanded={whole}>
+          {whole ? "Show less" : "Show all"}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Attachment({ part }) {
+  if (part.type === "image" && PICTURES.has(part.media_type)) {
+    return <img className="attached" src={`data:${part.media_type};base64,${part.data}`} alt={part.name || "Attached picture"} />;
+  }
+  return <span className="attached">{part.name || "Attachment"}</span>;
+}
+
+function Answer({ view, eager }) {
+  const sources = view.parts.filter((part) => part.type === "source");
+  const shown = view.parts.map((part, i) => <Part key={i} part={part} id={view.id} index={i} eager={eager} />);
+  return (
+    <>
+      {view.parts.length ? shown : view.running && <div className="answer" data-testid="answer" />}
+      {sources.length > 0 && <Sources sources={sources} />}
+    </>
+  );
+}
+
+const Part = memo(
+  function Part({ part, id, index, eager }) {
+    switch (part.type) {
+      case "text":
+        return (
+          <div className="answer" data-testid="answer">
+            <Blocks splitter={part.splitter} open={part.open} eager={eager} />
+          </div>
+        );
+      case "reasoning":
+        return <Reasoning part={part} name={`${id}/${index}`} />;
+      case "tool_call":
+        return <ToolCall part={part} name={`${id}/${part.id}`} />;
+      case "notice":
+        return <p className="notice">{part.text}</p>;
+      case "image":
+      case "file":
+        return <Attachment part={part} />;
+      default:
+        return null;
+    }
+  },
+  (a, b) => (b.part.splitter ? a.part.splitter === b.part.splitter && a.part.version === b.part.version : a.part === b.part),
+);
+
+function Reasoning({ part, name }) {
+  const [open, setOpen] = useState(() => panelOpen(name) ?? false);
+  const toggled = (event) => {
+    const now = event.currentTarget.open;
+    if (now === open) return;
+    setOpen(now);
+    keepPanel(name, now);
+  };
+  return (
+    <details className="panel reasoning" open={open} onToggle={toggled}>
+      <summary>
+        <span className={part.open ? "busy" : ""}>{part.open ? "Thinking…" : "Thought"}</span>
+      </summary>
+      <div className="panel-body">{open && <Blocks splitter={part.splitter} open={part.open} />}</div>
+    </details>
+  );
+}
+
+function Sources({ sources }) {
+  return (
+    <ul className="sources" aria-label="Sources">
+      {sources.map((source, i) => (
+        <li key={i}>
+          <SourceLink source={source} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function SourceLink({ source: { url, title } }) {
+  const label = title || url;
+  if (!/^https?:\/\//i.test(url)) return <span>{label}</span>;
+  return (
+    <a href={url} target="_blank" rel="noopener noreferrer nofollow">
+      {label}
+    </a>
+  );
+}
+
+// Nothing has come yet, or nothing for a while.
+function Waiting({ view }) {
+  const [, tick] = useReducer((n) => n + 1, 0);
+  useEffect(() => {
+    const timer = setInterval(tick, 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const empty = !view.parts.some((part) => part.type !== "text" || part.splitter.length);
+  const silent = Math.floor((Date.now() - (empty ? view.began : view.heard)) / 1000);
+  if (view.status === "waiting" || (!empty && silent < 3)) return null;
+  return (
+    <div className="waiting">
+      <span className="dots" aria-hidden="true">
+        <i /> <i /> <i />
+      </span>
+      <span className="elapsed">{silent >= 3 ? `${silent} s` : ""}</span>
+    </div>
+  );
+}
+
+const ENDINGS = {
+  length: "The answer reached its length limit.",
+  refusal: "The model declined to answer this.",
+  "content-filter": "The provider filtered this answer.",
+};
+
+function Ending({ view, last }) {
+  const text = textOf(view);
+  const partial = !!text.trim();
+  const { status, error, stop_reason: reason } = view;
+  const cut = status === "finished" && ENDINGS[reason];
+  const goOn = partial && (status !== "finished" || reason === "length");
+  const again = status !== "finished" || cut;
+  return (
+    <>
+      {(status === "failed" || status === "interrupted") && (
+        <p className="error" data-testid="error" role="group">
+          {error?.message || (status === "failed" ? "The answer failed." : "The answer was cut off before its end.")}
+        </p>
+      )}
+      {status === "stopped" && <p className="notice">Stopped</p>}
+      {cut && <p className="notice">{cut}</p>}
+      <footer className="ending">
+        {last && goOn && <Again action="continue" view={view} label="Continue" />}
+        {last && again && <Again action="retry" view={view} label="Retry" />}
+        {partial && <CopyButton text={() => textOf(store.message(view.id) ?? view)} label="Copy answer" />}
+        {view.model && <span className="model">{view.model}</span>}
+      </footer>
+    </>
+  );
+}
+
+function Again({ action, view, label }) {
+  const click = () => actions[action](view.id, idFor(action, view.id), chosen.get() || view.model);
+  return (
+    <button type="button" className="button" data-testid={action} onClick={click}>
+      {label}
+    </button>
+  );
+}

@@ -1,0 +1,273 @@
+// Frames in, transcript out.
+//
+// Knows nothing of React, of the socket, or of how anything is painted. Rules:
+//
+// * Before the first "open" after a (re)connect every other frame about the transcript is ignored.
+// * A piece whose number is not newer than the message's is a replay: ignored. A piece whose offset is not the end of what
+//   is there shows a gap: the message takes no more pieces until it comes whole, and a new "open" is asked for, at most
+//   once a second.
+// * Offsets count UTF-16 code units, as JavaScript strings do.
+// * Taking in a frame costs what the frame holds. Subscribers are told in `flush`, which the owner calls once per paint.
+// * A message that comes again keeps what it has of it, so that what is painted stays.
+
+import { BlockSplitter } from "./blocks.js";
+
+const RESYNC_EVERY_MS = 1000;
+// A gap at the moment of a reconnect is mended by the "open" that is on its way already.
+const RESYNC_AFTER_MS = 150;
+const RUNNING = new Set(["streaming", "waiting"]);
+
+const nothing = { opened: false, conversation: null, title: "", earlier: false, missing: false, error: "", generation: 0 };
+
+export class TranscriptStore {
+  constructor({ onResync, onDirty, clock = systemClock } = {}) {
+    this.onResync = onResync ?? (() => {});
+    this.onDirty = onDirty ?? (() => {}); // something is to be flushed
+    this.stats = { frames: 0, pieces: 0, gaps: 0, replays: 0, resyncs: 0 };
+    this._clock = clock;
+    this._meta = { ...nothing, ids: [], answering: false };
+    this._entries = new Map();
+    this._dirty = new Set();
+    this._metaDirty = false;
+    this._listeners = new Map();
+    this._frameListeners = new Set();
+    this._resyncTimer = null;
+    this._lastResync = -Infinity;
+    this._believes = false;
+  }
+
+  // {opened, conversation, title, earlier, missing, error, ids, answering, generation}; replaced whenever it changes.
+  meta = () => this._meta;
+
+  // The message as it is to be painted; replaced whenever it changes.
+  message = (id) => this._entries.get(id)?.view;
+
+  // `key` is "meta" or a message id.
+  subscribe = (key, listener) => {
+    const listeners = this._listeners.get(key) ?? new Set();
+    this._listeners.set(key, listeners.add(listener));
+    return () => listeners.delete(listener);
+  };
+
+  // "open", "sent", "say" and "end" frames, at once.
+  onFrame = (listener) => {
+    this._frameListeners.add(listener);
+    return () => this._frameListeners.delete(listener);
+  };
+
+  feed(frame) {
+    if (!frame || (frame.k === undefined && frame.m === undefined)) return;
+    this.stats.frames += 1;
+    const take = TAKERS[frame.k ?? "piece"];
+    if (frame.k === "sent" || frame.k === "say") return this._tell(frame);
+    if (!take || (frame.k !== "open" && !this._believes)) return;
+    take.call(this, frame);
+    if (frame.k === "open" || frame.k === "end") this._tell(frame);
+    if (this._metaDirty || this._dirty.size) this.onDirty();
+  }
+
+  // The connection was lost: what is shown stays, but only an "open" is believed.
+  disconnected() {
+    this._believes = false;
+  }
+
+  flush() {
+    const dirty = [...this._dirty];
+    this._dirty.clear();
+    for (const id of dirty) {
+      const entry = this._entries.get(id);
+      if (entry) entry.view = viewOf(entry);
+    }
+    const meta = this._metaDirty;
+    this._metaDirty = false;
+    if (meta) this._notify("meta");
+    for (const id of dirty) this._notify(id);
+  }
+
+  get dirty() {
+    return this._metaDirty || this._dirty.size > 0;
+  }
+
+  _open(frame) {
+    this._clock.clear(this._resyncTimer);
+    this._resyncTimer = null;
+    this._believes = true;
+    const ids = frame.messages.map((message) => message.id);
+    for (const id of this._entries.keys()) if (!ids.includes(id)) this._entries.delete(id);
+    for (const message of frame.messages) this._put(message);
+    this._setMeta({
+      opened: true,
+      conversation: frame.conversation ?? null,
+      title: frame.title ?? "",
+      earlier: !!frame.earlier,
+      missing: !!frame.missing,
+      error: frame.error ?? "",
+      generation: this._meta.generation + 1,
+      ids,
+    });
+  }
+
+  _message({ message, after }) {
+    this._put(message);
+    const { ids } = this._meta;
+    if (ids.includes(message.id)) return this._setMeta({});
+    const at = after ? ids.indexOf(after) + 1 : 0;
+    this._setMeta({ ids: at ? [...ids.slice(0, at), message.id, ...ids.slice(at)] : [...ids, message.id] });
+  }
+
+  _drop({ m }) {
+    this._entries.delete(m);
+    this._setMeta({ ids: this._meta.ids.filter((id) => id !== m) });
+  }
+
+  _earlier({ messages, earlier }) {
+    const fresh = messages.filter((message) => !this._entries.has(message.id));
+    for (const message of fresh) this._put(message);
+    this._setMeta({ ids: [...fresh.map((message) => message.id), ...this._meta.ids], earlier: !!earlier });
+  }
+
+  _piece({ m, s, p, o, t, y }) {
+    const entry = this._current(m, s);
+    if (!entry) return;
+    const part = entry.parts[p] ?? (p === entry.parts.length && o === 0 ? newText(y ?? "text") : null);
+    if (!part?.splitter || part.splitter.length !== o) return this._gap(entry);
+    entry.parts[p] = part;
+    part.splitter.push(t);
+    this.stats.pieces += 1;
+    this._advanced(entry, s);
+  }
+
+  _part({ m, s, p, part }) {
+    const entry = this._current(m, s);
+    if (!entry) return;
+    if (p > entry.parts.length) return this._gap(entry);
+    entry.parts[p] = putPart(entry.parts[p], part);
+    this._advanced(entry, s);
+  }
+
+  _end({ m, s, k: _, length, ...ending }) {
+    const entry = this._current(m, s);
+    if (!entry) return;
+    const kept = entry.parts.reduce((sum, part) => sum + (part.type === "text" ? part.splitter.length : 0), 0);
+    if (length !== undefined && kept !== length) return this._gap(entry);
+    Object.assign(entry.fields, ending);
+    this._settle(entry);
+    this._advanced(entry, s);
+    this._setMeta({});
+  }
+
+  // The entry that a numbered frame is for; null where there is nothing to do.
+  _current(id, seq) {
+    const entry = this._entries.get(id);
+    if (!entry) return this._askAgain();
+    if (seq > entry.seq) return entry.gap ? null : entry;
+    this.stats.replays += 1;
+    return null;
+  }
+
+  _advanced(entry, seq) {
+    entry.seq = seq;
+    entry.heard = this._clock.now();
+    this._dirty.add(entry.fields.id);
+  }
+
+  // A whole message: keeps what is there of it already.
+  _put(message) {
+    const { parts, text: _, seq, ...fields } = message;
+    const old = this._entries.get(message.id);
+    const now = this._clock.now();
+    const entry = { fields, seq: seq ?? 0, gap: false, began: old?.began ?? now, heard: now, view: old?.view };
+    entry.parts = parts.map((part, i) => putPart(old?.parts[i], part));
+    this._entries.set(message.id, entry);
+    this._settle(entry);
+    this._dirty.add(message.id);
+  }
+
+  _settle(entry) {
+    if (!RUNNING.has(entry.fields.status)) for (const part of entry.parts) part.splitter?.end();
+  }
+
+  _gap(entry) {
+    entry.gap = true;
+    this.stats.gaps += 1;
+    this._askAgain();
+  }
+
+  _askAgain() {
+    if (this._resyncTimer !== null) return;
+    const wait = Math.max(RESYNC_AFTER_MS, this._lastResync + RESYNC_EVERY_MS - this._clock.now());
+    this._resyncTimer = this._clock.later(() => {
+      this._resyncTimer = null;
+      this._lastResync = this._clock.now();
+      this.stats.resyncs += 1;
+      this.onResync();
+    }, wait);
+  }
+
+  _setMeta(change) {
+    const meta = { ...this._meta, ...change };
+    meta.answering = meta.ids.some((id) => RUNNING.has(this._entries.get(id)?.fields.status));
+    this._meta = meta;
+    this._metaDirty = true;
+  }
+
+  _tell(frame) {
+    for (const listener of this._frameListeners) listener(frame);
+  }
+
+  _notify(key) {
+    this._listeners.get(key)?.forEach((listener) => listener());
+  }
+}
+
+const TAKERS = {
+  open: TranscriptStore.prototype._open,
+  message: TranscriptStore.prototype._message,
+  drop: TranscriptStore.prototype._drop,
+  earlier: TranscriptStore.prototype._earlier,
+  piece: TranscriptStore.prototype._piece,
+  part: TranscriptStore.prototype._part,
+  end: TranscriptStore.prototype._end,
+};
+
+const systemClock = {
+  now: () => Date.now(),
+  later: (action, ms) => setTimeout(action, ms),
+  clear: (timer) => clearTimeout(timer),
+};
+
+function newText(type) {
+  return { type, splitter: new BlockSplitter() };
+}
+
+function putPart(old, part) {
+  if (part.type !== "text" && part.type !== "reasoning") return part;
+  const { text, ...rest } = part;
+  let { splitter } = old?.type === part.type ? old : newText(part.type);
+  // JavaScript's line ends are those of the splitter's text; a text that does not go on from it replaces it.
+  const had = splitter.length ? splitter.text : "";
+  const has = text.replace(/\r\n?/g, "\n");
+  if (has.startsWith(had) && !(text.includes("\r") && had)) splitter.push(text.slice(splitter.length));
+  else if (has !== had || splitter.length !== text.length) {
+    splitter = new BlockSplitter();
+    splitter.push(text);
+  }
+  return { ...rest, splitter };
+}
+
+// What is painted of a message. `splitter` is shared and grows; `version` tells that it did.
+function viewOf({ fields, parts, began, heard }) {
+  const running = RUNNING.has(fields.status);
+  const shown = parts.map((part, i) => {
+    if (!part.splitter) return part;
+    const { splitter, ...rest } = part;
+    const open = running && i === parts.length - 1;
+    return { ...rest, splitter, open, version: `${splitter.length}:${open}:${splitter.ended}` };
+  });
+  return { ...fields, parts: shown, running, began, heard };
+}
+
+// The text of a message as it is copied: text parts only.
+export function textOf(view) {
+  return view.parts.map((part) => (part.type === "text" ? part.splitter.text : "")).join("");
+}

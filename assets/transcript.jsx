@@ -1,0 +1,164 @@
+// The conversation: its messages, and where the reader is in it.
+
+import { useContext, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { Link } from "react-router";
+import { StateStoreContext } from "$/utils/context-registry";
+
+import { Empty } from "./empty.jsx";
+import { Message } from "./message.jsx";
+import { actions, follow, store } from "./session.js";
+import { textOf } from "./store.js";
+import "./streamchat.css";
+
+const FRAME = "f_rx_state_";
+const EAGER = 30_000; // characters that are rendered at once where a conversation is opened
+
+export function Transcript({ state, suggestions, onResync, onRetry, onContinue, onEarlier }) {
+  useFrames(state);
+  useEffect(() => {
+    Object.assign(actions, { resync: onResync, retry: onRetry, continue: onContinue, earlier: onEarlier });
+  });
+  const meta = useSyncExternalStore(store.subscribe.bind(null, "meta"), store.meta, store.meta);
+  const [scroller, content] = useFollow(meta);
+  const eager = useEager(meta.ids);
+  useTitle(meta.title);
+  const lastId = meta.ids.at(-1);
+  return (
+    <div className="transcript">
+      <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Conversation">
+        <div className="thread" ref={content} aria-busy={meta.answering}>
+          {meta.earlier && <Earlier scroller={scroller} first={meta.ids[0]} />}
+          {meta.ids.map((id) => (
+            <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />
+          ))}
+          {meta.error && <p className="error">{meta.error}</p>}
+          {meta.missing && <Missing />}
+          {meta.opened && !meta.ids.length && !meta.missing && !meta.error && <Empty suggestions={suggestions} />}
+        </div>
+      </div>
+      <JumpToLatest />
+      <Announcements />
+    </div>
+  );
+}
+
+// Frames go around React: none is skipped, and none makes anything render by itself.
+function useFrames(state) {
+  const states = useContext(StateStoreContext);
+  useEffect(() => {
+    const take = () => store.feed(states.getSnapshot(state)?.[FRAME]);
+    const stop = states.subscribe(state, take);
+    take();
+    return stop;
+  }, [states, state]);
+}
+
+function useFollow({ conversation }) {
+  const scroller = useRef(null);
+  const content = useRef(null);
+  useEffect(() => follow.attach(scroller.current, content.current), []);
+  useLayoutEffect(() => follow.arm(), [conversation]);
+  return [scroller, content];
+}
+
+// What is near the end is rendered at once, the rest in the frames that follow.
+function useEager(ids) {
+  const known = useRef({ seen: new Set(), eager: new Set() });
+  const { seen, eager } = known.current;
+  let left = EAGER;
+  for (const id of ids.toReversed()) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    if (left > 0) eager.add(id);
+    left -= store.message(id)?.parts.reduce((sum, part) => sum + (part.splitter?.length ?? 0), 0) ?? 0;
+  }
+  return eager;
+}
+
+function useTitle(title) {
+  useEffect(() => {
+    document.title = title ? `${title} · streamchat` : "streamchat";
+  }, [title]);
+}
+
+// Earlier messages come in above: what the reader looks at stays where it is.
+function Earlier({ scroller, first }) {
+  const [asked, setAsked] = useState(null);
+  const before = useRef(null);
+  useLayoutEffect(() => {
+    const at = before.current;
+    if (!at || at.first === first) return;
+    before.current = null;
+    const now = document.querySelector(`[data-message-id="${CSS.escape(at.first)}"]`)?.getBoundingClientRect().top;
+    if (now !== undefined && !follow.following) scroller.current.scrollTop += now - at.top;
+  }, [first, scroller]);
+  const ask = () => {
+    const shown = document.querySelector(`[data-message-id="${CSS.escape(first)}"]`);
+    before.current = { first, top: shown?.getBoundingClientRect().top ?? 0 };
+    follow.leave();
+    setAsked(first);
+    actions.earlier(first);
+  };
+  return (
+    <button type="button" className="button earlier" onClick={ask} disabled={asked === first}>
+      Show earlier messages
+    </button>
+  );
+}
+
+function Missing() {
+  return (
+    <div className="missing">
+      <p>This conversation does not exist, or it was deleted.</p>
+      <Link className="button" to="/">
+        New chat
+      </Link>
+    </div>
+  );
+}
+
+function JumpToLatest() {
+  const following = useSyncExternalStore(follow.subscribe, follow.isFollowing, () => true);
+  if (following) return null;
+  return (
+    <button type="button" className="jump" data-testid="jump-latest" onClick={follow.arm} aria-label="Jump to latest">
+      <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" fill="none" stroke="currentColor" strokeWidth="1.6">
+        <path d="M8 3v9.5M4 8.7 8 12.6l4-3.9" strokeLinecap="round" strokeLinejoin="round" />
+      </svg>
+      <span>Jump to latest</span>
+    </button>
+  );
+}
+
+// Spoken at the boundaries of an answer, never for each token.
+function Announcements() {
+  const [said, say] = useState("");
+  useEffect(() => {
+    let answering = store.meta().answering;
+    const stopMeta = store.subscribe("meta", () => {
+      const now = store.meta().answering;
+      if (now && !answering) say("Generating");
+      answering = now;
+    });
+    const stopFrames = store.onFrame((frame) => {
+      if (frame.k === "end") say(endingWords(frame, store.message(frame.m)));
+      if (frame.k === "say") say(frame.text);
+    });
+    return () => {
+      stopMeta();
+      stopFrames();
+    };
+  }, []);
+  return (
+    <div className="sr-only" role="status" aria-live="polite">
+      {said}
+    </div>
+  );
+}
+
+function endingWords({ status, error }, view) {
+  if (status === "stopped") return "Stopped";
+  if (status !== "finished") return error?.message || "The answer was cut off before its end.";
+  const words = view ? textOf(view).split(/\s+/).filter(Boolean).length : 0;
+  return `Complete, ${words} ${words === 1 ? "word" : "words"}`;
+}

@@ -1,0 +1,185 @@
+import { expect, test } from "bun:test";
+
+import { TranscriptStore, textOf } from "../../assets/store.js";
+
+class Clock {
+  time = 0;
+  timers = [];
+  now = () => this.time;
+  later = (action, ms) => {
+    const timer = { action, at: this.time + ms };
+    this.timers.push(timer);
+    return timer;
+  };
+  clear = (timer) => {
+    this.timers = this.timers.filter((other) => other !== timer);
+  };
+  pass(ms) {
+    this.time += ms;
+    const due = this.timers.filter((timer) => timer.at <= this.time);
+    this.timers = this.timers.filter((timer) => timer.at > this.time);
+    for (const timer of due) timer.action();
+  }
+}
+
+function message(id, text = "", more = {}) {
+  const parts = text ? [{ type: "text", text }] : [];
+  return { id, role: "assistant", status: "finished", model: "m", text, parts, stop_reason: "stop", seq: 0, ...more };
+}
+
+function opened(...messages) {
+  const clock = new Clock();
+  const asked = [];
+  const store = new TranscriptStore({ clock, onResync: () => asked.push(clock.now()) });
+  store.feed({ k: "open", g: 1, conversation: "c", title: "T", messages, earlier: false, missing: false });
+  store.flush();
+  return { store, clock, asked };
+}
+
+const streaming = (id, text, seq = 0) => message(id, text, { status: "streaming", stop_reason: null, seq });
+const text = (store, id) => {
+  store.flush();
+  return textOf(store.message(id));
+};
+
+test("nothing is believed before the transcript was sent, and again after the connection was lost", () => {
+  const store = new TranscriptStore();
+  store.feed({});
+  store.feed({ k: "message", message: message("a", "hi") });
+  expect(store.meta().ids).toEqual([]);
+  store.feed({ k: "open", conversation: null, title: "", messages: [streaming("a", "x", 1)], earlier: false, missing: false });
+  store.disconnected();
+  store.feed({ m: "a", s: 2, p: 0, o: 1, t: "y" });
+  expect(text(store, "a")).toBe("x");
+});
+
+test("pieces are appended at their offset, counted in UTF-16 code units", () => {
+  const { store, asked, clock } = opened(streaming("a", "👍", 3));
+  store.feed({ m: "a", s: 4, p: 0, o: 2, t: "漢" });
+  store.feed({ m: "a", s: 5, p: 0, o: 3, t: " ok" });
+  expect(text(store, "a")).toBe("👍漢 ok");
+  clock.pass(5000);
+  expect(asked).toEqual([]);
+});
+
+test("a replayed piece changes nothing", () => {
+  const { store } = opened(streaming("a", "one", 3));
+  store.feed({ m: "a", s: 4, p: 0, o: 3, t: " two" });
+  store.feed({ m: "a", s: 4, p: 0, o: 3, t: " two" });
+  store.feed({ m: "a", s: 3, p: 0, o: 0, t: "one" });
+  expect(text(store, "a")).toBe("one two");
+  expect(store.stats.replays).toBe(2);
+});
+
+test("a gap asks for the transcript once a second at most, and takes no pieces until it came", () => {
+  const { store, clock, asked } = opened(streaming("a", "one", 1));
+  store.feed({ m: "a", s: 3, p: 0, o: 9, t: "three" });
+  store.feed({ m: "a", s: 4, p: 0, o: 3, t: "wrong" });
+  clock.pass(200);
+  expect(asked.length).toBe(1);
+  store.feed({ m: "unknown", s: 1, p: 0, o: 0, t: "x" });
+  clock.pass(500);
+  expect(asked.length).toBe(1);
+  clock.pass(500);
+  expect(asked.length).toBe(2);
+  expect(text(store, "a")).toBe("one");
+  store.feed({ k: "open", conversation: "c", title: "", messages: [streaming("a", "one two three", 3)], earlier: false, missing: false });
+  store.feed({ m: "a", s: 4, p: 0, o: 13, t: "!" });
+  expect(text(store, "a")).toBe("one two three!");
+});
+
+test("a transcript that comes by itself saves the asking", () => {
+  const { store, clock, asked } = opened(streaming("a", "one", 1));
+  store.feed({ m: "a", s: 3, p: 0, o: 9, t: "three" });
+  store.feed({ k: "open", conversation: "c", title: "", messages: [streaming("a", "one", 1)], earlier: false, missing: false });
+  clock.pass(5000);
+  expect(asked).toEqual([]);
+});
+
+test("a new part begins one past the last; reasoning is no part of the text", () => {
+  const { store } = opened(streaming("a"));
+  store.feed({ m: "a", s: 1, p: 0, o: 0, t: "hm", y: "reasoning" });
+  store.feed({ m: "a", s: 2, p: 0, o: 2, t: "m", y: "reasoning" });
+  store.feed({ m: "a", s: 3, p: 1, o: 0, t: "Answer" });
+  store.feed({ k: "part", m: "a", s: 4, p: 2, part: { type: "tool_call", id: "t", name: "f", state: "receiving", arguments: null } });
+  store.feed({ k: "part", m: "a", s: 5, p: 2, part: { type: "tool_call", id: "t", name: "f", state: "ready", arguments: { x: 1 } } });
+  store.feed({ m: "a", s: 6, p: 3, o: 0, t: " more" });
+  expect(text(store, "a")).toBe("Answer more");
+  expect(store.message("a").parts.map((part) => part.type)).toEqual(["reasoning", "text", "tool_call", "text"]);
+  expect(store.message("a").parts[2].state).toBe("ready");
+});
+
+test("the end brings the status; a length that is not ours asks again", () => {
+  const { store, clock, asked } = opened(streaming("a", "one", 1), streaming("b", "one", 1));
+  expect(store.meta().answering).toBe(true);
+  store.feed({ k: "end", m: "a", s: 2, status: "failed", stop_reason: null, error: { message: "No.", kind: "x" }, length: 3 });
+  store.flush();
+  expect(store.message("a")).toMatchObject({ status: "failed", running: false, error: { message: "No." } });
+  expect(store.meta().answering).toBe(true);
+  store.feed({ k: "end", m: "b", s: 2, status: "finished", stop_reason: "stop", length: 4 });
+  clock.pass(1000);
+  expect(asked.length).toBe(1);
+  store.flush();
+  expect(store.message("b").status).toBe("streaming");
+});
+
+test("only what changed is told, and once per flush", () => {
+  const { store } = opened(message("a", "old"), streaming("b", "", 0));
+  const told = [];
+  for (const key of ["meta", "a", "b"]) store.subscribe(key, () => told.push(key));
+  const before = store.message("a");
+  for (let i = 0; i < 100; i += 1) store.feed({ m: "b", s: i + 1, p: 0, o: i, t: "x" });
+  expect(told).toEqual([]);
+  store.flush();
+  expect(told).toEqual(["b"]);
+  expect(store.message("a")).toBe(before);
+});
+
+test("the same message again keeps its blocks", () => {
+  const { store } = opened(streaming("a", "# One\n\nTwo\n\nThr", 5));
+  const { splitter } = store.message("a").parts[0];
+  const [block] = splitter.closed;
+  store.feed({ k: "open", conversation: "c", title: "", messages: [message("a", "# One\n\nTwo\n\nThree", { seq: 9 })], earlier: false, missing: false });
+  store.flush();
+  expect(store.message("a").parts[0].splitter).toBe(splitter);
+  expect(splitter.closed[0]).toBe(block);
+  expect(text(store, "a")).toBe("# One\n\nTwo\n\nThree");
+  store.feed({ k: "message", message: message("a", "Other", { seq: 10 }) });
+  expect(text(store, "a")).toBe("Other");
+});
+
+test("line ends of any kind survive a second transcript", () => {
+  const { store } = opened(streaming("a", "a\r\nb\r", 1));
+  store.feed({ k: "message", message: streaming("a", "a\r\nb\r\nc", 2) });
+  expect(text(store, "a")).toBe("a\nb\nc");
+  store.feed({ m: "a", s: 3, p: 0, o: 7, t: "\rd" });
+  expect(text(store, "a")).toBe("a\nb\nc\nd");
+});
+
+test("messages are added, dropped and put before", () => {
+  const { store } = opened(message("b", "2"));
+  store.feed({ k: "message", message: message("d", "4"), after: "b" });
+  store.feed({ k: "message", message: message("c", "3"), after: "b" });
+  store.feed({ k: "message", message: message("e", "5"), after: null });
+  store.feed({ k: "earlier", messages: [message("a", "1"), message("b", "again")], earlier: true });
+  expect(store.meta()).toMatchObject({ ids: ["a", "b", "c", "d", "e"], earlier: true });
+  store.feed({ k: "drop", m: "d" });
+  store.flush();
+  expect(store.meta().ids).toEqual(["a", "b", "c", "e"]);
+  expect(store.message("d")).toBeUndefined();
+});
+
+test("sent and say are told at once, also before the transcript came", () => {
+  const store = new TranscriptStore();
+  const told = [];
+  store.onFrame((frame) => told.push(frame.k));
+  store.feed({ k: "sent", client_id: "x", n: 1 });
+  store.feed({ k: "say", text: "No.", n: 2 });
+  expect(told).toEqual(["sent", "say"]);
+});
+
+test("a conversation that does not exist says so", () => {
+  const { store } = opened(message("a", "1"));
+  store.feed({ k: "open", conversation: "x", title: "", messages: [], earlier: false, missing: true });
+  expect(store.meta()).toMatchObject({ missing: true, ids: [] });
+});
