@@ -1,0 +1,124 @@
+"""The app as a process of its own, started as a person starts it: ``python -m streamchat run``.
+
+Knows nothing of browsers. Rules: its environment holds no setting but those that the test names; it is stopped
+by its own pid; where it does not come up, the end of its log is the error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("OPENAI_", "ANTHROPIC_", "STREAMCHAT_", "REFLEX_", "__REFLEX", "PORT")
+READY_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without any setting of ours, and with these."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return plain | {"REFLEX_TELEMETRY_ENABLED": "false"} | dict(settings)
+
+
+class Served:
+    """One server; ``settings`` are environment variables. ``start`` again after ``stop`` or ``kill`` restarts it."""
+
+    def __init__(self, data_dir: Path, settings: Mapping[str, str] | None = None, port: int | None = None) -> None:
+        self.data_dir = data_dir
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = dict(settings or {})
+        self.log_file = data_dir.parent / f"{data_dir.name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "streamchat.db"
+
+    def start(self) -> Served:
+        own = {"PORT": str(self.port), "STREAMCHAT_DATA_DIR": str(self.data_dir)}
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streamchat", "run"],
+                cwd=ROOT,
+                env=environment(own | self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def wait_ready(self) -> None:
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended with code {self._process.returncode}:\n{self.log[-4000:]}")
+            if self.answers():
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"the server did not answer within {READY_SECONDS} s:\n{self.log[-4000:]}")
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/ping")[0] == 200
+        except OSError:
+            return False
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (names in lower case) and body of a plain request."""
+        request = urllib.request.Request(self.url + path, headers=dict(headers or {}))
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read()
+
+    def stop(self, patience: float = 15) -> float:
+        """SIGTERM; how many seconds the end took. Killed, and an error, where it outlasts ``patience``."""
+        assert self._process is not None
+        began = time.monotonic()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"SIGTERM did not end the server in {patience} s:\n{self.log[-4000:]}") from None
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10)
