@@ -10,6 +10,7 @@ of the program. Started by ``local.Local``, not by hand. Rules:
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import sys
@@ -48,9 +49,8 @@ def main() -> None:
 
 
 def _serve(load: dict[str, Any], key: str) -> Any:
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
+    engine: Any = importlib.import_module("xllamacpp")  # optional, and slow to import: here and nowhere else
+    params = engine.CommonParams()
     params.model.path = load["path"]
     params.api_keys = [key]
     params.port = 0
@@ -64,7 +64,7 @@ def _serve(load: dict[str, Any], key: str) -> Any:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = load["threads"]
     for name, value in load["sampling"].items():
         setattr(params.sampling, name, value)
-    return xllamacpp.Server(params)
+    return engine.Server(params)
 
 
 def _sha256(load: dict[str, Any]) -> str:

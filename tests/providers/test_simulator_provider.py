@@ -130,6 +130,7 @@ async def test_closing_the_stream_closes_the_connection(provider: Simulator):
     address = await provider.start()
     headers = {"authorization": f"Bearer {address.api_key}"}
     async with httpx2.AsyncClient(base_url=address.url, headers=headers) as client:
+        record = {}
         for _ in range(200):
             record = (await client.get("/_log")).json()["requests"][-1]
             if record["closed_at"]:

@@ -202,7 +202,8 @@ async def test_declared_tools_are_called_and_answered(address: Address, wire: st
                 call = first.output[-1]
                 name, arguments = call.name, json.loads(call.arguments)
                 result = {"type": "function_call_output", "call_id": call.call_id, "output": "17 degrees"}
-                second = await openai.responses.create(model="tools", input=[*user, *first.output, result])
+                user += [*first.output, result]
+                second = await openai.responses.create(model="tools", input=user)
                 told = second.output_text
             case _:
                 tools = [{"name": "weather", "input_schema": WEATHER}]

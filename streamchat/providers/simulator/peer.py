@@ -17,7 +17,7 @@ from streamchat.providers.simulator.wire import Reply
 
 _BODY_LIMIT = 64 << 20
 _REQUEST_TIMEOUT = 30.0
-_DRIP = 0.05
+_DRIP = 0.02
 _PIECE = 1 << 16
 
 
