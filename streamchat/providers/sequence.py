@@ -17,6 +17,7 @@ class Sequence:
     """
 
     def __init__(self) -> None:
+        self._first = 0
         self._last: int | None = None
         self._seen: dict[int, tuple[Any, ...]] = {}
         self._trusted = True
@@ -31,12 +32,15 @@ class Sequence:
             return True
         last = self._last
         mark = (data.get("type"), data.get("output_index"), data.get("content_index"), data.get("delta"))
-        if last is not None and number != last + 1:
+        if last is None:
+            self._first = number
+        elif number != last + 1:
             if restart:
                 self._seen.clear()
+                self._first = number
             elif number > last:
                 raise StreamBroken("A piece of the answer was lost on its way.", kind="gap", retryable=True)
-            elif (seen := self._seen.get(number)) is None or seen == mark:
+            elif number >= self._first and self._seen.get(number, mark) == mark:
                 return False
             else:
                 self._trusted = False

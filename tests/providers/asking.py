@@ -61,9 +61,12 @@ class Heard:
         return self.message.stop_reason
 
 
-async def hear(events: AsyncIterator[e.Event]) -> Heard:
-    """Fold everything; a project error is kept, anything else is raised."""
-    heard, folding = Heard(), Folding(Message("a", "assistant", status="streaming"))
+EMPTY = Message("a", "assistant", status="streaming")
+
+
+async def hear(events: AsyncIterator[e.Event], message: Message = EMPTY) -> Heard:
+    """Fold everything into ``message``; a project error is kept, anything else is raised."""
+    heard, folding = Heard(), Folding(message)
     try:
         async with aclosing(events) as source:  # pyright: ignore[reportArgumentType]
             async for event in source:
@@ -117,7 +120,11 @@ class InMemory:
 
 
 async def read(
-    kind: str, pieces: Iterable[bytes], normaliser: Normaliser | None = None, limits: Limits = LIMITS
+    kind: str,
+    pieces: Iterable[bytes],
+    normaliser: Normaliser | None = None,
+    limits: Limits = LIMITS,
+    message: Message = EMPTY,
 ) -> Heard:
     """What these bytes mean, without a connection."""
 
@@ -125,4 +132,4 @@ async def read(
     async def opening() -> AsyncIterator[InMemory]:
         yield InMemory(pieces)
 
-    return await hear(speak(opening, normaliser or NORMALISERS[kind](), Place("http://provider.test"), limits))
+    return await hear(speak(opening, normaliser or NORMALISERS[kind](), Place("http://provider.test"), limits), message)
