@@ -106,7 +106,8 @@ class _Process:
             for line in stderr:
                 if text := line.decode(errors="replace").strip():
                     self.lines.append(self._redact(text)[:300])
-        code = self.popen.wait()
+        while (code := self.popen.poll()) is None:  # not wait(): it holds a lock that makes `alive` say yes
+            time.sleep(0.01)
         last = f": {self.lines[-1]}" if self.lines else "."
         text = f"The {self.name} ended before it was ready (exit code {code}){last}"
         self._settle(ProviderError(text, kind="unavailable", retryable=True))

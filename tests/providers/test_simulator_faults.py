@@ -53,7 +53,7 @@ async def look(
     until: Callable[[Seen], bool] = lambda seen: False,
     **more: Any,
 ) -> Seen:
-    """The bytes of one answer, without any SDK, to its end or ``until``; after ``seconds``, ``TimeoutError`` ends it."""
+    """The bytes of one answer, without any SDK, to its end or ``until``; after ``seconds``, ``TimeoutError``."""
     body = {"model": scene, "stream": True, "max_tokens": 10_000, **more}
     turn = [{"role": "user", "content": message}]
     body |= {"input": turn} if wire == "responses" else {"messages": turn}
