@@ -98,7 +98,7 @@ _BY_WORD: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("bad-key", r"authentication_error|invalid_api_key|incorrect api key|api key not valid|invalid x-api-key"),
         ("forbidden", r"permission_error|permission_denied|unsupported_country"),
         ("model-not-found", r"model.{0,80}not.{0,5}(?:found|exist)|not_found_error.{0,40}model"),
-        ("refused", r"content_filter|content_policy|content management policy|safety system"),
+        ("refused", r"content_filter|content filter|content_policy|content management policy|safety system"),
     )
 )
 _GENERIC = (

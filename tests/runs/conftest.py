@@ -81,11 +81,11 @@ class World:
 
 
 @asynccontextmanager
-async def make_world(path: Path, policy: Policy | None = None) -> AsyncIterator[World]:
+async def make_world(path: Path, policy: Policy | None = None, catalog: Catalog | None = None) -> AsyncIterator[World]:
     store = Storage(f"sqlite+aiosqlite:///{path / 'chat.db'}")
     await store.open()
     provider, log, feed = QueueProvider(), MemoryLog(), MemoryFeed()
-    catalog = Catalog([Source("fake", provider, [ModelInfo("fake:one", "Fake")])])
+    catalog = catalog or Catalog([Source("fake", provider, [ModelInfo("fake:one", "Fake")])])
     writer = Writer(log, store, interval=0.05)
     runs = Runs(
         log=log,
@@ -102,6 +102,7 @@ async def make_world(path: Path, policy: Policy | None = None) -> AsyncIterator[
     finally:
         await runs.close()
         await writer.close()
+        await catalog.close()
         await store.close()
 
 
