@@ -25,25 +25,18 @@ const COMPONENTS = {
 export function Blocks({ splitter, open, eager = true }) {
   const { closed, definitions, definitionsVersion } = splitter;
   const { low, from } = useFilled(closed, eager);
-  const rendered = (block, i) => (
-    <Block key={i} block={block} definitions={definitions} version={block.labels ? definitionsVersion : 0} />
-  );
-  const tail = open ? splitter.open : "";
-  return (
-    <>
-      {closed.slice(0, low).map(rendered)}
-      {closed.slice(from).map((block, i) => rendered(block, from + i))}
-      {tail.trim() && (
-        <Block
-          key={closed.length}
-          block={{ kind: splitter.openKind, text: tail, labels: null }}
-          definitions={definitions}
-          version={0}
-          open
-        />
-      )}
-    </>
-  );
+  const shown = [];
+  for (let i = 0; i < closed.length; i += 1) {
+    if (i >= low && i < from) continue;
+    const version = closed[i].labels ? definitionsVersion : 0;
+    shown.push(<Block key={i} block={closed[i]} definitions={definitions} version={version} />);
+  }
+  const text = open ? splitter.open : "";
+  if (text.trim()) {
+    const block = { kind: splitter.openKind, text, labels: null };
+    shown.push(<Block key={closed.length} block={block} definitions={definitions} version={0} open />);
+  }
+  return shown;
 }
 
 const Block = memo(

@@ -9,12 +9,13 @@
 const AT_END = 8;
 const INTENT_MS = 500;
 const UP = new Set(["ArrowUp", "PageUp", "Home"]);
-const DOWN = new Set(["ArrowDown", "PageDown", "End"]);
+const DOWN = new Set(["ArrowDown", "PageDown"]);
 
 export class Follow {
   following = true;
   _listeners = new Set();
   _downUntil = 0;
+  _left = 0;
   _touchY = 0;
 
   subscribe = (listener) => {
@@ -58,6 +59,12 @@ export class Follow {
 
   _resized() {
     if (this.following) this._toEnd();
+    else this._left = this._distance();
+  }
+
+  _distance() {
+    const { scrollHeight, clientHeight, scrollTop } = this._scroller;
+    return scrollHeight - clientHeight - scrollTop;
   }
 
   _toEnd() {
@@ -65,16 +72,18 @@ export class Follow {
     if (!scroller) return;
     scroller.scrollTop = scroller.scrollHeight;
     this._top = scroller.scrollTop;
+    this._left = 0;
   }
 
   _scrolled() {
-    const scroller = this._scroller;
-    const top = scroller.scrollTop;
-    const left = scroller.scrollHeight - scroller.clientHeight - top;
+    const top = this._scroller.scrollTop;
+    const left = this._distance();
     // At the very end it was the content that shrank, not the reader who moved.
     if (top < this._top - 1 && left > 1) this._set(false);
-    else if (top > this._top && left <= AT_END && performance.now() < this._downUntil) this._set(true);
+    // The browser moves the position too, where something above grew: the distance to the end stays then.
+    else if (top > this._top && left <= AT_END && (this._left > AT_END || performance.now() < this._downUntil)) this._set(true);
     this._top = top;
+    this._left = left;
   }
 
   // The reader meant to go up (less than 0) or down.
@@ -91,6 +100,7 @@ export class Follow {
   _pressed(event) {
     if (event.defaultPrevented || /^(TEXTAREA|INPUT|SELECT)$/.test(event.target.tagName)) return;
     if (UP.has(event.key) || (event.key === " " && event.shiftKey)) this._meant(-1);
+    else if (event.key === "End") this.arm();
     else if (DOWN.has(event.key) || event.key === " ") this._meant(1);
   }
 

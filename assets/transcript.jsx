@@ -1,14 +1,17 @@
 // The conversation: its messages, and where the reader is in it.
 
-import { useContext, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useContext, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link } from "react-router";
 import { StateStoreContext } from "$/utils/context-registry";
 
 import { Empty } from "./empty.jsx";
-import { Message } from "./message.jsx";
 import { actions, follow, store } from "./session.js";
 import { textOf } from "./store.js";
 import "./streamchat.css";
+
+// Markdown is the greater part of the page's code: it comes while the rest is there already.
+const loading = typeof window === "undefined" ? null : import("./message.jsx");
+const Message = lazy(async () => ({ default: (await loading).Message }));
 
 const FRAME = "f_rx_state_";
 const EAGER = 30_000; // characters that are rendered at once where a conversation is opened
@@ -28,9 +31,11 @@ export function Transcript({ state, suggestions, onResync, onRetry, onContinue, 
       <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Conversation">
         <div className="thread" ref={content} aria-busy={meta.answering}>
           {meta.earlier && <Earlier scroller={scroller} first={meta.ids[0]} />}
-          {meta.ids.map((id) => (
-            <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />
-          ))}
+          <Suspense>
+            {meta.ids.map((id) => (
+              <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />
+            ))}
+          </Suspense>
           {meta.error && <p className="error">{meta.error}</p>}
           {meta.missing && <Missing />}
           {meta.opened && !meta.ids.length && !meta.missing && !meta.error && <Empty suggestions={suggestions} />}
