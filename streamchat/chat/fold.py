@@ -128,7 +128,9 @@ class Folding:
             case e.Finished(reason, opaque):
                 opaque = opaque or self._message.opaque
                 self._message = replace(self._message, status="finished", stop_reason=reason, opaque=opaque)
-            case e.Stopped():
+            case e.Stopped(after_ms, kept):
+                if after_ms is not None:
+                    self._parts.append(_stopped(after_ms, kept or 0))
                 self._message = replace(self._message, status="stopped", stop_reason="stopped")
             case e.Failed(message, kind, retryable, after):
                 error = ErrorInfo(message, kind, retryable, after)
@@ -177,3 +179,8 @@ class Folding:
     def _change(self, call_id: str, **changes: object) -> None:
         index = self._call(call_id)
         self._parts[index] = replace(self._settle(index), **changes)
+
+
+def _stopped(after_ms: int, kept: int) -> NoticePart:
+    text = f"Stopped after {after_ms:,} ms · {kept:,} token{'' if kept == 1 else 's'} kept."
+    return NoticePart("stopped", text, {"after_ms": after_ms, "kept": kept})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from streamchat.chat.messages import Message
+from streamchat.chat.messages import Message, NoticePart
 
 Offer: TypeAlias = Literal["retry", "continue"]
 
@@ -32,7 +32,8 @@ def explain(message: Message) -> str | None:
     if message.error is not None:
         return message.error.message
     if message.status == "stopped":
-        return "Stopped."
+        said = (part.text for part in message.parts if isinstance(part, NoticePart) and part.kind == "stopped")
+        return next(said, "Stopped.")
     if message.status == "finished" and message.stop_reason not in (None, *_COMPLETE):
         return _SENTENCES.get(message.stop_reason, f"The provider ended this answer: {message.stop_reason[:80]}.")
     return None

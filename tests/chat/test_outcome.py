@@ -31,6 +31,7 @@ def test_a_complete_answer_needs_no_words(reason):
         (Finished("pause"), "paused", ("retry", "continue")),
         (Finished("model_got_bored"), "model_got_bored", ("retry", "continue")),
         (Stopped(), "Stopped", ("retry", "continue")),
+        (Stopped(84, 1204), "Stopped after 84 ms · 1,204 tokens kept.", ("retry", "continue")),
         (Interrupted("It broke.", "reset"), "broke", ("retry", "continue")),
         (Failed("Too long.", "context-too-long"), "Too long", ("retry",)),
         (Failed("Busy.", "overloaded"), "Busy", ("retry", "continue")),
