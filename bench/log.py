@@ -1,0 +1,168 @@
+"""What the log of a run costs: an append, many readers, many runs in one process.
+
+No provider over HTTP, no page. Floors: a list that is appended to, an ``asyncio.Queue`` per reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from bench.tables import MISSING, number, show, spread
+from streamchat.chat.events import Finished, TextDelta
+from streamchat.chat.messages import Message
+from streamchat.runs.log import Entry, MemoryLog, follow
+
+READERS = (1, 50, 200)
+RUNS = (50, 100, 200)
+WORD = " word42"
+_BATCHES = 5
+_KEPT_TOKENS = 2000
+
+
+async def run(quick: bool) -> None:
+    share = 5 if quick else 1
+    _appends(50_000 // share)
+    await _fan_out(2_000 // share)
+    await _crowds(seconds=2 if quick else 8)
+
+
+def _appends(events: int) -> None:
+    rows = [
+        ["*floor*: `list.append` of the entry", spread(_batches(_list_append, events)), MISSING],
+        ["`MemoryLog.append`", spread(_batches(_log_append, events)), number(_kept_bytes(), 0)],
+    ]
+    note = f"Bytes: per token of an answer of {_KEPT_TOKENS:,} tokens that is kept in the log, its text included."
+    show(f"An append ({events:,} words, nobody reads)", ["", "µs/event", "bytes/event"], rows, note)
+
+
+def _batches(work: Callable[[int], None], events: int) -> list[float]:
+    costs = []
+    for _ in range(_BATCHES):
+        used = time.process_time()
+        work(events)
+        costs.append((time.process_time() - used) / events * 1e6)
+    return costs
+
+
+def _list_append(events: int) -> None:
+    kept = []
+    for number_ in range(events):
+        kept.append(Entry(number_, TextDelta(WORD)))
+
+
+def _log_append(events: int) -> None:
+    log = MemoryLog()
+    log.open(_answer("m"))
+    for _ in range(events):
+        log.append("m", TextDelta(WORD))
+
+
+def _kept_bytes() -> float:
+    tracemalloc.start()
+    log = MemoryLog()
+    log.open(_answer("m"))
+    for word in _words(_KEPT_TOKENS):
+        log.append("m", TextDelta(word))
+    log.snapshot("m")
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return used / _KEPT_TOKENS
+
+
+async def _fan_out(events: int) -> None:
+    rows = []
+    for readers in READERS:
+        count = max(50, events // max(1, readers // 10))
+        floor = [await _queues(readers, count) for _ in range(_BATCHES)]
+        ours = [await _followers(readers, count) for _ in range(_BATCHES)]
+        rows.append([str(readers), spread(floor), spread(ours)])
+    show(
+        "One run, many readers: CPU µs per event and reader",
+        ["readers", "*floor*: a queue each", "`follow`"],
+        rows,
+        "Each event is read by all before the next one comes: the dearest case, since nothing waits and is joined.",
+    )
+
+
+async def _followers(readers: int, events: int) -> float:
+    log = MemoryLog(keep_seconds=0.1)
+    log.open(_answer("m"))
+
+    async def read() -> None:
+        async for _ in follow(log, "m"):
+            pass
+
+    return await _told(readers, events, read, lambda word: log.append("m", word))
+
+
+async def _queues(readers: int, events: int) -> float:
+    queues: list[asyncio.Queue[Any]] = [asyncio.Queue() for _ in range(readers)]
+    left: Iterator[asyncio.Queue[Any]] = iter(queues)
+
+    async def read() -> None:
+        queue = next(left)
+        while not isinstance(await queue.get(), Finished):
+            pass
+
+    def tell(event: Any) -> None:
+        for queue in queues:
+            queue.put_nowait(event)
+
+    return await _told(readers, events, read, tell)
+
+
+async def _told(readers: int, events: int, read: Callable[[], Any], tell: Callable[[Any], Any]) -> float:
+    async with asyncio.TaskGroup() as group:
+        for _ in range(readers):
+            group.create_task(read())
+        await asyncio.sleep(0.01)
+        used = time.process_time()
+        for _ in range(events):
+            tell(TextDelta(WORD))
+            for _ in range(4):  # until every reader has come to its next wait
+                await asyncio.sleep(0)
+        spent = time.process_time() - used
+        tell(Finished("stop"))
+    return spent / events / readers * 1e6
+
+
+async def _crowds(seconds: float) -> None:
+    rows = []
+    for runs in RUNS:
+        for name, kind in (("*floor*: a queue each", "queue"), ("runs", "run")):
+            result = await _crowd(kind, runs, seconds)
+            costs = number(result["cpu"], 3), number(result["busy"], 2), number(result["kb"], 0)
+            rows.append([f"{runs} · {name}", *(number(ms, 2) for ms in result["ms"]), *costs])
+    show(
+        f"Many runs in one process: 50 tokens/s each for {seconds:g} s, one reader each",
+        ["runs", "p50 ms", "p95 ms", "max ms", "CPU ms/token", "cores busy", "KB/run"],
+        rows,
+        "ms: from the provider's yield until the reader has the text. A run has its intake, log, database writer and "
+        "deadlines; its provider is a timer in the same process. KB: growth of resident memory at the end, per run.",
+    )
+
+
+async def _crowd(kind: str, runs: int, seconds: float) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.crowd", kind, str(runs), str(seconds)]
+    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        output, _ = await asyncio.wait_for(child.communicate(), seconds * 5 + 30)
+    finally:
+        with suppress(ProcessLookupError):
+            child.kill()
+    return json.loads(output)
+
+
+def _answer(message_id: str) -> Message:
+    return Message(message_id, "assistant", status="streaming")
+
+
+def _words(count: int) -> Iterator[str]:
+    return (f" w{number_:06d}" for number_ in range(count))

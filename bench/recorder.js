@@ -1,0 +1,46 @@
+// Notes in the page what is painted when. Loaded before the page's own scripts; knows only its test ids.
+//
+// A change of the DOM (or of the composer) flips the height of a sentinel; its ResizeObserver is called in the
+// frame that paints the change, after the page's own animation callbacks and layout. So a page that writes in a
+// message handler and one that writes in an animation frame are timed by the same clock edge.
+(() => {
+  const TAIL = 96;
+  const bench = (window.bench = { paints: [], keys: [], long: [], before: null });
+  const messages = () => document.querySelectorAll('[data-testid="message"][data-role="assistant"]');
+  const last = () => [...messages()].at(-1);
+  bench.status = () => last()?.dataset.messageId === bench.before ? null : last()?.dataset.status;
+  bench.text = () => last()?.querySelector('[data-testid="answer"]')?.textContent ?? "";
+
+  let dirty = false, flip = false, pressed = null, sentinel = null, seen = "";
+  const painted = () => {
+    if (!dirty) return;
+    dirty = false;
+    const now = performance.now();
+    if (pressed !== null) {
+      bench.keys.push(now - pressed);
+      pressed = null;
+    }
+    if (last()?.dataset.messageId === bench.before) return;
+    const text = bench.text();
+    const entry = [performance.timeOrigin + now, text.length, text.slice(-TAIL)];
+    if (text && seen !== (seen = entry[1] + entry[2])) bench.paints.push(entry);
+  };
+  const changed = () => {
+    if (!dirty) {
+      dirty = true;
+      flip = !flip;
+      sentinel.style.height = flip ? "2px" : "1px";
+    }
+  };
+  bench.start = () => {
+    bench.before = last()?.dataset.messageId ?? "";
+    sentinel = document.createElement("div");
+    sentinel.style = "position:fixed;inset:0 auto auto 0;width:1px;height:1px;contain:strict;visibility:hidden";
+    document.body.append(sentinel);
+    new ResizeObserver(painted).observe(sentinel);
+    new MutationObserver(changed).observe(document.body, { subtree: true, childList: true, characterData: true });
+    new PerformanceObserver((list) => bench.long.push(...list.getEntries().map((e) => e.duration))).observe({ type: "longtask" });
+    addEventListener("keydown", (event) => (pressed ??= event.timeStamp), true);
+    addEventListener("input", changed, true);
+  };
+})();

@@ -1,0 +1,36 @@
+"""A conversation that is there before the server starts."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from streamchat.chat.events import Finished, TextDelta
+from streamchat.chat.fold import fold
+from streamchat.chat.messages import TextPart
+from streamchat.providers.simulator import texts
+from streamchat.settings import Settings
+from streamchat.storage import Storage
+from streamchat.wiring import LOCAL_OWNER
+
+
+async def conversation(data: Path, turns: int, words: int, model: str) -> str:
+    """Store question and answer ``turns`` times, each answer of so many words of Markdown; the conversation's id."""
+    store = Storage(Settings.model_validate({"STREAMCHAT_DATA_DIR": data}).database)
+    await store.open()
+    conversation_id = None
+    for turn in range(turns):
+        begun = await store.begin(
+            LOCAL_OWNER,
+            conversation_id=conversation_id,
+            client_message_id=f"turn-{turn}",
+            parts=(TextPart(f"Question {turn + 1}"),),
+            model=model,
+            worker="bench",
+        )
+        conversation_id = begun.conversation_id
+        text = "".join(islice(texts.markdown(words, seed=turn), words))
+        await store.end(fold(begun.answer, [TextDelta(text), Finished("stop")]), 2)
+    await store.close()
+    assert conversation_id is not None
+    return conversation_id
