@@ -124,3 +124,11 @@ class Message:
     @property
     def ended(self) -> bool:
         return self.status not in ("streaming", "waiting")
+
+
+def whole(text: str) -> str:
+    """The text without halves of characters (lone surrogates): they have no UTF-8 form, so no socket can carry them.
+
+    Halves that meet are joined, others become U+FFFD; the length in UTF-16 stays.
+    """
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

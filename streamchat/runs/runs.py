@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 from streamchat.chat.events import Event
-from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart
+from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, whole
 from streamchat.chat.request import Options, Request
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.runs.attempts import Policy, Target, attempts
@@ -62,6 +63,7 @@ class Runs:
         """Ask a model. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
         check_message(parts)
         _check_client_id(client_message_id)
+        parts = [replace(p, text=whole(p.text)) if isinstance(p, TextPart | FilePart) else p for p in parts]
         self._models.info(model)
         if conversation_id:
             self._check_free(owner, conversation_id, client_message_id)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from streamchat.chat import events as e
 from streamchat.chat.fold import Folding
-from streamchat.chat.messages import Message, ReasoningPart, TextPart
+from streamchat.chat.messages import Message, ReasoningPart, TextPart, whole
 from streamchat.chat.outcome import explain, offers
 from streamchat.chat.wire import message_to_wire, part_to_wire
 from streamchat.errors import NotFound, StreamchatError
@@ -36,8 +36,8 @@ _number = count(1)
 
 def say(text: str, client_id: str | None = None) -> Frame:
     """A sentence beside the composer; with a client id, that message was refused."""
-    frame = {"k": "say", "text": text, "n": next(_number)}
-    return frame | {"client_id": client_id} if client_id else frame
+    frame = {"k": "say", "text": whole(text), "n": next(_number)}
+    return frame | {"client_id": whole(client_id)} if client_id else frame
 
 
 def sent(client_id: str) -> Frame:
