@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from streamchat.runs.bell import Bell
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """``run_id`` is empty where the whole conversation changed (renamed, deleted)."""
+    """``run_id`` is empty where the whole conversation changed (renamed, deleted), ``conversation_id`` too where
+    notes may have been missed and any conversation may have changed."""
 
-    kind: Literal["started", "ended", "changed"]
+    kind: Literal["started", "ended", "changed", "models"]
     conversation_id: str
     run_id: str = ""
+
+
+MISSED = Note("changed", "")
 
 
 class Subscription:
@@ -38,6 +42,18 @@ class Subscription:
         return notes
 
 
+class Feed(Protocol):
+    """What runs and readers need of a feed. No call waits."""
+
+    def publish(self, owner: str, note: Note) -> None:
+        """To every subscription of this owner, here and elsewhere."""
+        ...
+
+    def subscribe(self, owner: str, bell: Bell) -> Subscription: ...
+
+    def unsubscribe(self, owner: str, subscription: Subscription) -> None: ...
+
+
 class MemoryFeed:
     """The feed of one process."""
 
@@ -47,6 +63,11 @@ class MemoryFeed:
     def publish(self, owner: str, note: Note) -> None:
         for subscription in self._subscriptions.get(owner, ()):
             subscription.put(note)
+
+    def publish_to_all(self, note: Note) -> None:
+        """To every owner here."""
+        for owner in list(self._subscriptions):
+            self.publish(owner, note)
 
     def subscribe(self, owner: str, bell: Bell) -> Subscription:
         subscription = Subscription(bell)

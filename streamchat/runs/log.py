@@ -7,7 +7,8 @@ Knows nothing of providers, storage or pages. Rules:
 * A reader that asks beyond what is kept gets a ``Snapshot`` first and goes on from there.
 * An ended run is kept for ``KEEP_SECONDS``, then forgotten: the stored message answers for it.
 
-``MemoryLog`` is the log of one process. Anything that keeps ``tests/runs/test_log_contract.py`` may replace it.
+``MemoryLog`` is the log of one process, ``redis_log.RedisLog`` that of several; ``tests/runs/test_log_contract.py``
+is what both keep.
 """
 
 from __future__ import annotations
@@ -109,14 +110,23 @@ async def follow(log: Log, run_id: str, after: int = 0) -> AsyncGenerator[list[E
 
 
 class _Run:
-    def __init__(self, message: Message) -> None:
-        self.entries: list[Entry] = []
-        self.folding = Folding(message)
+    def __init__(self, start: Snapshot) -> None:
+        self.begin(start)
         self.bells: set[Bell] = set()
+
+    def begin(self, start: Snapshot) -> None:
+        self.base = start.seq
+        self.entries: list[Entry] = []
+        self.folding = Folding(start.message)
+        self.ended = start.message.ended
 
     @property
     def seq(self) -> int:
-        return len(self.entries)
+        return self.base + len(self.entries)
+
+    def ring(self) -> None:
+        for bell in self.bells:
+            bell.ring()
 
 
 class MemoryLog:
@@ -127,19 +137,29 @@ class MemoryLog:
         self._keep_seconds = keep_seconds
 
     def open(self, message: Message, events: Iterable[Event] = ()) -> None:
-        self._runs[message.id] = _Run(message)
+        self._runs[message.id] = _Run(Snapshot(0, message))
         for event in events:
             self.append(message.id, event)
+
+    def restore(self, start: Snapshot) -> None:
+        """Begin, or begin anew, with an answer as it was after some entry. Readers that are behind get a snapshot."""
+        if run := self._runs.get(start.message.id):
+            run.begin(start)
+            run.ring()
+        else:
+            run = self._runs[start.message.id] = _Run(start)
+        if run.ended:
+            self._forget_later(run)
 
     def append(self, run_id: str, event: Event) -> Entry:
         run = self._run(run_id)
         run.folding.add(event)
         entry = Entry(run.seq + 1, event)
         run.entries.append(entry)
-        for bell in run.bells:
-            bell.ring()
+        run.ring()
         if entry.last:
-            asyncio.get_running_loop().call_later(self._keep_seconds, self._runs.pop, run_id, None)
+            run.ended = True
+            self._forget_later(run)
         return entry
 
     async def attach(self, run_id: str) -> None:
@@ -151,9 +171,9 @@ class MemoryLog:
 
     def take(self, run_id: str, after: int) -> list[Entry] | Snapshot:
         run = self._run(run_id)
-        if after > run.seq:
+        if not run.base <= after <= run.seq:
             return self.snapshot(run_id)
-        return run.entries[after:]
+        return run.entries[after - run.base :]
 
     def listen(self, run_id: str, bell: Bell) -> None:
         self._run(run_id).bells.add(bell)
@@ -161,6 +181,31 @@ class MemoryLog:
     def ignore(self, run_id: str, bell: Bell) -> None:
         if run := self._runs.get(run_id):
             run.bells.discard(bell)
+
+    def has(self, run_id: str) -> bool:
+        return run_id in self._runs
+
+    def reached(self, run_id: str) -> tuple[int, bool]:
+        """The last number, and whether it is the end: what a snapshot says, without joining its text."""
+        run = self._run(run_id)
+        return run.seq, run.ended
+
+    def listened(self, run_id: str) -> bool:
+        """Whether a reader is there."""
+        run = self._runs.get(run_id)
+        return run is not None and bool(run.bells)
+
+    def forget(self, run_id: str) -> None:
+        self._runs.pop(run_id, None)
+
+    def _forget_later(self, run: _Run) -> None:
+        run_id = run.folding.message.id
+
+        def forget() -> None:
+            if self._runs.get(run_id) is run:
+                del self._runs[run_id]
+
+        asyncio.get_running_loop().call_later(self._keep_seconds, forget)
 
     def _run(self, run_id: str) -> _Run:
         try:

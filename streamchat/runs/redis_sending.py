@@ -1,0 +1,111 @@
+"""How far Redis has one run that is written here, and the commands that bring it further.
+
+Knows the local log; sends nothing itself. Rules:
+
+* Only a stream that is there is added to; one that Redis lost is begun anew.
+* A stream of more than ``max_entries`` is cut: it begins with the message as it is now. So is one that is begun
+  anew that late. Readers that were behind get a snapshot.
+* An ended run expires after ``keep_seconds``; one under way is refreshed now and then, should its worker vanish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from streamchat.chat.messages import Message
+from streamchat.runs.log import MemoryLog, Snapshot
+from streamchat.runs.redis_link import Command, Reply
+from streamchat.runs.redis_stream import EVENT, MESSAGE, event_json, message_json, place
+
+LIVE_SECONDS = 2 * 3600
+REFRESH_SECONDS = 600
+_AT_ONCE = 200
+
+
+class Limits(NamedTuple):
+    """Of what Redis keeps of a run."""
+
+    keep_seconds: float = 600.0
+    max_entries: int = 10_000
+
+
+class Item(NamedTuple):
+    """A command; once it is done, Redis has ``run`` up to entry ``seq``."""
+
+    command: Command
+    run: Sending | None = None
+    seq: int = 0
+
+
+class Sending:
+    """``seq``: the last entry that Redis has, -1 where it has nothing."""
+
+    def __init__(self, local: MemoryLog, opening: Message, key: str, limits: Limits) -> None:
+        self.id = opening.id
+        self.key = key
+        self.seq = -1
+        self._local = local
+        self._opening = opening
+        self._limits = limits
+        self._whole = 0
+        self._refreshed = float("-inf")
+
+    @property
+    def here(self) -> bool:
+        """Whether the local log still has the run. What follows needs that."""
+        return self._local.has(self.id)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has ended and Redis has all of it."""
+        return self._local.reached(self.id) == (self.seq, True)
+
+    def next(self) -> tuple[list[Item], bool]:
+        """The next commands, and whether they bring Redis up to now."""
+        items: list[Item] = []
+        (now, ended), seq = self._local.reached(self.id), self.seq
+        if seq < 0:
+            late = now > self._limits.max_entries
+            start = self._local.snapshot(self.id) if late else Snapshot(0, self._opening)
+            items.append(self._whole_message(start, "XADD", self.key))
+            seq = start.seq
+        entries = self._local.take(self.id, seq)
+        assert not isinstance(entries, Snapshot)
+        for entry in entries[:_AT_ONCE]:
+            seq = entry.seq
+            command = ("XADD", self.key, "NOMKSTREAM", f"{seq}-0", EVENT, event_json(entry.event))
+            items.append(Item(command, self, seq))
+        if seq == now and not ended and seq - self._whole > self._limits.max_entries:
+            items.append(self._whole_message(self._local.snapshot(self.id), "XADD", self.key, "NOMKSTREAM"))
+            items.append(Item(("XTRIM", self.key, "MINID", f"{seq}-1")))
+        if seq == now and ended:
+            items.append(Item(("EXPIRE", self.key, max(1, round(self._limits.keep_seconds)))))
+        elif (time := asyncio.get_running_loop().time()) - self._refreshed > REFRESH_SECONDS:
+            self._refreshed = time
+            items.append(Item(("EXPIRE", self.key, LIVE_SECONDS)))
+        return items, seq == now
+
+    def lost(self) -> None:
+        """Redis does not have the stream any more."""
+        self.seq = -1
+        self._refreshed = float("-inf")
+
+    def compare(self, newest: Reply) -> bool:
+        """Take note of the newest entry that Redis has (an answer to ``XREVRANGE``); false where it is not ours."""
+        if not newest:
+            self.lost()
+            return True
+        ((entry_id, (_, value)),) = newest
+        number, whole = place(entry_id)
+        mine = self._local.take(self.id, number - 1) if number and not whole else []
+        if isinstance(mine, Snapshot) or (number and not whole and not mine):
+            return False
+        if mine and event_json(mine[0].event).encode() != value:
+            return False
+        self.seq = number
+        return True
+
+    def _whole_message(self, start: Snapshot, *command: str) -> Item:
+        self._whole = start.seq
+        return Item((*command, f"{start.seq}-1", MESSAGE, message_json(start.message)), self, start.seq)
