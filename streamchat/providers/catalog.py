@@ -5,12 +5,14 @@ Rules:
 * A model id is ``provider:name``. A provider with ``open_ended`` takes any name; the others only their own.
 * A model that cannot be used now stays listed, with the reason.
 * The default is the first one that can be used, in the order of offering.
+* A server's own list is asked for once, after the start; until it answers, the server has no listed models.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamchat.errors import InvalidInput, NotFound
@@ -21,7 +23,7 @@ _NAME = re.compile(r"[\w./:@+-]{1,100}")
 
 @dataclass(slots=True)
 class Source:
-    """A provider under a name, and the models it is known to have, in order."""
+    """A provider under a name, and the models it is known to have, in order. ``ask``: how it lists its own."""
 
     name: str
     provider: Provider
@@ -29,6 +31,7 @@ class Source:
     open_ended: bool = False
     unavailable: str | None = None
     note: str = ""
+    ask: Callable[[], Awaitable[list[str]]] | None = None
 
     def info(self, model_id: str) -> ModelInfo | None:
         for model in self.models:
@@ -74,6 +77,14 @@ class Catalog:
         """Who answers for this model. Raises as ``info``."""
         self.info(model_id)
         return next(s.provider for s in self.sources if s.name == model_id.partition(":")[0])
+
+    async def discover(self) -> bool:
+        """Ask the servers for their models; whether any answered."""
+        asked = [source for source in self.sources if source.ask]
+        for source, names in zip(asked, await asyncio.gather(*(s.ask() for s in asked if s.ask)), strict=True):
+            usable = [name for name in names if _NAME.fullmatch(name)]
+            source.models = [ModelInfo(f"{source.name}:{name}", f"{name} ({source.name})") for name in usable]
+        return any(source.models for source in asked)
 
     async def close(self) -> None:
         for source in self.sources:

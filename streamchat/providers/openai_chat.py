@@ -36,6 +36,8 @@ from streamchat.providers.openai_models import OPENAI_FAMILIES
 from streamchat.providers.schema import answer_format, instruction
 from streamchat.providers.transport import http_client, speak
 
+LIST_TIMEOUT = 3.0
+MAX_LISTED = 100
 OPENAI_URL = "https://api.openai.com/v1"
 # Beside OpenAI's own: families that people run on servers of this dialect.
 KNOWN = Families(
@@ -74,6 +76,14 @@ class OpenAIChat:
         async with aclosing(speak(create, ChatNormaliser(known_calls(request)), place)) as events:
             async for event in events:
                 yield event
+
+    async def names(self) -> list[str]:
+        """The models that the server lists, ``[]`` where it does not answer like one."""
+        try:
+            page = await self._client.models.list(timeout=LIST_TIMEOUT)
+            return [model.id for model in page.data if isinstance(model.id, str)][:MAX_LISTED]
+        except Exception:  # A server without the list, or none at all: nothing to offer, and nobody to tell.
+            return []
 
     async def close(self) -> None:
         await self._client.close()

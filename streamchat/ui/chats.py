@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 import reflex as rx
 
 from streamchat.errors import StorageError
-from streamchat.ui.frames import ROWS, Frame
+from streamchat.ui.frames import Frame
 from streamchat.wiring import LOCAL_OWNER, services
 
 SHOWN = 100
@@ -45,14 +45,14 @@ async def listed(frame: Frame) -> Listed | None:
     except StorageError:
         return None  # The transcript says it.
     rows = [Row(id=c.id, title=c.title, answering=c.answering, when=c.updated_at.isoformat()) for c in found]
-    if frame is ROWS:
+    if frame.get("k") == "rows" and not frame.get("models"):
         return Listed(rows=rows)
     catalog = services().models
     models = [
         Model(id=m.id, label=m.label, unavailable=m.unavailable or "", note=m.note) for m in catalog.offered.values()
     ]
-    current = frame["conversation"] or ""
-    return Listed(rows=rows, models=models, default_model=catalog.default, current=current)
+    found_too = Listed(rows=rows, models=models, default_model=catalog.default)
+    return found_too if frame.get("k") == "rows" else found_too | Listed(rows=rows, current=frame["conversation"] or "")
 
 
 class Chats(rx.State):

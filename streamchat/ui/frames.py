@@ -26,8 +26,9 @@ from streamchat.runs.log import Entry, Snapshot
 from streamchat.wiring import Services
 
 Frame: TypeAlias = dict[str, Any]
-# Not for the browser: the list of conversations changed.
+# Not for the browser: the list of conversations changed, or that of models.
 ROWS: Frame = {"k": "rows"}
+MODELS: Frame = {"k": "rows", "models": True}
 PAGE = 100
 HEARTBEAT_SECONDS = 5.0
 # A frame equal to the one before it would not reach the page.
@@ -154,8 +155,8 @@ class Transcript:
                     for frame in self._advance(run_id):
                         yield frame
                 for note in subscription.take():
-                    yield ROWS
-                    if note.conversation_id == self._conversation_id:
+                    yield MODELS if note.kind == "models" else ROWS
+                    if self._concerns(note):
                         for frame in await self._changed(note):
                             yield frame
                 if not await self._bell.wait(HEARTBEAT_SECONDS):
@@ -164,6 +165,11 @@ class Transcript:
             runs.feed.unsubscribe(self._owner, subscription)
             for run_id in self._live:
                 runs.log.ignore(run_id, self._bell)
+
+    def _concerns(self, note: Note) -> bool:
+        """Whether this conversation changed; an empty id says that any may have."""
+        here = self._conversation_id
+        return here is not None and note.kind != "models" and note.conversation_id in ("", here)
 
     async def _open(self) -> Frame:
         frame = {"k": "open", "g": next(_number), "conversation": self._conversation_id, "title": "", "messages": []}
@@ -215,7 +221,7 @@ class Transcript:
         if note.kind == "ended" and note.run_id not in self._unended:
             return []  # The log said it already.
         try:
-            conversation = await self._services.store.conversation(self._owner, note.conversation_id)
+            conversation = await self._services.store.conversation(self._owner, self._conversation_id or "")
         except StreamchatError as error:
             return [say(error.user_message)]
         now = [message.id for message in conversation.messages]

@@ -17,7 +17,7 @@ import reflex as rx
 from streamchat.chat.messages import TextPart
 from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.ui import chats, presence
-from streamchat.ui.frames import ROWS, Frame, Transcript, earlier_messages, say, sent
+from streamchat.ui.frames import Frame, Transcript, earlier_messages, say, sent
 from streamchat.wiring import LOCAL_OWNER, services
 
 _ADDRESS = re.compile(r"/(?:c/([\w-]{1,64})/?)?")
@@ -59,7 +59,7 @@ class Live(rx.State):
                     async with self:
                         if listed:
                             (await self.get_state(chats.Chats))._show(listed)
-                        if frame is not ROWS:
+                        if frame.get("k") != "rows":
                             self.f = frame
                     yield
         finally:

@@ -78,12 +78,14 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
     runs = Runs(log=log, feed=feed, store=store, models=models, writer=writer, policy=policy, worker=worker)
     writer.start()
     sweeper = asyncio.create_task(_sweep(store, feed), name="sweeper")
+    discovery = asyncio.create_task(_discover(models, feed), name="discovery")
     try:
         yield Services(settings, models, store, runs)
     finally:
-        sweeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeper
+        for task in (sweeper, discovery):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await runs.close()
         await writer.close()
         await models.close()
@@ -99,3 +101,9 @@ async def _sweep(store: Storage, feed: MemoryFeed) -> None:
         except StorageError as error:
             logger.warning("no sweep: %s", error)
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _discover(models: Catalog, feed: MemoryFeed) -> None:
+    """Ask the servers for their models, behind the start, and tell the pages."""
+    if await models.discover():
+        feed.publish(LOCAL_OWNER, Note("models", ""))

@@ -47,8 +47,10 @@ def _openai(settings: Settings) -> list[Source]:
     responses = OpenAIResponses(api_key=_secret(key), base_url=url, connect_timeout=settings.connect_timeout)
     elsewhere = _elsewhere(url, "api.openai.com")
     ready = bool(key) or elsewhere
+    main = _vendor("openai", "OPENAI", chat if elsewhere else responses, ready, () if elsewhere else OPENAI_MODELS)
+    main.ask = chat.names if elsewhere else None
     return [
-        _vendor("openai", "OPENAI", chat if elsewhere else responses, ready, () if elsewhere else OPENAI_MODELS),
+        main,
         _vendor("openai-chat", "OPENAI", chat, ready),
         _vendor("openai-responses", "OPENAI", responses, ready),
     ]
@@ -62,11 +64,11 @@ def _anthropic(settings: Settings) -> Source:
 
 
 def _servers(settings: Settings) -> list[Source]:
-    pairs = [item.split("=", 1) for item in settings.servers]
-    return [
-        Source(name, OpenAIChat(base_url=url, connect_timeout=settings.connect_timeout), open_ended=True)
-        for name, url in pairs
-    ]
+    found = []
+    for name, url in (item.split("=", 1) for item in settings.servers):
+        provider = OpenAIChat(base_url=url, connect_timeout=settings.connect_timeout)
+        found.append(Source(name, provider, open_ended=True, ask=provider.names))
+    return found
 
 
 def _local(settings: Settings) -> Source:

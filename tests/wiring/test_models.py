@@ -8,6 +8,8 @@ from streamchat.errors import InvalidInput, NotFound
 from streamchat.providers.anthropic import Anthropic
 from streamchat.providers.openai_chat import OpenAIChat
 from streamchat.providers.openai_responses import OpenAIResponses
+from streamchat.providers.simulator.server import Server
+from streamchat.providers.simulator.wire_chat import ChatWire
 from streamchat.settings import load_settings
 from streamchat.wiring.models import build_catalog, build_policy
 
@@ -91,3 +93,17 @@ def test_rescue_is_what_the_settings_say(catalog, monkeypatch):
     rescue = build_policy(load_settings(), made).rescue
     assert rescue is not None
     assert rescue(None).model == "slow"  # pyright: ignore[reportArgumentType] whoever broke
+
+
+async def test_a_server_lists_its_own_models(catalog):
+    """What a compatible server has is offered without being named in the settings; one that is away offers nothing."""
+    server = Server("none", (ChatWire(),))
+    port = await server.start()
+    made = catalog(STREAMCHAT_SERVERS=f"here=http://127.0.0.1:{port}/v1,away=http://127.0.0.1:9/v1")
+    try:
+        assert await made.discover()
+        assert "here:tour" in made.offered
+        assert not [name for name in made.offered if name.startswith("away:")]
+    finally:
+        await made.close()
+        await server.close()
