@@ -17,7 +17,8 @@ import reflex as rx
 from streamchat.chat.messages import TextPart
 from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.ui import chats, presence
-from streamchat.ui.frames import Frame, Transcript, earlier_messages, say, sent
+from streamchat.ui.frames import Frame, say, sent
+from streamchat.ui.transcript import Transcript, earlier_messages
 from streamchat.wiring import LOCAL_OWNER, services
 
 _ADDRESS = re.compile(r"/(?:c/([\w-]{1,64})/?)?")

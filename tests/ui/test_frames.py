@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from zlib import crc32
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,8 @@ def page(frames: list[dict]) -> dict:
         elif frame["k"] == "end":
             message |= {k: v for k, v in frame.items() if k in ("status", "stop_reason", "error", "usage")}
             assert frame["length"] == utf16("".join(p["text"] for p in parts if p["type"] == "text"))
+        if "c" in frame:
+            assert frame["c"] == crc32("".join(p["text"] for p in parts if p["type"] == "text").encode())
         assert frame["s"] > message["seq"]
         message["seq"] = frame["s"]
     return message
@@ -85,8 +88,17 @@ def test_a_token_costs_the_same_at_the_end_as_at_the_start():
     sizes = []
     for seq in range(1, 5001):
         (frame,) = answer.frames([Entry(seq, TextDelta("word "))])
-        sizes.append(len(json.dumps(frame)))
+        sizes.append(len(json.dumps({key: frame[key] for key in frame if key != "c"})))
     assert max(sizes) - min(sizes) <= 8
+
+
+def test_the_checksum_comes_from_time_to_time():
+    """Every hundredth entry or so carries it, and the end always."""
+    answer = LiveAnswer(Snapshot(0, EMPTY))
+    frames = [f for seq in range(1, 1001) for f in answer.frames([Entry(seq, TextDelta("wörd "))])]
+    assert sum("c" in frame for frame in frames) == 10
+    (end,) = answer.frames([Entry(1001, Finished())])
+    assert end["c"] == crc32(("wörd " * 1000).encode())
 
 
 def test_fragments_of_json_are_never_sent():
