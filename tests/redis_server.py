@@ -28,7 +28,7 @@ class RedisServer:
             self.port = free.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
+    def start(self, expect: bytes = b"+PONG") -> None:
         self._process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
              "--daemonize", "no", "--loglevel", "warning", *self._options],
@@ -39,7 +39,7 @@ class RedisServer:
         end = time.monotonic() + 20
         while time.monotonic() < end:
             try:
-                if self.ask("PING").startswith(b"+PONG"):
+                if self.ask("PING").startswith(expect):
                     return
             except OSError:
                 assert self._process.poll() is None, "redis-server ended at once"

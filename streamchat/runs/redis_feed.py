@@ -89,9 +89,10 @@ class RedisFeed:
             self.on_stop(data.decode(errors="replace"))
             return
         try:
-            worker, owner, kind, conversation_id, run_id = json.loads(data)
-        except ValueError:
+            worker, owner, *said = map(str, json.loads(data))
+            note = Note(*said)  # pyright: ignore[reportArgumentType] nobody acts on a kind it does not know
+        except (ValueError, TypeError):
             logger.warning("a note that is not one of ours was ignored")
             return
         if worker != self._worker:
-            self._local.publish(owner, Note(kind, conversation_id, run_id))
+            self._local.publish(owner, note)

@@ -23,7 +23,7 @@ from streamchat.runs.redis_link import TROUBLE, Link
 from streamchat.runs.redis_mirrors import Mirrors
 from streamchat.runs.redis_outbox import Outbox
 from streamchat.runs.redis_sending import Limits
-from streamchat.runs.redis_stream import EVENT, TAKEN, Keys, event_json, load, newest
+from streamchat.runs.redis_stream import BURY, Keys, event_json, load, newest, taken
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +93,17 @@ class RedisLog:
                 last = newest(*found)
                 if last.message.ended:
                     return last
-                entry = ("XADD", key, "NOMKSTREAM", f"{last.seq + 1}-0", EVENT, event_json(ending))
-                added, _ = await line.calls([entry, ("EXPIRE", key, round(self._limits.keep_seconds))])
+                entry = (f"{last.seq + 1}-0", event_json(ending), self._limits.keep)
+                added = await line.call("EVAL", BURY, 1, key, *entry)
+        except ResponseError as error:
+            if taken(error):
+                raise Alive from None
+            logger.warning("run %s cannot be ended in Redis: %s", run_id, error)
+            return None
         except (*TROUBLE, ValueError) as error:
             logger.info("run %s cannot be ended in Redis: %s", run_id, error)
             return None
-        if isinstance(added, ResponseError) and TAKEN in str(added):
-            raise Alive
-        return Snapshot(last.seq + 1, fold(last.message, ending)) if isinstance(added, bytes) else None
+        return Snapshot(last.seq + 1, fold(last.message, ending)) if added else None
 
     def _supersede(self, whole: Snapshot) -> None:
         run_id = whole.message.id

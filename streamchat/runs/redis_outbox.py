@@ -22,7 +22,7 @@ from streamchat.chat.messages import Message
 from streamchat.runs.log import MemoryLog, Snapshot
 from streamchat.runs.redis_link import Command, Line, Link, Reply
 from streamchat.runs.redis_sending import Item, Limits, Sending
-from streamchat.runs.redis_stream import TAKEN, Keys, load, newest
+from streamchat.runs.redis_stream import Keys, load, newest, taken
 
 IDLE_SECONDS = 1.0
 _NOTES = 1000
@@ -82,8 +82,8 @@ class Outbox:
             while batch := self._collect():
                 self._idle.clear()
                 replies = await line.calls([item.command for item in batch])
-                if taken := self._settle(batch, replies):
-                    await self._ask(line, taken)
+                if contested := self._settle(batch, replies):
+                    await self._ask(line, contested)
             self._idle.set()
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
@@ -115,12 +115,12 @@ class Outbox:
 
     def _settle(self, batch: Iterable[Item], replies: Iterable[Reply]) -> list[Sending]:
         """Take note of what is done; the runs of which a number was taken."""
-        taken: dict[str, Sending] = {}
+        contested: dict[str, Sending] = {}
         for (command, run, seq), reply in zip(batch, replies, strict=True):
             if isinstance(reply, ResponseError):
-                if run is None or TAKEN not in str(reply):
+                if run is None or not taken(reply):
                     raise reply
-                taken[run.id] = run
+                contested[run.id] = run
             elif run is None:
                 if self._notes and self._notes[0] is command:
                     self._notes.popleft()
@@ -130,7 +130,7 @@ class Outbox:
             else:
                 run.seq = seq
         self._drop_complete()
-        return list(taken.values())
+        return list(contested.values())
 
     async def _ask(self, line: Line, runs: list[Sending]) -> None:
         """How far Redis has these runs; what it does not have is sent next."""

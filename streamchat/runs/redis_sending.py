@@ -3,8 +3,8 @@
 Knows the local log; sends nothing itself. Rules:
 
 * Only a stream that is there is added to; one that Redis lost is begun anew.
-* A stream of more than ``max_entries`` is cut: it begins with the message as it is now. So is one that is begun
-  anew that late. Readers that were behind get a snapshot.
+* A stream of more than ``max_entries`` is cut: it begins with the message as it was half as many entries ago, so
+  that a reader who keeps up misses nothing. One that is begun anew that late begins with the message as it is.
 * An ended run expires after ``keep_seconds``; one under way is refreshed now and then, should its worker vanish.
 """
 
@@ -29,6 +29,11 @@ class Limits(NamedTuple):
     keep_seconds: float = 600.0
     max_entries: int = 10_000
 
+    @property
+    def keep(self) -> int:
+        """Whole seconds, as Redis wants them."""
+        return max(1, round(self.keep_seconds))
+
 
 class Item(NamedTuple):
     """A command; once it is done, Redis has ``run`` up to entry ``seq``."""
@@ -48,7 +53,8 @@ class Sending:
         self._local = local
         self._opening = opening
         self._limits = limits
-        self._whole = 0
+        # After which entries the whole message is in the stream: at its beginning, and last.
+        self._start = self._whole = 0
         self._refreshed = float("-inf")
 
     @property
@@ -68,19 +74,18 @@ class Sending:
         if seq < 0:
             late = now > self._limits.max_entries
             start = self._local.snapshot(self.id) if late else Snapshot(0, self._opening)
-            items.append(self._whole_message(start, "XADD", self.key))
-            seq = start.seq
+            items.append(self._put(start, "XADD", self.key))
+            seq = self._start = start.seq
         entries = self._local.take(self.id, seq)
         assert not isinstance(entries, Snapshot)
         for entry in entries[:_AT_ONCE]:
             seq = entry.seq
             command = ("XADD", self.key, "NOMKSTREAM", f"{seq}-0", EVENT, event_json(entry.event))
             items.append(Item(command, self, seq))
-        if seq == now and not ended and seq - self._whole > self._limits.max_entries:
-            items.append(self._whole_message(self._local.snapshot(self.id), "XADD", self.key, "NOMKSTREAM"))
-            items.append(Item(("XTRIM", self.key, "MINID", f"{seq}-1")))
+        if seq == now and not ended and seq - self._whole > self._limits.max_entries // 2:
+            items += self._cut()
         if seq == now and ended:
-            items.append(Item(("EXPIRE", self.key, max(1, round(self._limits.keep_seconds)))))
+            items.append(Item(("EXPIRE", self.key, self._limits.keep)))
         elif (time := asyncio.get_running_loop().time()) - self._refreshed > REFRESH_SECONDS:
             self._refreshed = time
             items.append(Item(("EXPIRE", self.key, LIVE_SECONDS)))
@@ -106,6 +111,14 @@ class Sending:
         self.seq = number
         return True
 
-    def _whole_message(self, start: Snapshot, *command: str) -> Item:
-        self._whole = start.seq
-        return Item((*command, f"{start.seq}-1", MESSAGE, message_json(start.message)), self, start.seq)
+    def _cut(self) -> list[Item]:
+        before = self._whole
+        items = [self._put(self._local.snapshot(self.id), "XADD", self.key, "NOMKSTREAM")]
+        if before > self._start:
+            items.append(Item(("XTRIM", self.key, "MINID", f"{before}-1")))
+            self._start = before
+        return items
+
+    def _put(self, whole: Snapshot, *command: str) -> Item:
+        self._whole = whole.seq
+        return Item((*command, f"{whole.seq}-1", MESSAGE, message_json(whole.message)), self, whole.seq)

@@ -22,9 +22,17 @@ from streamchat.runs.log import Entry, Snapshot
 from streamchat.runs.redis_link import Line
 
 EVENT, MESSAGE = b"e", b"m"
-# How Redis refuses an entry whose number is taken.
-TAKEN = "equal or smaller"
 _AT_ONCE = 1000
+# The last entry of a run by another hand than its writer's: from then on Redis takes no number at all. KEYS: the
+# stream; ARGV: id and event of the entry, and how many seconds the stream is kept.
+BURY = """
+local added = redis.call('XADD', KEYS[1], 'NOMKSTREAM', ARGV[1], 'e', ARGV[2])
+if added then
+    redis.call('XSETID', KEYS[1], '18446744073709551615-18446744073709551615')
+    redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+return added
+"""
 # Of a worker with a newer version: it has a number, so it cannot be left out.
 _UNKNOWN = Notice("newer-version", "A part of this answer can only be shown by a newer version of streamchat.")
 
@@ -51,6 +59,11 @@ def place(entry_id: bytes) -> tuple[int, bool]:
     """The number in an entry's id, and whether it is a whole message."""
     number, _, kind = entry_id.partition(b"-")
     return int(number), kind == b"1"
+
+
+def taken(reply: Exception) -> bool:
+    """Whether this is how Redis refuses an entry because its number, or every number, is taken."""
+    return "equal or smaller" in str(reply) or "exhausted" in str(reply)
 
 
 def event_json(event: Event) -> str:
