@@ -25,6 +25,7 @@ from streamchat.chat.sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from streamchat.errors import ProviderError, StreamBroken
 from streamchat.providers import failures
 from streamchat.providers.failures import Place, failure
+from streamchat.providers.network import use_backend
 from streamchat.providers.payload import decode
 from streamchat.providers.speech import LIMITS, Limits, Speaker
 
@@ -261,13 +262,15 @@ def http_client(connect_timeout: float) -> httpx2.AsyncClient:
 
     A redirect is an error: it would take the key elsewhere.
     """
-    return httpx2.AsyncClient(
+    client = httpx2.AsyncClient(
         verify=_tls(),
         timeout=httpx2.Timeout(None, connect=connect_timeout, write=max(connect_timeout, 60.0)),
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
         follow_redirects=False,
         event_hooks={"response": [_bound_error]},
     )
+    use_backend(client)
+    return client
 
 
 @cache
