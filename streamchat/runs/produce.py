@@ -33,6 +33,7 @@ class Running:
     stop_asked: float | None = None
     entered: bool = False
     ending: bool = False
+    superseded: bool = False
     task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
@@ -69,6 +70,9 @@ async def produce(run: Running, source: AsyncGenerator[e.Event, None], log: Log,
         logger.exception("run %s failed", run.run_id)
         ending = e.Failed("Something went wrong inside the server; its log says what.", "internal")
     run.ending = True
+    if run.superseded:  # It has an ending, by another hand.
+        writer.forget(run.run_id)
+        return
     try:
         await writer.end(run.run_id, ending)
     except StorageError as error:

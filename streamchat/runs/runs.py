@@ -4,28 +4,33 @@ Knows the log, the store and the models through their protocols. Rules:
 
 * ``start`` is idempotent per client message id: the same run, and one call of the provider.
 * One answer at a time in a conversation.
-* Stop is the cancelling of the task, which closes the provider's connection; nothing polls a flag.
+* Stop is the cancelling of the task, which closes the provider's connection; nothing polls a flag. A run of another
+  worker is stopped by that worker.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from streamchat.chat.events import Event
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, whole
 from streamchat.chat.request import Options, Request
-from streamchat.errors import InvalidInput, NotFound
+from streamchat.errors import InvalidInput, NotFound, StreamchatError
 from streamchat.runs.attempts import Policy, Target, attempts
 from streamchat.runs.context import fit
-from streamchat.runs.feed import MemoryFeed, Note
-from streamchat.runs.log import Log, Snapshot
+from streamchat.runs.feed import Feed, Note
+from streamchat.runs.log import Log, Snapshot, follow
 from streamchat.runs.ports import Begun, Models, Store
 from streamchat.runs.produce import Running, produce
 from streamchat.runs.writer import Writer
 
 MAX_MESSAGE_CHARS = 200_000
+# For another worker to end a run that it was asked to stop; and when it is asked again.
+STOP_SECONDS, STOP_AGAIN_SECONDS = 5.0, 1.0
+_BEYOND = 2**62
 
 
 class Runs:
@@ -33,13 +38,15 @@ class Runs:
         self,
         *,
         log: Log,
-        feed: MemoryFeed,
+        feed: Feed,
         store: Store,
         models: Models,
         writer: Writer,
         policy: Policy,
         worker: str,
+        ask_stop: Callable[[str], None] | None = None,
     ) -> None:
+        """``ask_stop`` tells the other workers to stop a run; ``None`` where there are none."""
         self.log = log
         self.feed = feed
         self._store = store
@@ -47,6 +54,7 @@ class Runs:
         self._writer = writer
         self._policy = policy
         self._worker = worker
+        self._ask_stop = ask_stop
         self._running: dict[str, Running] = {}
 
     async def start(
@@ -96,16 +104,40 @@ class Runs:
         return self._launch(run, begun, model, history)
 
     async def cancel(self, owner: str, run_id: str) -> None:
-        """Stop a run, and wait for its ending. Nothing happens to one that has ended. Raises ``NotFound``."""
+        """Stop a run, and wait for its ending. Nothing happens to one that has ended.
+
+        Raises ``NotFound``, and ``StreamchatError`` where another worker writes it and does not end it in time.
+        """
         run = self._running.get(run_id)
-        if run is None or run.owner != owner:
-            await self._store.answer(owner, run_id)
+        if run is not None and run.owner == owner:
+            self.stop_here(run_id)
+            if run.task:
+                await asyncio.wait([run.task])
             return
-        if run.stop_asked is None and not run.ending:
+        stored = await self._store.answer(owner, run_id)
+        if self._ask_stop is not None and stored.message.status == "streaming":
+            await self._stop_elsewhere(owner, run_id, self._ask_stop)
+
+    async def stop(self, owner: str, conversation_id: str) -> None:
+        """Stop what is being answered in a conversation, here or elsewhere. Raises as ``cancel``."""
+        here = [run.run_id for run in self.running(owner, conversation_id)]
+        await asyncio.gather(*(self.cancel(owner, run_id) for run_id in here))
+        if self._ask_stop is not None:
+            rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
+            await asyncio.gather(*(self.cancel(owner, row.run_id) for row in rows))
+
+    def stop_here(self, run_id: str) -> None:
+        """Stop a run if it is written here; its ending follows."""
+        run = self._running.get(run_id)
+        if run is not None and run.stop_asked is None and not run.ending:
             run.stop_asked = asyncio.get_running_loop().time()
             run.cancel()
-        if run.task:
-            await asyncio.wait([run.task])
+
+    def give_up(self, run_id: str) -> None:
+        """Another worker took this run for dead and ended it: close the provider's stream, write nothing more."""
+        if run := self._running.get(run_id):
+            run.superseded = True
+            run.cancel()
 
     async def get(self, owner: str, run_id: str) -> tuple[str, Snapshot]:
         """The conversation of a run, and its answer so far, live or stored. Raises ``NotFound``."""
@@ -131,6 +163,30 @@ class Runs:
             run.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=patience)
+
+    async def _stop_elsewhere(self, owner: str, run_id: str, ask: Callable[[str], None]) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                while not await self._ends(run_id, ask):
+                    if (await self._store.answer(owner, run_id)).message.ended:
+                        return
+        except TimeoutError:
+            sentence = "This answer is written by another process of the server, which does not respond. Try again."
+            raise StreamchatError(sentence, kind="not-stopped") from None
+
+    async def _ends(self, run_id: str, ask: Callable[[str], None]) -> bool:
+        """Ask once; whether the ending comes soon."""
+        ask(run_id)
+        try:
+            async with asyncio.timeout(STOP_AGAIN_SECONDS), aclosing(follow(self.log, run_id, _BEYOND)) as batches:
+                async for _ in batches:
+                    pass
+                return True
+        except TimeoutError:
+            return False
+        except NotFound:  # Redis is away, or has lost it: the database says when it has ended
+            await asyncio.sleep(STOP_AGAIN_SECONDS / 5)
+            return False
 
     def _check_free(self, owner: str, conversation_id: str, client_message_id: str) -> None:
         if any(run.client_message_id != client_message_id for run in self.running(owner, conversation_id)):

@@ -48,6 +48,10 @@ class Writer:
         """From now on keep this run's partial answer stored."""
         self._stored[run_id] = 0
 
+    def forget(self, run_id: str) -> None:
+        """Store nothing more of this run."""
+        self._stored.pop(run_id, None)
+
     async def end(self, run_id: str, ending: Ending) -> None:
         """Store the answer with its ending, which is not in the log yet.
 

@@ -96,8 +96,12 @@ class Live(rx.State):
         """Stop what is answering in this tab's conversation."""
         async with self:
             here = conversation_of(self.router.url.path)
-        for run in services().runs.running(LOCAL_OWNER, here) if here else []:
-            await services().runs.cancel(LOCAL_OWNER, run.run_id)
+        try:
+            if here:
+                await services().runs.stop(LOCAL_OWNER, here)
+        except StreamchatError as error:
+            async with self:
+                self.f = say(error.user_message)
 
     @rx.event(background=True)
     async def retry(self, message_id: str, client_id: str, model: str):
