@@ -6,7 +6,8 @@ Knows no vendor. Rules:
 * A call's id is unique in its run: a missing or repeated one is replaced, the same way every time.
 * Whether a call may run is known at the end only: ``ToolCallReady`` for arguments that parse strictly,
   ``ToolResult`` with state ``invalid`` for others, and never a ready one where the answer was cut.
-* A hostile provider meets a cap on characters and calls, and the answer breaks off there.
+* A hostile provider meets a cap on characters and calls, and the answer breaks off there; what is not
+  text where text belongs is a ``TypeError``, which means the same to the caller.
 """
 
 from __future__ import annotations
@@ -202,6 +203,8 @@ class Speaker:
         self.say(e.Finished(reason, opaque))
 
     def _joined(self, kind: str, text: str) -> str:
+        if not isinstance(text, str):
+            raise TypeError("not text")
         if self._held:
             if self._held[0] == kind:
                 text, self._held = self._held[1] + text, None
@@ -212,6 +215,8 @@ class Speaker:
         return mend(text)
 
     def _spend(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError("not text")
         self.spoke = True
         self._room -= len(text)
         if self._room < 0:
