@@ -6,7 +6,7 @@ import { useLocation } from "react-router";
 import { keep, kept } from "./kept.js";
 import { ModelPicker } from "./picker.jsx";
 import { newId, Outbox, remainder, TOO_LONG } from "./outbox.js";
-import { chosen, follow, store, submitting } from "./session.js";
+import { chosen, follow, store, submitting, typed } from "./session.js";
 
 const KEEP_AFTER_MS = 300;
 // A message that was sent from the empty page moves to its own address: what was typed meanwhile goes along.
@@ -183,6 +183,7 @@ class Draft {
   }
 
   typed = () => {
+    typed();
     this.grow();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.save(), KEEP_AFTER_MS);
@@ -204,8 +205,11 @@ class Draft {
 
   grow() {
     const area = this.area.current;
-    this.form.current.dataset.empty = String(!area.value.trim());
-    if (CSS.supports("field-sizing", "content")) return;
+    const empty = String(!area.value.trim());
+    const { dataset } = this.form.current;
+    if (dataset.empty !== empty) dataset.empty = empty;
+    this.sizesItself ??= CSS.supports("field-sizing", "content");
+    if (this.sizesItself) return;
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight}px`;
   }

@@ -70,10 +70,7 @@ function Attachment({ part }) {
 
 function Answer({ view, eager }) {
   const sources = view.parts.filter((part) => part.type === "source");
-  const end = view.running ? view.parts.length - 1 : -1;
-  const shown = view.parts.map((part, i) => (
-    <Part key={i} part={part} id={view.id} index={i} eager={eager} latest={i === end} />
-  ));
+  const shown = view.parts.map((part, i) => <Part key={i} part={part} id={view.id} index={i} eager={eager} />);
   return (
     <>
       {view.parts.length ? shown : view.running && <div className="answer" data-testid="answer" />}
@@ -83,7 +80,7 @@ function Answer({ view, eager }) {
 }
 
 const Part = memo(
-  function Part({ part, id, index, eager, latest }) {
+  function Part({ part, id, index, eager }) {
     switch (part.type) {
       case "text":
         return (
@@ -96,8 +93,6 @@ const Part = memo(
       case "tool_call":
         return <ToolCall part={part} name={`${id}/${part.id}`} />;
       case "notice":
-        // How an answer was stopped is said at its end; that it was asked again matters until it answers.
-        if (part.kind === "stopped" || (part.kind === "retrying" && !latest)) return null;
         return <p className="notice">{part.text}</p>;
       case "image":
       case "file":
@@ -106,10 +101,7 @@ const Part = memo(
         return null;
     }
   },
-  (a, b) =>
-    b.part.splitter
-      ? a.part.splitter === b.part.splitter && a.part.version === b.part.version
-      : a.part === b.part && a.latest === b.latest,
+  (a, b) => (b.part.splitter ? a.part.splitter === b.part.splitter && a.part.version === b.part.version : a.part === b.part),
 );
 
 function Reasoning({ part, name }) {
@@ -172,48 +164,35 @@ function Waiting({ view }) {
   );
 }
 
-const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
+const ENDINGS = {
+  length: "The answer reached its length limit.",
+  refusal: "The model declined to answer this.",
+  "content-filter": "The provider filtered this answer.",
+};
 
-// The server says why an answer is not simply complete, and what can be done.
 function Ending({ view, last }) {
-  const { status, why, offers = [] } = view;
-  const partial = !!textOf(view).trim();
-  const broken = status === "failed" || status === "interrupted";
+  const text = textOf(view);
+  const partial = !!text.trim();
+  const { status, error, stop_reason: reason } = view;
+  const cut = status === "finished" && ENDINGS[reason];
+  const goOn = partial && (status !== "finished" || reason === "length");
+  const again = status !== "finished" || cut;
   return (
     <>
-      {why && broken && (
+      {(status === "failed" || status === "interrupted") && (
         <p className="error" data-testid="error" role="group">
-          {why}
+          {error?.message || (status === "failed" ? "The answer failed." : "The answer was cut off before its end.")}
         </p>
       )}
-      {why && !broken && <p className="notice">{why}</p>}
+      {status === "stopped" && <p className="notice">Stopped</p>}
+      {cut && <p className="notice">{cut}</p>}
       <footer className="ending">
-        {last && offers.includes("continue") && <Again action="continue" view={view} label="Continue" />}
-        {last && offers.includes("retry") && <Again action="retry" view={view} label="Retry" />}
+        {last && goOn && <Again action="continue" view={view} label="Continue" />}
+        {last && again && <Again action="retry" view={view} label="Retry" />}
         {partial && <CopyButton text={() => textOf(store.message(view.id) ?? view)} label="Copy answer" />}
-        <Details view={view} />
+        {view.model && <span className="model">{view.model}</span>}
       </footer>
     </>
-  );
-}
-
-// The model; behind it, whether every character that was said is on the page, and in how many pieces it came.
-function Details({ view: { model, usage, verified, tally } }) {
-  const lines = [
-    verified && `verified · ${plural(tally.pieces, "delta")} · ${plural(tally.gaps, "gap")} · ${plural(tally.reconnects, "reconnect")}`,
-    usage?.input != null && `${plural(usage.input, "token")} read`,
-    usage?.output != null && `${plural(usage.output, "token")} written`,
-  ].filter(Boolean);
-  if (!lines.length) return model ? <span className="model">{model}</span> : null;
-  return (
-    <details className="model" data-testid="details">
-      <summary>{model || "Details"}</summary>
-      <ul>
-        {lines.map((line) => (
-          <li key={line}>{line}</li>
-        ))}
-      </ul>
-    </details>
   );
 }
 

@@ -6,25 +6,47 @@ import { Follow } from "./follow.js";
 import { newId } from "./outbox.js";
 import { TranscriptStore } from "./store.js";
 
-// Paints at most once per animation frame, and leaves the other half of the time to the reader where painting is slow.
-// A hidden tab is given no frames: there the text waits in the store.
+const SLOW_MS = 10; // a paint that costs more than this is slow
+const TYPING_MS = 80;
+const LATEST_MS = 250; // however busy the reader is, the text is never longer behind than this
+
+// Paints at most once per animation frame. Where painting is slow it takes half of the time at most, and waits while the
+// reader types. A hidden tab is given no frames: there the text waits in the store.
 export class Painter {
   paints = 0;
-  _frame = 0;
-  _notBefore = 0;
+  _asked = false;
+  _started = 0;
+  _cost = 0;
+  _typedAt = -Infinity;
 
   constructor(paint) {
     this._paint = paint;
   }
 
   request = () => {
-    this._frame ||= requestAnimationFrame(this._run);
+    if (this._asked) return;
+    this._asked = true;
+    const wait = this._wait();
+    if (wait > 0) setTimeout(() => requestAnimationFrame(this._run), wait);
+    else requestAnimationFrame(this._run);
   };
 
+  typed = () => {
+    this._typedAt = performance.now();
+  };
+
+  _wait() {
+    if (this._cost < SLOW_MS) return 0;
+    const now = performance.now();
+    const latest = this._started + Math.max(LATEST_MS, 2 * this._cost);
+    const wanted = Math.max(this._started + 2 * this._cost, this._typedAt + TYPING_MS);
+    return Math.min(wanted, latest) - now;
+  }
+
   _run = () => {
-    this._frame = 0;
+    this._asked = false;
+    if (this._wait() > 0) return this.request();
     this._started = performance.now();
-    if (this._started < this._notBefore) return this.request();
     this.paints += 1;
     flushSync(this._paint);
     // Comes after style, layout and paint: these are the greater part of the cost.
@@ -34,14 +56,9 @@ export class Painter {
   _after() {
     if (!this._channel) {
       this._channel = new MessageChannel();
-      this._channel.port1.onmessage = () => this._painted();
+      this._channel.port1.onmessage = () => (this._cost = performance.now() - this._started);
     }
     return this._channel.port2;
-  }
-
-  _painted() {
-    const cost = performance.now() - this._started;
-    this._notBefore = cost < 10 ? 0 : this._started + Math.min(2 * cost, cost + 400);
   }
 }
 
@@ -56,6 +73,7 @@ export const store = new TranscriptStore({
 
 const painter = new Painter(() => store.flush());
 export const paints = () => painter.paints;
+export const typed = painter.typed;
 
 // A value that components share.
 export function shared(value) {

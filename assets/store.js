@@ -9,10 +9,8 @@
 // * Offsets count UTF-16 code units, as JavaScript strings do.
 // * Taking in a frame costs what the frame holds. Subscribers are told in `flush`, which the owner calls once per paint.
 // * A message that comes again keeps what it has of it, so that what is painted stays.
-// * A frame with a checksum is compared with the text that is there; a difference is a gap, and is counted.
 
 import { BlockSplitter } from "./blocks.js";
-import { crc32 } from "./checksum.js";
 
 const RESYNC_EVERY_MS = 1000;
 // A gap at the moment of a reconnect is mended by the "open" that is on its way already.
@@ -25,7 +23,7 @@ export class TranscriptStore {
   constructor({ onResync, onDirty, clock = systemClock } = {}) {
     this.onResync = onResync ?? (() => {});
     this.onDirty = onDirty ?? (() => {}); // something is to be flushed
-    this.stats = { frames: 0, pieces: 0, gaps: 0, replays: 0, resyncs: 0, mismatches: 0 };
+    this.stats = { frames: 0, pieces: 0, gaps: 0, replays: 0, resyncs: 0 };
     this._clock = clock;
     this._meta = { ...nothing, ids: [], answering: false };
     this._entries = new Map();
@@ -51,7 +49,7 @@ export class TranscriptStore {
     return () => listeners.delete(listener);
   };
 
-  // "open", "sent", "say" and "end" frames, at once, and "mismatch" where a checksum told one.
+  // "open", "sent", "say" and "end" frames, at once.
   onFrame = (listener) => {
     this._frameListeners.add(listener);
     return () => this._frameListeners.delete(listener);
@@ -70,9 +68,6 @@ export class TranscriptStore {
 
   // The connection was lost: what is shown stays, but only an "open" is believed.
   disconnected() {
-    if (this._believes) {
-      for (const { fields, tally } of this._entries.values()) if (RUNNING.has(fields.status)) tally.reconnects += 1;
-    }
     this._believes = false;
   }
 
@@ -131,7 +126,7 @@ export class TranscriptStore {
     this._setMeta({ ids: [...fresh.map((message) => message.id), ...this._meta.ids], earlier: !!earlier });
   }
 
-  _piece({ m, s, p, o, t, y, c }) {
+  _piece({ m, s, p, o, t, y }) {
     const entry = this._current(m, s);
     if (!entry) return;
     const part = entry.parts[p] ?? (p === entry.parts.length && o === 0 ? newText(y ?? "text") : null);
@@ -139,9 +134,6 @@ export class TranscriptStore {
     entry.parts[p] = part;
     part.splitter.push(t);
     this.stats.pieces += 1;
-    entry.tally.pieces += 1;
-    if (part.type === "text") entry.crc = crc32(t, entry.crc);
-    if (c !== undefined && c !== entry.crc) return this._mismatch(entry);
     this._advanced(entry, s);
   }
 
@@ -153,13 +145,11 @@ export class TranscriptStore {
     this._advanced(entry, s);
   }
 
-  _end({ m, s, k: _, length, c, ...ending }) {
+  _end({ m, s, k: _, length, ...ending }) {
     const entry = this._current(m, s);
     if (!entry) return;
     const kept = entry.parts.reduce((sum, part) => sum + (part.type === "text" ? part.splitter.length : 0), 0);
     if (length !== undefined && kept !== length) return this._gap(entry);
-    if (c !== undefined && c !== entry.crc) return this._mismatch(entry);
-    entry.fields.verified = c !== undefined;
     Object.assign(entry.fields, ending);
     this._settle(entry);
     this._advanced(entry, s);
@@ -183,13 +173,10 @@ export class TranscriptStore {
 
   // A whole message: keeps what is there of it already.
   _put(message) {
-    const { parts, text = "", seq, ...fields } = message;
+    const { parts, text: _, seq, ...fields } = message;
     const old = this._entries.get(message.id);
     const now = this._clock.now();
     const entry = { fields, seq: seq ?? 0, gap: false, began: old?.began ?? now, heard: now, view: old?.view };
-    entry.crc = RUNNING.has(fields.status) ? crc32(text) : 0;
-    entry.tally = old?.tally ?? { pieces: 0, gaps: 0, reconnects: 0 };
-    if (old?.fields.verified && old.seq === entry.seq) fields.verified = true;
     entry.parts = parts.map((part, i) => putPart(old?.parts[i], part));
     this._entries.set(message.id, entry);
     this._settle(entry);
@@ -202,17 +189,8 @@ export class TranscriptStore {
 
   _gap(entry) {
     entry.gap = true;
-    entry.tally.gaps += 1;
     this.stats.gaps += 1;
     this._askAgain();
-  }
-
-  // What is there is not what was said: it is thrown away, so that the next "open" replaces it.
-  _mismatch(entry) {
-    this.stats.mismatches += 1;
-    this._tell({ k: "mismatch", m: entry.fields.id });
-    entry.parts = [];
-    this._gap(entry);
   }
 
   _askAgain() {
@@ -278,7 +256,7 @@ function putPart(old, part) {
 }
 
 // What is painted of a message. `splitter` is shared and grows; `version` tells that it did.
-function viewOf({ fields, parts, began, heard, tally }) {
+function viewOf({ fields, parts, began, heard }) {
   const running = RUNNING.has(fields.status);
   const shown = parts.map((part, i) => {
     if (!part.splitter) return part;
@@ -286,7 +264,7 @@ function viewOf({ fields, parts, began, heard, tally }) {
     const open = running && i === parts.length - 1;
     return { ...rest, splitter, open, version: `${splitter.length}:${open}:${splitter.ended}` };
   });
-  return { ...fields, parts: shown, running, began, heard, tally };
+  return { ...fields, parts: shown, running, began, heard };
 }
 
 // The text of a message as it is copied: text parts only.

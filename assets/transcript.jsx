@@ -1,20 +1,20 @@
 // The conversation: its messages, and where the reader is in it.
 
-import { lazy, Suspense, useContext, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useContext, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link } from "react-router";
 import { StateStoreContext } from "$/utils/context-registry";
 
 import { Empty } from "./empty.jsx";
+import { whenFilled } from "./fill.js";
 import { actions, follow, store } from "./session.js";
 import { textOf } from "./store.js";
 import "./streamchat.css";
 
 // Markdown is the greater part of the page's code: it comes while the rest is there already.
 const loading = typeof window === "undefined" ? null : import("./message.jsx");
-const Message = lazy(async () => ({ default: (await loading).Message }));
 
 const FRAME = "f_rx_state_";
-const EAGER = 30_000; // characters that are rendered at once where a conversation is opened
+const EAGER = 16_000; // characters that are rendered at once where a conversation is opened
 
 export function Transcript({ state, suggestions, onResync, onRetry, onContinue, onEarlier }) {
   useFrames(state);
@@ -23,19 +23,22 @@ export function Transcript({ state, suggestions, onResync, onRetry, onContinue, 
   });
   const meta = useSyncExternalStore(store.subscribe.bind(null, "meta"), store.meta, store.meta);
   const [scroller, content] = useFollow(meta);
+  const Message = useMessage();
   const eager = useEager(meta.ids);
+  const showEarlier = useEarlier(scroller, meta.ids[0]);
   useTitle(meta.title);
+  const settled = useSettled(meta);
   const lastId = meta.ids.at(-1);
   return (
     <div className="transcript">
       <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Conversation">
-        <div className="thread" ref={content} aria-busy={meta.answering}>
-          {meta.earlier && <Earlier scroller={scroller} first={meta.ids[0]} />}
-          <Suspense>
-            {meta.ids.map((id) => (
-              <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />
-            ))}
-          </Suspense>
+        <div className="thread" ref={content} aria-busy={meta.answering} data-settled={settled}>
+          {meta.earlier && (
+            <button type="button" className="button earlier" onClick={showEarlier}>
+              Show earlier messages
+            </button>
+          )}
+          {Message && meta.ids.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
           {meta.error && <p className="error">{meta.error}</p>}
           {meta.missing && <Missing />}
           {meta.opened && !meta.ids.length && !meta.missing && !meta.error && <Empty suggestions={suggestions} />}
@@ -45,6 +48,14 @@ export function Transcript({ state, suggestions, onResync, onRetry, onContinue, 
       <Announcements />
     </div>
   );
+}
+
+function useMessage() {
+  const [loaded, setLoaded] = useState(null);
+  useEffect(() => {
+    loading.then((module) => setLoaded({ Message: module.Message }));
+  }, []);
+  return loaded?.Message;
 }
 
 // Frames go around React: none is skipped, and none makes anything render by itself.
@@ -80,6 +91,14 @@ function useEager(ids) {
   return eager;
 }
 
+// Once everything was laid out, what is far from the end is skipped where it is out of view: its size is known by then.
+function useSettled({ conversation, ids }) {
+  const place = `${conversation} ${ids[0]}`;
+  const [settled, setSettled] = useState(null);
+  useEffect(() => whenFilled(() => setSettled(place)), [place]);
+  return settled === place;
+}
+
 function useTitle(title) {
   useEffect(() => {
     document.title = title ? `${title} · streamchat` : "streamchat";
@@ -87,28 +106,24 @@ function useTitle(title) {
 }
 
 // Earlier messages come in above: what the reader looks at stays where it is.
-function Earlier({ scroller, first }) {
-  const [asked, setAsked] = useState(null);
-  const before = useRef(null);
+function useEarlier(scroller, first) {
+  const at = useRef(null);
   useLayoutEffect(() => {
-    const at = before.current;
-    if (!at || at.first === first) return;
-    before.current = null;
-    const now = document.querySelector(`[data-message-id="${CSS.escape(at.first)}"]`)?.getBoundingClientRect().top;
-    if (now !== undefined && !follow.following) scroller.current.scrollTop += now - at.top;
+    const before = at.current;
+    if (!before || before.first === first) return;
+    at.current = null;
+    const now = placeOf(before.first);
+    if (now !== null) scroller.current.scrollTop += now - before.place;
   }, [first, scroller]);
-  const ask = () => {
-    const shown = document.querySelector(`[data-message-id="${CSS.escape(first)}"]`);
-    before.current = { first, top: shown?.getBoundingClientRect().top ?? 0 };
+  return () => {
+    at.current = { first, place: placeOf(first) ?? 0 };
     follow.leave();
-    setAsked(first);
     actions.earlier(first);
   };
-  return (
-    <button type="button" className="button earlier" onClick={ask} disabled={asked === first}>
-      Show earlier messages
-    </button>
-  );
+}
+
+function placeOf(id) {
+  return document.querySelector(`[data-message-id="${CSS.escape(id)}"]`)?.getBoundingClientRect().top ?? null;
 }
 
 function Missing() {
