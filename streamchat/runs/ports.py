@@ -63,10 +63,11 @@ class Store(Protocol):
         parts: Sequence[Part],
         model: str,
         worker: str,
+        alone: bool,
     ) -> Begun: ...
 
     async def begin_again(
-        self, owner: str, *, message_id: str, client_message_id: str, model: str, worker: str, keep: bool
+        self, owner: str, *, message_id: str, client_message_id: str, model: str, worker: str, keep: bool, alone: bool
     ) -> Begun: ...
 
     async def save(self, entries: Sequence[tuple[Message, int]]) -> None: ...

@@ -82,6 +82,7 @@ class Runs:
             parts=parts,
             model=model,
             worker=self._worker,
+            alone=True,
         )
         run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
         return self._launch(run, begun, model, begun.history, system, options or Options())
@@ -98,6 +99,7 @@ class Runs:
             model=model,
             worker=self._worker,
             keep=keep,
+            alone=True,
         )
         history: tuple[Message, ...] = (*begun.history, begun.answer) if keep else begun.history
         run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)

@@ -9,10 +9,11 @@ Knows nothing of transactions or of errors of the database. Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, exists, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.messages import Message
@@ -125,6 +126,25 @@ async def under_way(connection: AsyncConnection, owner: str) -> list[RunRow]:
     columns = (message.c.id, message.c.conversation_id, message.c.status, message.c.seq)
     query = answers(owner, *columns).where(OPEN).order_by(message.c.created_at, message.c.id)
     return [RunRow(*row) for row in await connection.execute(query)]
+
+
+def silent_since(moment: datetime) -> ColumnElement[bool]:
+    """Streaming answers without a heartbeat since then. Those that wait for an approval have no process to give one."""
+    late = or_(message.c.heartbeat_at.is_(None), message.c.heartbeat_at < moment)
+    return and_(OPEN, message.c.status == "streaming", late)
+
+
+async def stale(connection: AsyncConnection, stale_before: datetime) -> list[str]:
+    return list(await connection.scalars(select(message.c.id).where(silent_since(stale_before))))
+
+
+async def ended(connection: AsyncConnection, run_ids: Iterable[str]) -> list[StoredRun]:
+    has_ended = message.c.status.not_in(("streaming", "waiting"))
+    query = select(*_MESSAGE, message.c.conversation_id).where(message.c.id.in_(list(run_ids)), has_ended)
+    return [
+        StoredRun(row.id, row.conversation_id, message_from_columns(row._asdict()), row.seq)
+        for row in await connection.execute(query)
+    ]
 
 
 async def begun(connection: AsyncConnection, owner: str, request_key: str) -> Begun | None:

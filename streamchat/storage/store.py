@@ -68,6 +68,14 @@ class Storage:
         """The answers that are being written or wait for an approval, oldest first."""
         return await self._database.read(lambda connection: reading.under_way(connection, _owner(owner)))
 
+    async def stale(self, stale_before: datetime) -> list[str]:
+        """The streaming answers without a heartbeat since then, which ``sweep`` would end."""
+        return await self._database.read(lambda connection: reading.stale(connection, stale_before))
+
+    async def ended(self, run_ids: Iterable[str]) -> list[StoredRun]:
+        """Those of these answers that have ended."""
+        return await self._database.read(lambda connection: reading.ended(connection, run_ids))
+
     # Answers
 
     async def begin(
@@ -79,29 +87,40 @@ class Storage:
         parts: Iterable[Part],
         model: str,
         worker: str,
+        alone: bool = False,
     ) -> Begun:
         """Store a question and begin its answer. The same ``client_message_id`` again gets the same answer.
 
-        ``conversation_id=None`` begins a conversation. Raises ``NotFound``, ``InvalidInput``.
+        ``conversation_id=None`` begins a conversation. ``alone``: only where no other answer is being written in it,
+        by whatever process. Raises ``NotFound``, ``InvalidInput``.
         """
         asked = tuple(parts)
         if not asked:
             raise InvalidInput("The message is empty.")
         request = _request(owner, client_message_id, model, worker)
         return await self._once(
-            owner, request, lambda connection: writing.ask(connection, owner, conversation_id, asked, request)
+            owner, request, lambda connection: writing.ask(connection, owner, conversation_id, asked, request, alone)
         )
 
     async def begin_again(
-        self, owner: str, *, message_id: str, client_message_id: str, model: str, worker: str, keep: bool
+        self,
+        owner: str,
+        *,
+        message_id: str,
+        client_message_id: str,
+        model: str,
+        worker: str,
+        keep: bool,
+        alone: bool = False,
     ) -> Begun:
         """Begin another answer beside one that has ended; with ``keep`` it starts with what that one has.
 
-        Idempotent as ``begin``. Raises ``NotFound``, and ``InvalidInput`` while the old answer is being written.
+        Idempotent, and ``alone``, as ``begin``. Raises ``NotFound``, and ``InvalidInput`` while the old answer is
+        being written.
         """
         request = _request(owner, client_message_id, model, worker)
         return await self._once(
-            owner, request, lambda connection: writing.ask_again(connection, owner, message_id, keep, request)
+            owner, request, lambda connection: writing.ask_again(connection, owner, message_id, keep, request, alone)
         )
 
     async def _once(

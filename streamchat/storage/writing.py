@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.events import Interrupted
@@ -28,6 +28,7 @@ from streamchat.storage.tables import OPEN, new_id, now
 from streamchat.storage.titles import title_of
 from streamchat.storage.views import Begun
 
+_ALIVE = timedelta(seconds=3)  # a writer says so twice a second
 CONTINUED = NoticePart("continued", "Continued from the partial answer.")
 _WRITE = update(message).where(message.c.id == bindparam("run"), OPEN, message.c.seq <= bindparam("up_to"))
 
@@ -38,6 +39,7 @@ async def ask(
     conversation_id: str | None,
     parts: tuple[Part, ...],
     request: dict[str, str],
+    alone: bool,
 ) -> Begun:
     """The question and the row of its answer, in a new conversation or after the active leaf."""
     if conversation_id is None:
@@ -45,6 +47,8 @@ async def ask(
         conversation_id = await _new_conversation(connection, owner, title)
     else:
         row = await reading.owned(connection, owner, conversation_id, lock=True)
+        if alone:
+            await _check_free(connection, conversation_id)
         title, history = row.title, await reading.branch(connection, row.leaf_id)
     user = Message(new_id(), "user", parts)
     answer = Message(new_id(), "assistant", status="streaming", model=request["model"])
@@ -56,13 +60,15 @@ async def ask(
 
 
 async def ask_again(
-    connection: AsyncConnection, owner: str, message_id: str, keep: bool, request: dict[str, str]
+    connection: AsyncConnection, owner: str, message_id: str, keep: bool, request: dict[str, str], alone: bool
 ) -> Begun:
     """The row of another answer to the same question, beside one that has ended."""
     old = await reading.stored(connection, owner, message_id)
     row = await reading.owned(connection, owner, old.conversation_id, lock=True)
     if not old.message.ended:
         raise InvalidInput("This answer is still being written.")
+    if alone:
+        await _check_free(connection, row.id)
     parent = await connection.scalar(select(message.c.parent_id).where(message.c.id == old.run_id))
     history = await reading.branch(connection, parent)
     answer = Message(new_id(), "assistant", status="streaming", model=request["model"])
@@ -101,9 +107,8 @@ async def beat(connection: AsyncConnection, run_ids: Iterable[str]) -> None:
 
 
 async def sweep(connection: AsyncConnection, stale_before: datetime, sentence: str) -> list[tuple[str, str]]:
-    """End the answers whose process is gone. Those that wait for an approval have no process and stay."""
-    stale = or_(message.c.heartbeat_at.is_(None), message.c.heartbeat_at < stale_before)
-    query = select(message).where(OPEN, message.c.status == "streaming", stale)  # sorted, SQLite would read them all
+    """End the answers whose process is gone."""
+    query = select(message).where(reading.silent_since(stale_before))  # sorted, SQLite would read them all
     swept = []
     for row in (await connection.execute(query.with_for_update(skip_locked=True))).all():
         before = message_from_columns(row._asdict())
@@ -125,6 +130,14 @@ async def remove(connection: AsyncConnection, owner: str, conversation_id: str) 
     row = await reading.owned(connection, owner, conversation_id, lock=True)
     await connection.execute(delete(message).where(message.c.conversation_id == row.id))
     await connection.execute(delete(conversation).where(conversation.c.id == row.id))
+
+
+async def _check_free(connection: AsyncConnection, conversation_id: str) -> None:
+    """Whichever process writes it: one answer at a time. One that is silent for ``_ALIVE`` holds up nobody."""
+    here = and_(message.c.conversation_id == conversation_id, OPEN, message.c.status == "streaming")
+    alive = select(message.c.id).where(here, message.c.heartbeat_at > now() - _ALIVE).limit(1)
+    if await connection.scalar(alive) is not None:
+        raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
 
 
 async def _new_conversation(connection: AsyncConnection, owner: str, title: str) -> str:

@@ -17,7 +17,13 @@ STRANGE_IDS = ["", "nope", "x" * 5000, "a\0b", "\ud83d", "'; DROP TABLE message;
 
 
 async def begin(
-    storage: Storage, text: str = "Hello", *, owner: str = "local", to: str | None = None, key: str = ""
+    storage: Storage,
+    text: str = "Hello",
+    *,
+    owner: str = "local",
+    to: str | None = None,
+    key: str = "",
+    alone: bool = False,
 ) -> Begun:
     return await storage.begin(
         owner,
@@ -26,6 +32,7 @@ async def begin(
         parts=[TextPart(text)],
         model="simulator:tour",
         worker="w1",
+        alone=alone,
     )
 
 
@@ -392,7 +399,7 @@ async def test_what_is_not_mine_does_not_exist(storage: Storage) -> None:
     await begin(storage, "mine", owner="me")
 
     async def calls(conversation_id: str, run_id: str) -> list[str]:
-        again = dict(client_message_id="k", model="m:x", worker="w")
+        again: dict[str, Any] = dict(client_message_id="k", model="m:x", worker="w")
         attempts = [
             storage.conversation("me", conversation_id),
             storage.answer("me", run_id),
@@ -471,3 +478,37 @@ async def test_a_file_alone_gives_the_title(storage: Storage) -> None:
         "local", conversation_id=None, client_message_id="c", parts=[FilePart("notes.txt", "x")], model="m", worker="w"
     )
     assert begun.title == "notes.txt"
+
+
+async def test_one_answer_at_a_time_where_that_is_asked_for(storage: Storage, url: str) -> None:
+    """Of twenty messages at once, by two processes, one is taken; it holds up nobody once it has ended."""
+    first = await finished(storage, "first", "yes")
+    other = Storage(url)
+    await other.open()
+    asked = [
+        begin(which, f"{n}", to=first.conversation_id, alone=True) for n, which in enumerate([storage, other] * 10)
+    ]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    await other.close()
+    (taken,) = (result for result in results if isinstance(result, Begun))
+    assert all("still being written" in str(result) for result in results if result is not taken)
+    again: dict[str, Any] = {"message_id": first.run_id, "client_message_id": "again", "model": "m", "worker": "w"}
+    with pytest.raises(InvalidInput, match="still being written"):
+        await storage.begin_again("local", **again, keep=False, alone=True)
+    await storage.end(with_text(taken.answer, "done", "finished"), 1)
+    assert (await storage.begin_again("local", **again, keep=False, alone=True)).created
+
+
+async def test_who_is_stale_and_how_others_ended(storage: Storage) -> None:
+    """What a sweep would end, and the answers among these that have ended."""
+    silent, ended = await begin(storage, "a"), await begin(storage, "b")
+    await storage.end(with_text(ended.answer, "kept", "stopped"), 7)
+    assert await storage.stale(datetime.now(UTC) + timedelta(hours=1)) == [silent.run_id]
+    assert await storage.stale(datetime.now(UTC) - timedelta(hours=1)) == []
+    (stored,) = await storage.ended([silent.run_id, ended.run_id, "unknown"])
+    assert (stored.run_id, stored.message.text, stored.message.status, stored.seq) == (
+        ended.run_id,
+        "kept",
+        "stopped",
+        7,
+    )
