@@ -18,11 +18,12 @@ from streamchat.chat.request import Request
 from streamchat.providers.anthropic_events import AnthropicNormaliser
 from streamchat.providers.anthropic_history import anthropic_messages
 from streamchat.providers.base import Capabilities
+from streamchat.providers.client import http_client
 from streamchat.providers.endpoint import Endpoint
 from streamchat.providers.families import Families, Family
 from streamchat.providers.history import known_calls, system_text
 from streamchat.providers.schema import instruction
-from streamchat.providers.transport import http_client, speak
+from streamchat.providers.transport import speak
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 28_672}
@@ -81,7 +82,7 @@ class Anthropic:
         connect_timeout: float = 10.0,
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
-        self._endpoint = Endpoint(ANTHROPIC_URL, base_url, api_key)
+        self._endpoint = Endpoint("Anthropic", ANTHROPIC_URL, base_url, api_key)
         self._capabilities_of = capabilities_of
         self._client = anthropic.AsyncAnthropic(
             api_key=self._endpoint.sdk_key,

@@ -112,7 +112,8 @@ class AnthropicNormaliser:
     def _message_start(self, message: dict[str, Any]) -> None:
         identity, first = str(message.get("id") or ""), self._id is None
         if not first and not self._reason and (self.speaker.spoke or self._blocks or identity != self._id):
-            raise StreamBroken("The provider began another answer in the middle of this one.", kind="spliced")
+            text = "The provider began another answer in the middle of this one."
+            raise StreamBroken(text, kind="spliced", retryable=True)
         if not first:
             self.speaker.settle("next")
             self._blocks, self._reason, self._stopped = {}, None, False

@@ -19,8 +19,9 @@ NO_KEY = "none"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``vendor_url``: the vendor's own address; ``base_url`` and ``api_key`` as set, or ``None``."""
+    """``vendor``: its name; ``vendor_url``: its own address; ``base_url`` and ``api_key`` as set, or ``None``."""
 
+    vendor: str
     vendor_url: str
     base_url: str | None
     api_key: str | None
@@ -41,7 +42,7 @@ class Endpoint:
     def place(self, request: Request) -> Place:
         """What an error may tell of it. Raises ``ProviderError`` where the vendor needs a key and there is none."""
         if self.is_vendor and not self.api_key:
-            host = urlsplit(self.url).hostname
-            raise ProviderError(f"There is no key for {host}. Add it in the settings.", kind="bad-key")
+            raise ProviderError(f"There is no key for {self.vendor}. Add it in the settings.", kind="bad-key")
         secrets = (self.api_key,) if self.api_key else ()
-        return Place(self.url, request.model, secrets, largest_attachment(request))
+        vendor = self.vendor if self.is_vendor else ""
+        return Place(self.url, request.model, secrets, largest_attachment(request), vendor)

@@ -10,6 +10,7 @@ Knows no SDK and no stream: bodies, statuses and transport errors in, ``Provider
 from __future__ import annotations
 
 import re
+import ssl
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Place:
     model: str = ""
     secrets: tuple[str, ...] = ()
     largest: str = ""
+    vendor: str = ""
 
     @property
     def host(self) -> str:
@@ -45,6 +47,11 @@ class Place:
             return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or "the provider"
         except ValueError:
             return parts.hostname or "the provider"
+
+    @property
+    def who(self) -> str:
+        """The vendor's name at its own address, else the server's."""
+        return self.vendor or f"the server at {self.host}"
 
     @property
     def local(self) -> bool:
@@ -63,20 +70,20 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "connect": Kind(True, "Cannot reach {host}.", quote=False),
-    "timeout": Kind(True, "{host} did not answer in time.", quote=False),
-    "bad-key": Kind(False, "The key was refused by {host}. Check it in the settings.", quote=False),
-    "forbidden": Kind(False, "The key is not allowed to do this at {host}."),
+    "timeout": Kind(True, "{who} did not answer in time.", quote=False),
+    "bad-key": Kind(False, "{who} refused the key. Check it in the settings.", quote=False),
+    "forbidden": Kind(False, "{who} does not allow this with the key that is set."),
     "model-not-found": Kind(False, "The model {model} is not available at {host}. Choose another one."),
     "context-too-long": Kind(False, "The conversation is too long for {model}. Shorten it or start a new chat."),
-    "too-large": Kind(False, "The message is too large for {host}{largest}."),
-    "rate-limited": Kind(True, "{host} limits how often it may be asked{wait}."),
-    "quota": Kind(False, "The quota of this key at {host} is used up. Check the plan and its billing."),
-    "overloaded": Kind(True, "{host} is overloaded{wait}. Try again or choose another model.", quote=False),
-    "provider-broken": Kind(True, "{host} failed{status}. Try again or choose another model."),
-    "refused": Kind(False, "The content filter of {host} refused this request."),
-    "bad-request": Kind(False, "{host} did not accept the request."),
-    "not-an-api": Kind(False, "{host} does not answer like a model API. Check the base URL.", quote=False),
-    "error-event": Kind(True, "{host} broke the answer off with an error."),
+    "too-large": Kind(False, "The message is too large for {who}{largest}."),
+    "rate-limited": Kind(True, "{who} limits how often it may be asked{wait}."),
+    "quota": Kind(False, "The quota of the key at {host} is used up. Check the plan and its billing."),
+    "overloaded": Kind(True, "{who} is overloaded{wait}. Try again or choose another model.", quote=False),
+    "provider-broken": Kind(True, "{who} failed{status}. Try again or choose another model."),
+    "refused": Kind(False, "The content filter of {who} refused this request."),
+    "bad-request": Kind(False, "{who} did not accept the request."),
+    "not-an-api": Kind(False, "What answers at {host} is not a model API. Check the base URL.", quote=False),
+    "error-event": Kind(True, "{who} broke the answer off with an error."),
 }
 
 # The first match holds; what the provider means by its generic words is left to the status.
@@ -118,10 +125,11 @@ def failure(
     entry = KINDS[kind]
     text = entry.sentence.format(
         host=place.host,
+        who=place.who,
         model=redact(place.model, place) or "the model",
         largest=f"; its largest attachment is {redact(place.largest, place)}" if place.largest else "",
         status=f" (HTTP {status})" if status and status >= 500 else "",
-        wait=f"; it asks to wait {round(retry_after)} s" if retry_after else "",
+        wait=f"; it asks to wait {_duration(retry_after)}" if retry_after else "",
     )
     text = text[0].upper() + text[1:]
     if kind == "connect" and place.local:
@@ -156,6 +164,8 @@ def from_event(error: Any, place: Place) -> ProviderError:
 def from_transport(error: Exception, place: Place, *, started: bool) -> ProviderError:
     """A connection that could not be opened, or that broke."""
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol | httpx2.ProxyError):
+        if _has_cause(error, ssl.SSLCertVerificationError):
+            return ProviderError(f"The certificate of {place.host} is not trusted.", kind="connect")
         return failure("connect", place)
     if not started:
         if isinstance(error, httpx2.TimeoutException):
@@ -163,7 +173,7 @@ def from_transport(error: Exception, place: Place, *, started: bool) -> Provider
         text = f"The connection to {place.host} broke before an answer came."
         return StreamBroken(text, kind="reset", retryable=True)
     if isinstance(error, httpx2.TimeoutException):
-        return StreamBroken(f"{place.host} stopped sending in the middle of the answer.", kind="stall", retryable=True)
+        return StreamBroken("The provider fell silent in the middle of the answer.", kind="stall", retryable=True)
     if isinstance(error, httpx2.DecodingError):
         return StreamBroken("The answer could not be decompressed.", kind="bad-encoding", retryable=True)
     kind = "cut" if isinstance(error, httpx2.RemoteProtocolError) else "reset"
@@ -213,6 +223,18 @@ def redact(text: str, place: Place) -> str:
     if re.search(r"<\s*(?:!doctype|html|head|body|script)", text, re.IGNORECASE):
         return ""
     return text if len(text) <= MAX_QUOTE else text[:MAX_QUOTE] + "…"
+
+
+def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{round(seconds)} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"
 
 
 def _by_words(words: str, message: str) -> str | None:

@@ -17,6 +17,7 @@ from streamchat.chat.events import Event
 from streamchat.chat.messages import FilePart, ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
 from streamchat.chat.request import Request
 from streamchat.providers.base import Capabilities
+from streamchat.providers.client import http_client
 from streamchat.providers.endpoint import Endpoint
 from streamchat.providers.families import Families, Family
 from streamchat.providers.history import (
@@ -34,7 +35,7 @@ from streamchat.providers.history import (
 from streamchat.providers.openai_chat_events import ChatNormaliser
 from streamchat.providers.openai_models import OPENAI_FAMILIES
 from streamchat.providers.schema import answer_format, instruction
-from streamchat.providers.transport import http_client, speak
+from streamchat.providers.transport import speak
 
 LIST_TIMEOUT = 3.0
 MAX_LISTED = 100
@@ -64,7 +65,7 @@ class OpenAIChat:
         connect_timeout: float = 10.0,
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
-        self._endpoint = Endpoint(OPENAI_URL, base_url, api_key)
+        self._endpoint = Endpoint("OpenAI", OPENAI_URL, base_url, api_key)
         self._capabilities_of = capabilities_of
         self._client = openai_client(self._endpoint, connect_timeout)
 

@@ -63,7 +63,7 @@ class OpenAIResponses:
         connect_timeout: float = 10.0,
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
-        self._endpoint = Endpoint(OPENAI_URL, base_url, api_key)
+        self._endpoint = Endpoint("OpenAI", OPENAI_URL, base_url, api_key)
         self._capabilities_of = capabilities_of
         self._summaries = True
         self._client = openai_client(self._endpoint, connect_timeout)

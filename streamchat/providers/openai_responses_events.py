@@ -116,7 +116,7 @@ class ResponsesNormaliser:
         if kind == "response.created":
             return self._created()
         if usage := response.get("usage"):
-            self._usage = _read_usage(usage)
+            self._usage = items.read_usage(usage)
         status = response.get("status")
         if kind == "response.failed" or status == "failed":
             self.error = response.get("error") or {"message": ""}
@@ -133,7 +133,8 @@ class ResponsesNormaliser:
             self.speaker.settle("next")
             self._items, self._reason = {}, None
         elif self._items:
-            raise StreamBroken("The provider began another answer in the middle of this one.", kind="spliced")
+            text = "The provider began another answer in the middle of this one."
+            raise StreamBroken(text, kind="spliced", retryable=True)
 
     def _added(self, data: dict[str, Any], item: dict[str, Any]) -> None:
         kept = self._item(data)
@@ -243,13 +244,3 @@ class ResponsesNormaliser:
             self._refused = True
             self.speaker.say(e.Notice("refusal", "".join(self._refusal)))
             self._refusal = []
-
-
-def _read_usage(usage: dict[str, Any]) -> e.UsageReported:
-    values = (
-        usage.get("input_tokens"),
-        usage.get("output_tokens"),
-        (usage.get("input_tokens_details") or {}).get("cached_tokens"),
-        (usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
-    )
-    return e.UsageReported(*(value if isinstance(value, int) else None for value in values))

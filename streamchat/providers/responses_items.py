@@ -1,4 +1,4 @@
-"""Output items of the Responses API that the provider works through itself, read as tool calls.
+"""What single items and counts of the Responses API mean: above all the tools that the provider runs itself.
 
 No I/O, no state: what to call them, what went in, what came out. An unknown kind is read the same way.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamchat.chat import events as e
 from streamchat.providers.payload import decode_object
 
 _FRAME = {"id", "type", "status", "call_id", "name", "server_label", "arguments", "input", "output", "outputs"}
@@ -81,3 +82,14 @@ def describe(item: dict[str, Any]) -> str:
     if kind == "compaction":
         return "The provider summarised the earlier conversation."
     return f"The provider sent a part of a kind that cannot be shown ({kind})."
+
+
+def read_usage(usage: dict[str, Any]) -> e.UsageReported:
+    """Token counts as the provider tells them; what was read from its cache is part of ``input``."""
+    values = (
+        usage.get("input_tokens"),
+        usage.get("output_tokens"),
+        (usage.get("input_tokens_details") or {}).get("cached_tokens"),
+        (usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
+    )
+    return e.UsageReported(*(value if isinstance(value, int) else None for value in values))

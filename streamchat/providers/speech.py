@@ -30,7 +30,7 @@ class Limits:
     event_bytes: int = 16 * 1024 * 1024
     total_bytes: int = 512 * 1024 * 1024
     events: int = 2_000_000
-    characters: int = 32 * 1024 * 1024
+    characters: int = 16 * 1024 * 1024
     calls: int = 512
 
 

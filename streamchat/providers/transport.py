@@ -12,10 +12,9 @@ Knows no vendor: an adapter gives the opening of the request and its ``Normalise
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
-from functools import cache
+from math import inf
 from typing import Any, Protocol
 
 import httpx2
@@ -25,12 +24,9 @@ from streamchat.chat.sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from streamchat.errors import ProviderError, StreamBroken
 from streamchat.providers import failures
 from streamchat.providers.failures import Place, failure
-from streamchat.providers.network import use_backend
 from streamchat.providers.payload import decode
 from streamchat.providers.speech import LIMITS, Limits, Speaker
 
-MAX_ERROR_BYTES = 64 * 1024
-ERROR_BODY_SECONDS = 3.0
 _NONSENSE = (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError)
 
 
@@ -43,7 +39,7 @@ class Normaliser(Protocol):
 
     @property
     def patience(self) -> float | None:
-        """Seconds to go on reading: ``None`` while the answer is not complete, 0 when nothing can follow."""
+        """Seconds to go on reading once the answer is complete: ``None`` before that, 0 when nothing can follow."""
         ...
 
     def feed(self, name: str, data: dict[str, Any]) -> None:
@@ -67,14 +63,7 @@ class Normaliser(Protocol):
         ...
 
 
-class Opened(Protocol):
-    """What both SDKs give for ``with_streaming_response``."""
-
-    @property
-    def headers(self) -> httpx2.Headers: ...
-    def iter_bytes(self) -> AsyncIterator[bytes]: ...
-
-
+# What both SDKs give for ``with_streaming_response``: entered, a response with ``iter_bytes``.
 Opening = Callable[[], AbstractAsyncContextManager[Any]]
 
 
@@ -97,7 +86,7 @@ async def speak(
 
 
 class _Reading:
-    def __init__(self, response: Opened, normaliser: Normaliser, place: Place, limits: Limits) -> None:
+    def __init__(self, response: Any, normaliser: Normaliser, place: Place, limits: Limits) -> None:
         self._response = response
         self._normaliser = normaliser
         self._place = place
@@ -106,13 +95,14 @@ class _Reading:
         self._bytes = self._events = 0
         self._whole: bytearray | None = None
         self._head: bytes | None = b""
+        self._until = inf
 
     async def batches(self) -> AsyncGenerator[list[Event], None]:
         """What each piece of the body means, then what its end means."""
         take = self._normaliser.speaker.take
         try:
-            async with aclosing(self._response.iter_bytes()) as pieces:  # pyright: ignore[reportArgumentType]
-                while (chunk := await _next(pieces, self._normaliser.patience)) is not None:
+            async with aclosing(self._response.iter_bytes()) as pieces:
+                while (chunk := await self._next(pieces)) is not None:
                     self._read(chunk)
                     if batch := take():
                         yield batch
@@ -127,6 +117,22 @@ class _Reading:
                 raise
         if batch := take():
             yield batch
+
+    async def _next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        """The next piece; ``None`` at the end, or where a complete answer has waited long enough for more."""
+        patience = self._normaliser.patience
+        if patience is None:
+            self._until = inf
+            return await anext(pieces, None)
+        now = asyncio.get_running_loop().time()
+        self._until = min(self._until, now + patience)
+        if self._until <= now:
+            return None
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await anext(pieces, None)
+        except TimeoutError:
+            return None
 
     def _read(self, chunk: bytes) -> None:
         self._bytes += len(chunk)
@@ -222,19 +228,6 @@ class _Reading:
         self._normaliser.finish()
 
 
-async def _next(pieces: AsyncIterator[bytes], patience: float | None) -> bytes | None:
-    """The next piece; ``None`` at the end, or where a complete answer has nothing more for us."""
-    if patience is None:
-        return await anext(pieces, None)
-    if patience <= 0:
-        return None
-    try:
-        async with asyncio.timeout(patience):
-            return await anext(pieces, None)
-    except TimeoutError:
-        return None
-
-
 def _undecodable(raw: bytes) -> StreamBroken:
     try:
         raw.decode()
@@ -255,55 +248,3 @@ def translate(error: Exception, place: Place, *, started: bool) -> ProviderError
             return failures.from_transport(seen, place, started=started)
         seen = seen.__cause__ or seen.__context__
     return ProviderError(f"The request to {place.host} failed ({type(error).__name__}).", kind="provider")
-
-
-def http_client(connect_timeout: float) -> httpx2.AsyncClient:
-    """The client that an SDK is given. Only connecting has a deadline here; the run has those for the rest.
-
-    A redirect is an error: it would take the key elsewhere.
-    """
-    client = httpx2.AsyncClient(
-        verify=_tls(),
-        timeout=httpx2.Timeout(None, connect=connect_timeout, write=max(connect_timeout, 60.0)),
-        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
-        follow_redirects=False,
-        event_hooks={"response": [_bound_error]},
-    )
-    use_backend(client)
-    return client
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """One for all: reading the certificates takes longer than everything else at the start."""
-    return httpx2.create_ssl_context()
-
-
-async def _bound_error(response: httpx2.Response) -> None:
-    """The SDKs read the body of an error to its end before they raise: let it end."""
-    if response.status_code >= 300:
-        response.stream = _Bounded(response.stream)
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    """The first bytes of a body, as far as they come in a few seconds and the connection holds."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        until = asyncio.get_running_loop().time() + ERROR_BODY_SECONDS
-        room, pieces = MAX_ERROR_BYTES, aiter(self._stream)
-        while room > 0:
-            try:
-                async with asyncio.timeout_at(until):
-                    chunk = await anext(pieces, None)
-            except (TimeoutError, httpx2.HTTPError):
-                return
-            if chunk is None:
-                return
-            yield chunk[:room]
-            room -= len(chunk)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

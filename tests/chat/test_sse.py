@@ -8,8 +8,8 @@ import time
 import tracemalloc
 from pathlib import Path
 
-import httpx_sse
 import pytest
+from httpx_sse import _decoders as other
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +67,7 @@ def test_split_blind(data: bytes, cuts: list[int]) -> None:
 def test_same_as_an_independent_decoder(sent: list[tuple[str, str]]) -> None:
     """On well-formed streams it agrees with httpx-sse."""
     body = "".join(f"event: {k}\n" + "".join(f"data: {p}\n" for p in t.split("\n")) + "\n" for k, t in sent)
-    theirs, decoder = [], httpx_sse._decoders.SSEDecoder()
+    theirs, decoder = [], other.SSEDecoder()
     for line in body.split("\n")[:-1]:
         if (event := decoder.decode(line)) is not None:
             theirs.append((event.event, event.data))

@@ -159,7 +159,7 @@ async def test_tools_of_the_provider() -> None:
 async def test_a_tool_of_the_provider_that_failed(block_: dict[str, Any]) -> None:
     """Its error is a sentence, its state an error."""
     heard = await hear(
-        use(0, "{}", kind="server_tool_use", id="s1"), block(1, block_.pop("type"), **block_), end("end_turn")
+        use(0, "{}", kind="server_tool_use", id="s1"), block(1, block_.pop("type"), (), **block_), end("end_turn")
     )
     assert heard.calls[0].state == "error"
     assert heard.calls[0].error in ("max uses exceeded", "no")

@@ -254,6 +254,15 @@ async def test_what_follows_the_end_does_not_matter(kind: str, ending: str) -> N
 
 
 @both
+async def test_pings_behind_the_end_do_not_keep_it_open(kind: str) -> None:
+    """A server that keeps the connection busy after its end does not hold the answer back."""
+    body = [wire.said(kind, "all") + wire.finish(kind), *[b": ping\n\n"] * 200]
+    async with replay(Reply(body, between=0.1)) as server, asyncio.timeout(10):
+        heard = await ask(kind, server.url)
+    assert (heard.text, heard.reason) == ("all", "stop")
+
+
+@both
 @pytest.mark.parametrize(
     ("type_", "want", "retryable"),
     [

@@ -15,8 +15,8 @@ import httpcore2
 import httpx2
 import pytest
 
+from streamchat.providers.client import http_client
 from streamchat.providers.network import HIGH_WATER, Backend, Stream, use_backend
-from streamchat.providers.transport import http_client
 from tests.providers import wire
 from tests.providers.asking import ask, provider_at
 from tests.providers.replay import Reply, replay
