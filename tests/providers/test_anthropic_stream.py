@@ -135,7 +135,7 @@ async def test_tools_of_the_provider() -> None:
     result = {**SEARCH, "content": [hit]}
     heard = await hear(
         use(0, '{"query": "x"}', kind="server_tool_use", id="s1", name="web_search"),
-        block(1, **{"kind": "web_search_tool_result"}, tool_use_id="s1", content=[hit]),
+        block(1, "web_search_tool_result", tool_use_id="s1", content=[hit]),
         text(2, "a"),
         end("end_turn"),
     )
