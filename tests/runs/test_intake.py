@@ -21,7 +21,7 @@ async def speak(*steps: Event | float | Exception) -> AsyncGenerator[Event, None
             await asyncio.sleep(step)
         elif isinstance(step, Exception):
             raise step
-        else:
+        elif not isinstance(step, int):
             yield step
 
 
