@@ -83,7 +83,7 @@ class Anthropic:
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
         self._endpoint = Endpoint("Anthropic", ANTHROPIC_URL, base_url, api_key)
-        self._capabilities_of = capabilities_of
+        self.capabilities_of = capabilities_of
         self._client = anthropic.AsyncAnthropic(
             api_key=self._endpoint.sdk_key,
             base_url=self._endpoint.url,
@@ -94,7 +94,7 @@ class Anthropic:
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Events of one answer. Raises ``ProviderError`` and its kinds only."""
         place = self._endpoint.place(request)
-        body, trimmed = anthropic_body(request, self._capabilities_of(request.model))
+        body, trimmed = anthropic_body(request, self.capabilities_of(request.model))
         create = partial(self._client.messages.with_streaming_response.create, **body)
         normaliser = AnthropicNormaliser(known_calls(request), trimmed=trimmed)
         async with aclosing(speak(create, normaliser, place)) as events:

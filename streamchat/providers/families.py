@@ -37,3 +37,19 @@ class Families:
 
     def capabilities(self, model: str) -> Capabilities:
         return self.find(model).capabilities
+
+    def table(self) -> str:
+        """The table as Markdown, for the documentation."""
+        lines = [
+            "| models | reasoning | tools | images | schema | context | continues | not sent |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for family in (*self.families, self._other):
+            has = family.capabilities
+            names = ", ".join(f"`{prefix}…`" for prefix in family.prefixes) or "any other"
+            marks = ["yes" if mark else "–" for mark in (has.reasoning, has.tools, has.images, has.schema)]
+            context = f"{has.context:,}" if has.context else "–"
+            lines.append(
+                f"| {' | '.join([names, *marks, context, has.continues, ', '.join(sorted(has.refuses)) or '–'])} |"
+            )
+        return "\n".join(lines)

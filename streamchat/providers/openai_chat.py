@@ -66,13 +66,13 @@ class OpenAIChat:
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
         self._endpoint = Endpoint("OpenAI", OPENAI_URL, base_url, api_key)
-        self._capabilities_of = capabilities_of
+        self.capabilities_of = capabilities_of
         self._client = openai_client(self._endpoint, connect_timeout)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Events of one answer. Raises ``ProviderError`` and its kinds only."""
         place = self._endpoint.place(request)
-        body = chat_body(request, self._capabilities_of(request.model), own_limit=self._endpoint.is_vendor)
+        body = chat_body(request, self.capabilities_of(request.model), own_limit=self._endpoint.is_vendor)
         create = partial(self._client.chat.completions.with_streaming_response.create, **body)
         async with aclosing(speak(create, ChatNormaliser(known_calls(request)), place)) as events:
             async for event in events:

@@ -64,14 +64,14 @@ class OpenAIResponses:
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
         self._endpoint = Endpoint("OpenAI", OPENAI_URL, base_url, api_key)
-        self._capabilities_of = capabilities_of
+        self.capabilities_of = capabilities_of
         self._summaries = True
         self._client = openai_client(self._endpoint, connect_timeout)
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Events of one answer. Raises ``ProviderError`` and its kinds only."""
         place = self._endpoint.place(request)
-        capabilities, known = self._capabilities_of(request.model), known_calls(request)
+        capabilities, known = self.capabilities_of(request.model), known_calls(request)
         while True:
             summaries = self._summaries
             body = responses_body(request, capabilities, summaries=summaries)

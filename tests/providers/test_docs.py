@@ -1,0 +1,44 @@
+"""The page on providers says what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamchat.providers import anthropic, openai_chat, openai_responses
+from streamchat.providers.base import Capabilities, ModelInfo
+from streamchat.providers.failures import KINDS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text()
+SOURCES = Path(openai_chat.__file__).parent
+
+
+@pytest.mark.parametrize("module", [openai_chat, openai_responses, anthropic])
+def test_capabilities(module: Any) -> None:
+    """The tables of families are the adapters' own, and what a model entry gets is what they say."""
+    assert module.KNOWN.table() in PAGE
+    for family in module.KNOWN.families:
+        for prefix in family.prefixes:
+            info = ModelInfo(f"x:{prefix}-1", prefix, capabilities=module.KNOWN.capabilities(f"{prefix}-1"))
+            assert info.capabilities == family.capabilities
+    assert isinstance(module.KNOWN.capabilities("maker/never-heard-of"), Capabilities)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_is_there(kind: str) -> None:
+    """Each kind of failure has its line."""
+    assert f"`{kind}`" in PAGE
+
+
+def test_every_kind_of_a_broken_stream_is_there() -> None:
+    """Also those that are raised where they are found."""
+    raised = {
+        word
+        for path in [*SOURCES.glob("*.py"), SOURCES.parent / "chat" / "sse.py"]
+        for word in re.findall(r'kind(?::[^=\n]*)? ?= ?"([a-z-]+)"', path.read_text())
+        if path.name not in ("base.py", "local.py", "local_server.py", "child.py")
+    }
+    assert {word for word in raised if f"`{word}`" not in PAGE} <= {"provider"}
