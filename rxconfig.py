@@ -33,7 +33,9 @@ config = rx.Config(
     cors_allowed_origins=list(settings.origins),
     telemetry_enabled=False,
     show_built_with_reflex=False,
-    state_manager_mode="memory",
+    # Shared by all workers where there is a Redis. Reflex pickles what it keeps: see docs/deploy.md.
+    redis_url=settings.redis_url,
+    state_manager_mode="redis" if settings.redis_url else "memory",
     plugins=[SameOriginPlugin(), BundleOnlyPlugin()],
     disable_plugins=[SitemapPlugin],
 )

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     local_gguf: Path | None = Field(None, validation_alias="STREAMCHAT_LOCAL_GGUF")
     database_url: str | None = Field(None, validation_alias="STREAMCHAT_DATABASE_URL")
     data_dir: Path = Field(Path("data"), validation_alias="STREAMCHAT_DATA_DIR")
+    redis_url: str | None = Field(None, validation_alias="STREAMCHAT_REDIS_URL", repr=False)
+    workers: int = Field(1, ge=1, le=64, validation_alias="STREAMCHAT_WORKERS")
+    run_keep: Seconds = Field(600, validation_alias="STREAMCHAT_RUN_KEEP")
+    run_entries: int = Field(10_000, ge=100, validation_alias="STREAMCHAT_RUN_ENTRIES")
     public_url: str | None = Field(None, validation_alias="STREAMCHAT_PUBLIC_URL")
     connect_timeout: Seconds = Field(10, validation_alias="STREAMCHAT_CONNECT_TIMEOUT")
     first_token_timeout: Seconds = Field(120, validation_alias="STREAMCHAT_FIRST_TOKEN_TIMEOUT")
@@ -74,6 +78,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} does not start with http:// or https://")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("it does not start with redis://, rediss:// or unix://")  # it may hold a password
+        return value
+
     @property
     def database(self) -> str:
         """The SQLAlchemy address of the database, SQLite in the data directory by default."""
@@ -89,10 +100,16 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment. Raises ``SettingsError`` that names every bad setting, and no secret value."""
     try:
-        return Settings()  # pyright: ignore[reportCallIssue] filled from the environment
+        settings = Settings()  # pyright: ignore[reportCallIssue] filled from the environment
     except ValidationError as error:
         told = "; ".join(
             f"{'.'.join(str(p) for p in item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
             for item in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError(f"Cannot start with these settings: {told}.") from None
+    if settings.workers > 1 and settings.redis_url is None:
+        raise SettingsError(
+            f"Cannot start with these settings: STREAMCHAT_WORKERS={settings.workers} needs STREAMCHAT_REDIS_URL, "
+            "through which the workers share their answers."
+        )
+    return settings

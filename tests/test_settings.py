@@ -43,6 +43,10 @@ def test_lists_are_comma_separated(monkeypatch):
         ("STREAMCHAT_SERVERS", "ollama"),
         ("STREAMCHAT_IDLE_TIMEOUT", "-1"),
         ("OPENAI_BASE_URL", "localhost:8000"),
+        ("STREAMCHAT_REDIS_URL", "http://:CANARY@localhost"),
+        ("STREAMCHAT_WORKERS", "0"),
+        ("STREAMCHAT_WORKERS", "2"),
+        ("STREAMCHAT_RUN_KEEP", "-1"),
     ],
 )
 def test_a_bad_value_is_one_sentence_with_its_name(monkeypatch, name, value):
@@ -51,11 +55,13 @@ def test_a_bad_value_is_one_sentence_with_its_name(monkeypatch, name, value):
     with pytest.raises(SettingsError, match=name) as caught:
         load_settings()
     assert "\n" not in caught.value.user_message
+    assert "CANARY" not in caught.value.user_message
 
 
 def test_no_secret_is_shown(monkeypatch):
     """A key is in no text of the settings, nor in the sentence about another bad value."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-CANARY")
+    monkeypatch.setenv("STREAMCHAT_REDIS_URL", "redis://:CANARY@localhost")
     assert "CANARY" not in repr(load_settings())
     monkeypatch.setenv("PORT", "x")
     with pytest.raises(SettingsError) as caught:

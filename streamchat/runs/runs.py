@@ -158,6 +158,10 @@ class Runs:
             if run.owner == owner and conversation_id in (None, run.conversation_id)
         ]
 
+    def here(self) -> list[str]:
+        """The ids of all runs that have a task in this process."""
+        return list(self._running)
+
     async def close(self, patience: float = 5.0) -> None:
         """End every run as *interrupted*, its partial answer stored, within ``patience`` seconds."""
         tasks = [run.task for run in self._running.values() if run.task]

@@ -1,35 +1,33 @@
 """The one place that names concrete classes and builds them from the settings.
 
 Here: the services of a process and their life. ``models``: which models are on offer, and who answers for each.
+``recovery``: answers whose process is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from streamchat.errors import StorageError
 from streamchat.providers.catalog import Catalog
-from streamchat.runs.feed import MemoryFeed, Note
+from streamchat.runs import redis_engine
+from streamchat.runs.feed import Feed, MemoryFeed, Note
 from streamchat.runs.log import MemoryLog
+from streamchat.runs.redis_engine import RedisEngine
+from streamchat.runs.redis_sending import Limits
 from streamchat.runs.runs import Runs
 from streamchat.runs.writer import Writer
 from streamchat.settings import Settings, load_settings
 from streamchat.storage import Storage
 from streamchat.wiring.models import build_catalog, build_policy
+from streamchat.wiring.recovery import Recovery
 
 LOCAL_OWNER = "local"
-# The writer beats every half second, so six seconds of silence are a dead process, not a busy one.
-HEARTBEAT_STALE = timedelta(seconds=6)
-SWEEP_SECONDS = 2.0
-CUT_OFF = "The server stopped while it answered. What had arrived is kept."
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,46 +62,75 @@ async def lifespan() -> AsyncIterator[None]:
             _services = None
 
 
+async def check(settings: Settings) -> None:
+    """Whether everything that the settings name is there. Raises ``StreamchatError``: one sentence."""
+    if settings.redis_url is not None:
+        await redis_engine.check(settings.redis_url)
+    store = Storage(settings.database)
+    await store.open()
+    await store.close()
+
+
 @asynccontextmanager
 async def running_services(settings: Settings) -> AsyncIterator[Services]:
-    """Services with an open database, running writer and sweeper. Raises ``StorageError``."""
+    """Services with an open database, and what is done behind them. Raises ``StorageError``."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = Storage(settings.database)
     await store.open()
     models = build_catalog(settings)
-    log, feed = MemoryLog(), MemoryFeed()
-    writer = Writer(log, store)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
-    policy = build_policy(settings, models)
-    runs = Runs(log=log, feed=feed, store=store, models=models, writer=writer, policy=policy, worker=worker)
-    writer.start()
-    sweeper = asyncio.create_task(_sweep(store, feed), name="sweeper")
-    discovery = asyncio.create_task(_discover(models, feed), name="discovery")
     try:
-        yield Services(settings, models, store, runs)
+        async with _engine(settings, worker := f"{socket.gethostname()}:{os.getpid()}") as engine:
+            log = engine.log if engine else MemoryLog(settings.run_keep)
+            feed = engine.feed if engine else MemoryFeed()
+            writer = Writer(log, store)
+            runs = Runs(
+                log=log,
+                feed=feed,
+                store=store,
+                models=models,
+                writer=writer,
+                policy=build_policy(settings, models),
+                worker=worker,
+                ask_stop=engine.feed.ask_stop if engine else None,
+            )
+            if engine:
+                engine.feed.on_stop = runs.stop_here
+                engine.log.on_superseded = runs.give_up
+            recovery = Recovery(LOCAL_OWNER, store, runs, feed, engine.log if engine else None)
+            writer.start()
+            async with _behind(recovery.work(), _discover(models, feed)):
+                yield Services(settings, models, store, runs)
+            await runs.close()
+            await writer.close()
     finally:
-        for task in (sweeper, discovery):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await runs.close()
-        await writer.close()
         await models.close()
         await store.close()
 
 
-async def _sweep(store: Storage, feed: MemoryFeed) -> None:
-    """Mark answers whose process is gone, now and from time to time, and tell the pages."""
-    while True:
-        try:
-            for run_id, conversation_id in await store.sweep(datetime.now(UTC) - HEARTBEAT_STALE, CUT_OFF):
-                feed.publish(LOCAL_OWNER, Note("ended", conversation_id, run_id))
-        except StorageError as error:
-            logger.warning("no sweep: %s", error)
-        await asyncio.sleep(SWEEP_SECONDS)
+@asynccontextmanager
+async def _behind(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this beside what is within."""
+    tasks = [asyncio.create_task(one, name=one.__qualname__) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _discover(models: Catalog, feed: MemoryFeed) -> None:
+@asynccontextmanager
+async def _engine(settings: Settings, worker: str) -> AsyncIterator[RedisEngine | None]:
+    """What is shared with other workers; ``None`` where this is the only one."""
+    if settings.redis_url is None:
+        yield None
+        return
+    limits = Limits(settings.run_keep, settings.run_entries)
+    async with redis_engine.redis_engine(settings.redis_url, worker=worker, limits=limits) as engine:
+        yield engine
+
+
+async def _discover(models: Catalog, feed: Feed) -> None:
     """Ask the servers for their models, behind the start, and tell the pages."""
     if await models.discover():
         feed.publish(LOCAL_OWNER, Note("models", ""))
