@@ -8,16 +8,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
-import os
 import socket
 import sys
 import time
 
 from streamchat import __version__, build
 from streamchat.errors import SettingsError, StreamchatError
+from streamchat.serving import serve
 from streamchat.settings import Settings, load_settings
-
-GRACE_SECONDS = 3
+from streamchat.workers import supervise
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,9 +44,17 @@ def _run() -> int:
     started = time.monotonic()
     settings = load_settings()
     sockets = _listen(settings.port)
-    asyncio.run(_check_database(settings))
+    asyncio.run(_check(settings))
     _build()
-    _serve(settings, sockets, started)
+
+    def ready() -> None:
+        workers = f" with {settings.workers} workers" if settings.workers > 1 else ""
+        seconds = time.monotonic() - started
+        _say(f"streamchat is serving on http://localhost:{settings.port}{workers} (ready in {seconds:.1f} s)")
+
+    if settings.workers > 1:
+        return supervise(settings.workers, sockets, ready)
+    serve(sockets, ready)
     return 0
 
 
@@ -69,8 +76,9 @@ def _listen(port: int) -> list[socket.socket]:
     return sockets
 
 
-async def _check_database(settings: Settings) -> None:
-    """Open the database once before the server does, so that what is wrong with it is said in one sentence."""
+async def _check(settings: Settings) -> None:
+    """Look for what the server needs before it does, so that what is wrong is said in one sentence."""
+    from streamchat.runs.redis_engine import check
     from streamchat.storage import Storage
 
     try:
@@ -80,38 +88,8 @@ async def _check_database(settings: Settings) -> None:
     store = Storage(settings.database)
     await store.open()
     await store.close()
-
-
-def _serve(settings: Settings, sockets: list[socket.socket], started: float) -> None:
-    # Reflex reads these at import: serve the build as it is, together with the backend.
-    os.environ |= {
-        "REFLEX_ENV_MODE": "prod",
-        "REFLEX_SKIP_COMPILE": "true",
-        "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
-    }
-    os.chdir(build.ROOT)
-    import uvicorn
-
-    from streamchat.streamchat import app
-
-    config = uvicorn.Config(
-        app(),
-        log_level="warning",
-        # Addresses carry Reflex's tab tokens.
-        access_log=False,
-        server_header=False,
-        ws_max_size=2_000_000,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if not self.should_exit:
-                seconds = time.monotonic() - started
-                _say(f"streamchat is serving on http://localhost:{settings.port} (ready in {seconds:.1f} s)")
-
-    Server(config).run(sockets)
+    if settings.redis_url is not None:
+        await check(settings.redis_url)
 
 
 def _say(text: str) -> None:

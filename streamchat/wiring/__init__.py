@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamchat.providers.catalog import Catalog
-from streamchat.runs import redis_engine
 from streamchat.runs.feed import Feed, MemoryFeed, Note
 from streamchat.runs.log import MemoryLog
-from streamchat.runs.redis_engine import RedisEngine
+from streamchat.runs.redis_engine import RedisEngine, redis_engine
 from streamchat.runs.redis_sending import Limits
 from streamchat.runs.runs import Runs
 from streamchat.runs.writer import Writer
@@ -60,15 +59,6 @@ async def lifespan() -> AsyncIterator[None]:
             yield
         finally:
             _services = None
-
-
-async def check(settings: Settings) -> None:
-    """Whether everything that the settings name is there. Raises ``StreamchatError``: one sentence."""
-    if settings.redis_url is not None:
-        await redis_engine.check(settings.redis_url)
-    store = Storage(settings.database)
-    await store.open()
-    await store.close()
 
 
 @asynccontextmanager
@@ -126,7 +116,7 @@ async def _engine(settings: Settings, worker: str) -> AsyncIterator[RedisEngine 
         yield None
         return
     limits = Limits(settings.run_keep, settings.run_entries)
-    async with redis_engine.redis_engine(settings.redis_url, worker=worker, limits=limits) as engine:
+    async with redis_engine(settings.redis_url, worker=worker, limits=limits) as engine:
         yield engine
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -11,8 +12,10 @@ from streamchat.providers import local, simulator
 from streamchat.providers.anthropic import Anthropic
 from streamchat.providers.base import ModelInfo, Provider
 from streamchat.providers.catalog import Catalog, Source
+from streamchat.providers.child import Child
 from streamchat.providers.openai_chat import OpenAIChat
 from streamchat.providers.openai_responses import OpenAIResponses
+from streamchat.providers.shared_child import MakeChild, SharedChild
 from streamchat.runs.attempts import Policy, Target
 from streamchat.runs.intake import Deadlines
 from streamchat.settings import Settings
@@ -72,12 +75,18 @@ def _servers(settings: Settings) -> list[Source]:
 
 
 def _local(settings: Settings) -> Source:
-    provider = local.Local(settings.local_gguf)
+    provider = local.Local(settings.local_gguf, child=_child(settings))
     return Source("local", provider, provider.models)
 
 
 def _simulator(settings: Settings) -> Source:
-    return Source("simulator", simulator.Simulator(connect_timeout=settings.connect_timeout), simulator.MODELS)
+    provider = simulator.Simulator(connect_timeout=settings.connect_timeout, child=_child(settings))
+    return Source("simulator", provider, simulator.MODELS)
+
+
+def _child(settings: Settings) -> MakeChild:
+    """Our own children, or those that the supervisor of several workers lends."""
+    return partial(SharedChild, settings.children) if settings.children else Child
 
 
 def _vendor(name: str, variable: str, provider: Provider, ready: bool, names: Sequence[str] = ()) -> Source:

@@ -15,6 +15,7 @@ from streamchat.providers.base import Capabilities, ModelInfo, Provider
 from streamchat.providers.child import Address, Child
 from streamchat.providers.openai_chat import OpenAIChat
 from streamchat.providers.openai_responses import OpenAIResponses
+from streamchat.providers.shared_child import MakeChild
 from streamchat.providers.simulator import words
 from streamchat.providers.simulator.scenes import SCENES
 
@@ -35,13 +36,20 @@ class Simulator:
 
     models = MODELS
 
-    def __init__(self, *, wire: str = "chat", address: Address | None = None, connect_timeout: float = 10) -> None:
+    def __init__(
+        self,
+        *,
+        wire: str = "chat",
+        address: Address | None = None,
+        connect_timeout: float = 10,
+        child: MakeChild = Child,
+    ) -> None:
         if wire not in words.WIRES:
             raise ValueError(f"wire must be one of {', '.join(words.WIRES)}")
         self._wire = wire
         self._address = address
         self._connect_timeout = connect_timeout
-        self._child = Child("simulator", "streamchat.providers.simulator")
+        self._child = child("simulator", "streamchat.providers.simulator")
         self._adapters: dict[tuple[str, Address], Provider] = {}
 
     @property
