@@ -9,9 +9,10 @@
 // * The blocks joined are the text (line ends written as "\n").
 // * Raw HTML is text here, as it is where blocks are rendered: HTML blocks are no constructs of their own.
 //
-// A reference definition (`[label]: url`) or a footnote may be used in another block than its own: `withReferences` gives
-// the Markdown of a block together with the definitions it needs. A definition that takes more than a line or stands in a
-// quote serves its own block only.
+// Definitions of references and footnotes are noted for `references.js`.
+
+import { closesFence } from "./fence.js";
+import { labelsOf, normalised, STUB } from "./references.js";
 
 const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})/;
 const HEADING = /^ {0,3}#{1,6}(?:[ \t]|$)/;
@@ -26,10 +27,6 @@ const DEFINITION =
   /^ {0,3}\[((?:[^[\]\\]|\\.){1,999})\]:[ \t]*(?:<[^<>\n]*>|[^\s<]\S*)(?:[ \t]+(?:"[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*$/;
 // The beginning of a line at column 0 that can no longer become a list item or a rule.
 const NO_ITEM = /^(?:[^\s\-+*\d_]|-+[^\s-]|\*+[^\s*]|\+\S|_+[^\s_]|\d{10}|\d{1,9}[^\d.)]|\d{1,9}[.)]\S)/;
-const LABEL = /\[((?:[^[\]\\]|\\.){1,999})\]/g;
-
-// What a footnote's definition is replaced by in the blocks that only refer to it; dropped again when they are rendered.
-export const STUB = "\uE000";
 
 export class BlockSplitter {
   constructor() {
@@ -187,41 +184,6 @@ export class BlockSplitter {
   }
 }
 
-// The Markdown of a block with the definitions that it uses and that stand elsewhere, without blank lines at its end.
-export function withReferences(text, labels, definitions) {
-  const block = text.replace(/(\n[ \t]*)+$/, "");
-  if (!labels || !definitions.size) return block;
-  const used = labels.filter((label) => definitions.has(label) && !defines(text, definitions.get(label)));
-  return used.length ? `${block}\n\n${used.map((label) => definitions.get(label)).join("\n\n")}` : block;
-}
-
-// The labels in square brackets of a text, normalised; null where there are none.
-export function labelsOf(text) {
-  if (!text.includes("[")) return null;
-  const labels = new Set();
-  for (const found of text.matchAll(LABEL)) labels.add(normalised(found[1]));
-  return labels.size ? [...labels] : null;
-}
-
-// The parts of a fenced code block; null where it is indented (the generic path takes the indentation off).
-// While it is `open`, a last line that may become the closing fence is left out.
-export function fencedCode(text, open = false) {
-  const start = text.search(/\S/);
-  const lineEnd = text.indexOf("\n", start);
-  const first = lineEnd === -1 ? text.slice(start) : text.slice(start, lineEnd);
-  const fence = /^(`{3,}|~{3,})(.*)$/.exec(first);
-  if (!fence || (start > 0 && text[start - 1] !== "\n")) return null;
-  // The info string is complete when its line is.
-  const language = lineEnd === -1 ? "" : (/^\S+/.exec(fence[2].trim())?.[0] ?? "");
-  if (/[\\&]/.test(language)) return null;
-  let code = lineEnd === -1 ? "" : text.slice(lineEnd + 1);
-  const lastStart = code.trimEnd().lastIndexOf("\n") + 1;
-  const last = code.slice(lastStart).trimEnd();
-  const closed = closesFence(last, fence[1]);
-  if (closed || (open && last && fence[1].startsWith(last.trimStart()))) code = code.slice(0, lastStart);
-  return { language, code: code.endsWith("\n") ? code.slice(0, -1) : code, closed, fence: fence[1] };
-}
-
 function cuts(state, line, indent) {
   if (state.kind === "indented") return indent < 4;
   const item = ITEM.exec(line);
@@ -238,16 +200,6 @@ function cuts(state, line, indent) {
   return state.marker !== null && (item[1] ?? item[2]) !== state.marker;
 }
 
-function closesFence(line, fence) {
-  const found = /^ {0,3}(`{3,}|~{3,})[ \t]*$/.exec(line);
-  return !!found && found[1][0] === fence[0] && found[1].length >= fence.length;
-}
-
-function defines(text, definition) {
-  const label = definition.slice(0, definition.indexOf("]:") + 2);
-  return text.includes(label);
-}
-
 function isBlank(line) {
   return /^[ \t]*$/.test(line);
 }
@@ -260,8 +212,4 @@ function indentOf(line) {
     else break;
   }
   return columns;
-}
-
-function normalised(label) {
-  return label.replace(/\s+/g, " ").trim().toLowerCase().toUpperCase();
 }

@@ -4,20 +4,22 @@ import { memo, useEffect, useReducer, useRef } from "react";
 import remend from "remend";
 import { Block as MarkdownBlock, defaultRehypePlugins, defaultRemarkPlugins } from "streamdown";
 
-import { fencedCode, withReferences } from "./blocks.js";
 import { CodeBlock, CodeOf } from "./code.jsx";
 import { allowed, dropStubs, hardening, htmlAsText, lineBreaks, safeLinks, toHtmlTree } from "./markdown.js";
-import { Guard } from "./guard.jsx";
+import { fencedCode } from "./fence.js";
 import { fill, share } from "./fill.js";
+import { Guard } from "./guard.jsx";
+import { withReferences } from "./references.js";
 import { presentable } from "./unfinished.js";
 
 const REMARK = [[defaultRemarkPlugins.gfm[0], { singleTilde: false }], htmlAsText, lineBreaks, dropStubs];
 // Never the default list: it lets raw HTML and every image and link through.
 const REHYPE = [safeLinks, [defaultRehypePlugins.sanitize[0], allowed], [defaultRehypePlugins.harden[0], hardening]];
 
-const plain = ["p", "strong", "em", "del", "a", "span", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "ul", "ol", "li"];
+const plain = ["p", "strong", "em", "del", "span", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "ul", "ol", "li"];
 const COMPONENTS = {
   ...Object.fromEntries([...plain, "code", "thead", "tbody", "tr", "th", "td", "sup", "section", "input"].map((tag) => [tag, tag])),
+  a: Link,
   pre: CodeOf,
   table: Table,
 };
@@ -64,6 +66,14 @@ function rendering(block, definitions, open) {
       remarkPlugins={REMARK}
       remarkRehypeOptions={toHtmlTree}
     />
+  );
+}
+
+function Link({ href, className, children }) {
+  return (
+    <a href={href} className={className} target="_blank" rel="noopener noreferrer nofollow">
+      {children}
+    </a>
   );
 }
 

@@ -3,14 +3,11 @@
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
 
-import { keep, kept } from "./kept.js";
+import { Draft } from "./draft.js";
 import { ModelPicker } from "./picker.jsx";
-import { newId, Outbox, remainder, TOO_LONG } from "./outbox.js";
-import { chosen, follow, store, submitting, typed } from "./session.js";
+import { newId, Outbox, TOO_LONG } from "./outbox.js";
+import { chosen, follow, store, submitting } from "./session.js";
 
-const KEEP_AFTER_MS = 300;
-// A message that was sent from the empty page moves to its own address: what was typed meanwhile goes along.
-const MOVES_WITHIN_MS = 10_000;
 // Safari ends a composition before the Enter that ended it arrives.
 const COMPOSITION_MS = 60;
 
@@ -21,7 +18,7 @@ export function Composer({ models, defaultModel, onSend, onStop }) {
   const [sending, setSending] = useState(false);
   const answering = useSyncExternalStore(subscribeMeta, isAnswering, () => false);
   const outbox = useOutbox(onSend);
-  const draft = useDraft(area, form, outbox);
+  const draft = useDraft(area, form, outbox, () => setSending(false));
 
   const submit = useCallback(
     (text, model) => {
@@ -46,7 +43,7 @@ export function Composer({ models, defaultModel, onSend, onStop }) {
         if (frame.k === "open") outbox.again();
         if (frame.k === "sent") {
           const text = outbox.accepted(frame.client_id);
-          if (text === null) return;
+          if (text === null) return draft.sentElsewhere(frame.client_id);
           setSending(false);
           draft.sent(text);
         }
@@ -89,22 +86,34 @@ export function Composer({ models, defaultModel, onSend, onStop }) {
         />
         <div className="bar">
           <ModelPicker models={models} defaultModel={defaultModel} />
-          {answering ? (
-            <button type="button" className="round" data-testid="stop" aria-label="Stop" title="Stop (Esc)" onClick={onStop}>
-              <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
-                <rect x="3.5" y="3.5" width="9" height="9" rx="2" fill="currentColor" />
-              </svg>
-            </button>
-          ) : (
-            <button type="submit" className="round" data-testid="send" aria-label="Send" title="Send (Enter)" data-busy={sending}>
-              <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" fill="none" stroke="currentColor" strokeWidth="1.8">
-                <path d="M8 13V3.4M3.8 7.4 8 3.2l4.2 4.2" strokeLinecap="round" strokeLinejoin="round" />
-              </svg>
-            </button>
-          )}
+          <SendOrStop answering={answering} sending={sending} onStop={onStop} />
         </div>
       </div>
     </form>
+  );
+}
+
+// One button that changes its meaning, so that it keeps the focus.
+function SendOrStop({ answering, sending, onStop }) {
+  if (!answering) {
+    return (
+      <button type="submit" className="round" data-testid="send" aria-label="Send" title="Send (Enter)" data-busy={sending}>
+        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" fill="none" stroke="currentColor" strokeWidth="1.8">
+          <path d="M8 13V3.4M3.8 7.4 8 3.2l4.2 4.2" strokeLinecap="round" strokeLinejoin="round" />
+        </svg>
+      </button>
+    );
+  }
+  const stop = (event) => {
+    // The second click of a double click on Send is no Stop.
+    if (event.detail < 2) onStop();
+  };
+  return (
+    <button type="button" className="round" data-testid="stop" aria-label="Stop" title="Stop (Esc)" onClick={stop}>
+      <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+        <rect x="3.5" y="3.5" width="9" height="9" rx="2" fill="currentColor" />
+      </svg>
+    </button>
   );
 }
 
@@ -142,9 +151,9 @@ function useOutbox(onSend) {
 }
 
 // The draft of each conversation, kept in the browser.
-function useDraft(area, form, outbox) {
+function useDraft(area, form, outbox, onLeft) {
   const { pathname } = useLocation();
-  const [draft] = useState(() => new Draft(area, form, outbox));
+  const [draft] = useState(() => new Draft(area, form, outbox, onLeft));
   useEffect(() => draft.at(pathname), [draft, pathname]);
   useEffect(() => {
     const save = () => draft.save();
@@ -155,64 +164,6 @@ function useDraft(area, form, outbox) {
     };
   }, [draft]);
   return draft;
-}
-
-class Draft {
-  constructor(area, form, outbox) {
-    Object.assign(this, { area, form, outbox, place: null, movesUntil: 0, timer: 0 });
-  }
-
-  at(place) {
-    if (place === this.place) return;
-    const moving = this.place === "/" && performance.now() < this.movesUntil;
-    const typed = this.area.current.value;
-    if (this.place !== null && !moving) this.save();
-    if (moving) keep(`draft.${this.place}`, null);
-    this.place = place;
-    const { text = "", id = null } = (moving ? { text: typed } : kept(`draft.${place}`)) ?? {};
-    // What was typed before the page was ready stays.
-    if (text || !typed || this.loaded) this.show(text || (this.loaded ? "" : typed));
-    this.loaded = true;
-    this.outbox.restore(text, id);
-    if (moving) this.save();
-  }
-
-  show(text) {
-    this.area.current.value = text;
-    this.grow();
-  }
-
-  typed = () => {
-    typed();
-    this.grow();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.save(), KEEP_AFTER_MS);
-  };
-
-  save() {
-    clearTimeout(this.timer);
-    const text = this.area.current?.value;
-    if (text === undefined || this.place === null) return;
-    const id = this.outbox.pending?.text === text ? this.outbox.pending.id : null;
-    keep(`draft.${this.place}`, text ? { text, id } : null);
-  }
-
-  sent(text) {
-    this.movesUntil = performance.now() + MOVES_WITHIN_MS;
-    this.show(remainder(this.area.current.value, text));
-    this.save();
-  }
-
-  grow() {
-    const area = this.area.current;
-    const empty = String(!area.value.trim());
-    const { dataset } = this.form.current;
-    if (dataset.empty !== empty) dataset.empty = empty;
-    this.sizesItself ??= CSS.supports("field-sizing", "content");
-    if (this.sizesItself) return;
-    area.style.height = "auto";
-    area.style.height = `${area.scrollHeight}px`;
-  }
 }
 
 function useEscape(answering, onStop) {

@@ -7,7 +7,7 @@
 //   alternative text, so nothing is fetched without a click.
 // * Links are absolute http, https or mailto addresses of other origins than the page's own; everything else is plain text.
 
-import { STUB } from "./blocks.js";
+import { STUB } from "./references.js";
 
 // Reads HTML as text. The two constructs are switched off in the parser.
 export function htmlAsText() {
@@ -40,7 +40,7 @@ export function safeLinks() {
       if (node.tagName === "img") return imageLink(node.properties, own, parent.tagName === "a");
       if (node.tagName !== "a") return node;
       const href = safeAddress(node.properties.href, own);
-      node.properties = href ? { href, rel: "noopener noreferrer nofollow", target: "_blank" } : {};
+      node.properties = href ? { href } : {};
       if (!href) node.tagName = "span";
       return node;
     });
@@ -66,7 +66,7 @@ export const allowed = {
     ...["ul", "ol", "li", "input", "table", "thead", "tbody", "tr", "th", "td", "sup", "section"],
   ],
   attributes: {
-    a: ["href", "rel", "target", ["className", "image-link"]],
+    a: ["href", ["className", "image-link"]],
     code: [["className", /^language-./]],
     input: [["disabled", true], ["type", "checkbox"], "checked"],
     li: [["className", "task-list-item"]],
@@ -113,8 +113,7 @@ function imageLink({ src, alt }, own, insideLink) {
   const href = insideLink ? null : safeAddress(src, own);
   const children = [{ type: "text", value: alt || "image" }];
   const className = ["image-link"];
-  const link = { className, href, rel: "noopener noreferrer nofollow", target: "_blank" };
-  return { type: "element", tagName: href ? "a" : "span", properties: href ? link : { className }, children };
+  return { type: "element", tagName: href ? "a" : "span", properties: href ? { className, href } : { className }, children };
 }
 
 function breaksOf({ value }) {

@@ -70,7 +70,7 @@ function Attachment({ part }) {
 
 function Answer({ view, eager }) {
   const sources = view.parts.filter((part) => part.type === "source");
-  const shown = view.parts.map((part, i) => <Part key={i} part={part} id={view.id} index={i} eager={eager} />);
+  const shown = view.parts.map((part) => <Part key={part.index} part={part} id={view.id} eager={eager} />);
   return (
     <>
       {view.parts.length ? shown : view.running && <div className="answer" data-testid="answer" />}
@@ -80,7 +80,7 @@ function Answer({ view, eager }) {
 }
 
 const Part = memo(
-  function Part({ part, id, index, eager }) {
+  function Part({ part, id, eager }) {
     switch (part.type) {
       case "text":
         return (
@@ -89,7 +89,7 @@ const Part = memo(
           </div>
         );
       case "reasoning":
-        return <Reasoning part={part} name={`${id}/${index}`} />;
+        return <Reasoning part={part} name={`${id}/${part.index}`} />;
       case "tool_call":
         return <ToolCall part={part} name={`${id}/${part.id}`} />;
       case "notice":
@@ -101,7 +101,7 @@ const Part = memo(
         return null;
     }
   },
-  (a, b) => (b.part.splitter ? a.part.splitter === b.part.splitter && a.part.version === b.part.version : a.part === b.part),
+  (a, b) => (b.part.splitter ? a.part.splitter === b.part.splitter && a.part.version === b.part.version : a.part.part === b.part.part),
 );
 
 function Reasoning({ part, name }) {

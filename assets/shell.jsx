@@ -6,6 +6,7 @@ import { ColorModeContext, EventLoopContext } from "$/utils/context-registry";
 
 import { grouped } from "./days.js";
 import { shared, store } from "./session.js";
+import "./streamchat.css";
 
 const SLOW_MS = 700;
 const sidebarOpen = shared(false);
@@ -147,6 +148,19 @@ function Connection() {
     <div className="connection" role="status">
       {shown && <span>Reconnecting…</span>}
     </div>
+  );
+}
+
+// An address that names nothing.
+export function NotFound() {
+  return (
+    <main className="not-found">
+      <h1>There is nothing here</h1>
+      <p>No conversation has this address.</p>
+      <a className="button" href="/">
+        Go to streamchat
+      </a>
+    </main>
   );
 }
 

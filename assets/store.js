@@ -10,7 +10,7 @@
 // * Taking in a frame costs what the frame holds. Subscribers are told in `flush`, which the owner calls once per paint.
 // * A message that comes again keeps what it has of it, so that what is painted stays.
 
-import { BlockSplitter } from "./blocks.js";
+import { endParts, lengthOf, partsOf, putPart, shownParts, takePiece } from "./parts.js";
 
 const RESYNC_EVERY_MS = 1000;
 // A gap at the moment of a reconnect is mended by the "open" that is on its way already.
@@ -129,10 +129,7 @@ export class TranscriptStore {
   _piece({ m, s, p, o, t, y }) {
     const entry = this._current(m, s);
     if (!entry) return;
-    const part = entry.parts[p] ?? (p === entry.parts.length && o === 0 ? newText(y ?? "text") : null);
-    if (!part?.splitter || part.splitter.length !== o) return this._gap(entry);
-    entry.parts[p] = part;
-    part.splitter.push(t);
+    if (!takePiece(entry.parts, p, o, t, y ?? "text")) return this._gap(entry);
     this.stats.pieces += 1;
     this._advanced(entry, s);
   }
@@ -140,16 +137,14 @@ export class TranscriptStore {
   _part({ m, s, p, part }) {
     const entry = this._current(m, s);
     if (!entry) return;
-    if (p > entry.parts.length) return this._gap(entry);
-    entry.parts[p] = putPart(entry.parts[p], part);
+    if (!putPart(entry.parts, p, part)) return this._gap(entry);
     this._advanced(entry, s);
   }
 
   _end({ m, s, k: _, length, ...ending }) {
     const entry = this._current(m, s);
     if (!entry) return;
-    const kept = entry.parts.reduce((sum, part) => sum + (part.type === "text" ? part.splitter.length : 0), 0);
-    if (length !== undefined && kept !== length) return this._gap(entry);
+    if (length !== undefined && lengthOf(entry.parts) !== length) return this._gap(entry);
     Object.assign(entry.fields, ending);
     this._settle(entry);
     this._advanced(entry, s);
@@ -173,18 +168,18 @@ export class TranscriptStore {
 
   // A whole message: keeps what is there of it already.
   _put(message) {
-    const { parts, text: _, seq, ...fields } = message;
+    const { parts: _, text: __, seq, ...fields } = message;
     const old = this._entries.get(message.id);
     const now = this._clock.now();
     const entry = { fields, seq: seq ?? 0, gap: false, began: old?.began ?? now, heard: now, view: old?.view };
-    entry.parts = parts.map((part, i) => putPart(old?.parts[i], part));
+    entry.parts = partsOf(message, old?.parts);
     this._entries.set(message.id, entry);
     this._settle(entry);
     this._dirty.add(message.id);
   }
 
   _settle(entry) {
-    if (!RUNNING.has(entry.fields.status)) for (const part of entry.parts) part.splitter?.end();
+    if (!RUNNING.has(entry.fields.status)) endParts(entry.parts);
   }
 
   _gap(entry) {
@@ -236,35 +231,9 @@ const systemClock = {
   clear: (timer) => clearTimeout(timer),
 };
 
-function newText(type) {
-  return { type, splitter: new BlockSplitter() };
-}
-
-function putPart(old, part) {
-  if (part.type !== "text" && part.type !== "reasoning") return part;
-  const { text, ...rest } = part;
-  let { splitter } = old?.type === part.type ? old : newText(part.type);
-  // JavaScript's line ends are those of the splitter's text; a text that does not go on from it replaces it.
-  const had = splitter.length ? splitter.text : "";
-  const has = text.replace(/\r\n?/g, "\n");
-  if (has.startsWith(had) && !(text.includes("\r") && had)) splitter.push(text.slice(splitter.length));
-  else if (has !== had || splitter.length !== text.length) {
-    splitter = new BlockSplitter();
-    splitter.push(text);
-  }
-  return { ...rest, splitter };
-}
-
-// What is painted of a message. `splitter` is shared and grows; `version` tells that it did.
 function viewOf({ fields, parts, began, heard }) {
   const running = RUNNING.has(fields.status);
-  const shown = parts.map((part, i) => {
-    if (!part.splitter) return part;
-    const { splitter, ...rest } = part;
-    const open = running && i === parts.length - 1;
-    return { ...rest, splitter, open, version: `${splitter.length}:${open}:${splitter.ended}` };
-  });
-  return { ...fields, parts: shown, running, began, heard };
+  return { ...fields, parts: shownParts(parts, running), running, began, heard };
 }
 
 // The text of a message as it is copied: text parts only.

@@ -44,7 +44,7 @@ export function Transcript({ state, suggestions, onResync, onRetry, onContinue, 
           {meta.opened && !meta.ids.length && !meta.missing && !meta.error && <Empty suggestions={suggestions} />}
         </div>
       </div>
-      <JumpToLatest />
+      <JumpToLatest scroller={scroller} />
       <Announcements />
     </div>
   );
@@ -137,11 +137,16 @@ function Missing() {
   );
 }
 
-function JumpToLatest() {
+function JumpToLatest({ scroller }) {
   const following = useSyncExternalStore(follow.subscribe, follow.isFollowing, () => true);
   if (following) return null;
+  const jump = () => {
+    follow.arm();
+    // The button goes: the keyboard stays in the conversation.
+    scroller.current.focus({ preventScroll: true });
+  };
   return (
-    <button type="button" className="jump" data-testid="jump-latest" onClick={follow.arm} aria-label="Jump to latest">
+    <button type="button" className="jump" data-testid="jump-latest" onClick={jump} aria-label="Jump to latest">
       <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" fill="none" stroke="currentColor" strokeWidth="1.6">
         <path d="M8 3v9.5M4 8.7 8 12.6l4-3.9" strokeLinecap="round" strokeLinejoin="round" />
       </svg>

@@ -6,7 +6,7 @@ import reflex as rx
 
 from streamchat.ui.chats import Chats
 from streamchat.ui.live import Live
-from streamchat.ui.parts import Composer, Header, Sidebar, Transcript, Viewport
+from streamchat.ui.parts import Composer, Header, NotFound, Sidebar, Transcript, Viewport
 
 # A suggestion with a model is shown only where that model is offered, and is answered by it.
 SUGGESTIONS = [
@@ -42,6 +42,10 @@ def page() -> rx.Component:
             ),
         ),
     )
+
+
+def not_found() -> rx.Component:
+    return rx.fragment(_head(), NotFound.create())
 
 
 def _head() -> rx.Component:

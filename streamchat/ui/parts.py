@@ -66,3 +66,9 @@ class Viewport(_Shell):
     """The whole page, as high as the screen that is left."""
 
     tag = "Viewport"
+
+
+class NotFound(_Shell):
+    """What is shown at an address that names nothing."""
+
+    tag = "NotFound"

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 
-import { BlockSplitter, fencedCode, withReferences } from "../../assets/blocks.js";
+import { BlockSplitter } from "../../assets/blocks.js";
+import { fencedCode } from "../../assets/fence.js";
+import { withReferences } from "../../assets/references.js";
 import { available, pipeline } from "./markdown.js";
 
 const CASES = {

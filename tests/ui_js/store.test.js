@@ -183,3 +183,51 @@ test("a conversation that does not exist says so", () => {
   store.feed({ k: "open", conversation: "x", title: "", messages: [], earlier: false, missing: true });
   expect(store.meta()).toMatchObject({ missing: true, ids: [] });
 });
+
+const notice = { type: "notice", kind: "continued", text: "Continued." };
+
+test("a text goes on after a notice as if there was none, and offsets count within each part", () => {
+  const parts = [{ type: "text", text: "- one\n- t" }, notice, { type: "text", text: "wo" }];
+  const { store, asked, clock } = opened({ ...streaming("a", "", 3), parts });
+  store.feed({ m: "a", s: 4, p: 2, o: 2, t: "\n- three" });
+  expect(text(store, "a")).toBe("- one\n- two\n- three");
+  const shown = store.message("a").parts;
+  expect(shown.map((part) => [part.type, part.index])).toEqual([["text", 0], ["notice", 1]]);
+  expect(shown[0].open).toBe(true);
+  store.feed({ k: "part", m: "a", s: 5, p: 3, part: notice });
+  store.feed({ m: "a", s: 6, p: 4, o: 0, t: "!" });
+  expect(text(store, "a")).toBe("- one\n- two\n- three!");
+  store.feed({ k: "end", m: "a", s: 7, status: "finished", stop_reason: "stop", length: 20 });
+  clock.pass(5000);
+  expect(asked).toEqual([]);
+  expect(store.message("a").parts[1]).toMatchObject(notice);
+});
+
+test("a text after a tool call is another one, and a piece for an earlier part shows a gap", () => {
+  const call = { type: "tool_call", id: "t", name: "f", state: "done", arguments: {} };
+  const parts = [{ type: "text", text: "a" }, call, { type: "text", text: "b" }];
+  const { store, asked, clock } = opened({ ...streaming("a", "", 3), parts });
+  expect(store.message("a").parts.map((part) => part.type)).toEqual(["text", "tool_call", "text"]);
+  store.feed({ m: "a", s: 4, p: 0, o: 1, t: "x" });
+  clock.pass(1000);
+  expect(asked.length).toBe(1);
+});
+
+test("a whole message with a seam keeps the blocks that are there", () => {
+  const { store } = opened(streaming("a", "# One\n\ntw", 3));
+  const { splitter } = store.message("a").parts[0];
+  const parts = [{ type: "text", text: "# One\n\ntw" }, notice, { type: "text", text: "o\n\nthree" }];
+  store.feed({ k: "message", message: { ...streaming("a", "", 9), parts } });
+  expect(text(store, "a")).toBe("# One\n\ntwo\n\nthree");
+  expect(store.message("a").parts[0].splitter).toBe(splitter);
+});
+
+test("what did not change is not painted again", () => {
+  const { store } = opened({ ...streaming("a", "", 3), parts: [notice, { type: "text", text: "b" }] });
+  const before = store.message("a").parts;
+  store.feed({ m: "a", s: 4, p: 1, o: 1, t: "c" });
+  store.flush();
+  const after = store.message("a").parts;
+  expect(after[0].part).toBe(before[0].part);
+  expect(after[1].version).not.toBe(before[1].version);
+});

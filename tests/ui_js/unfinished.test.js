@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
-import { BlockSplitter, fencedCode } from "../../assets/blocks.js";
+import { BlockSplitter } from "../../assets/blocks.js";
+import { fencedCode } from "../../assets/fence.js";
 import { presentable } from "../../assets/unfinished.js";
 import { available, pipeline } from "./markdown.js";
 
