@@ -28,13 +28,14 @@ class Limits:
     """What one answer may cost. Bytes are those after decompression."""
 
     event_bytes: int = 16 * 1024 * 1024
-    total_bytes: int = 512 * 1024 * 1024
+    total_bytes: int = 128 * 1024 * 1024
     events: int = 2_000_000
     characters: int = 16 * 1024 * 1024
     calls: int = 512
 
 
 LIMITS = Limits()
+MAX_NAME, MAX_URL = 256, 4096
 
 
 @dataclass(slots=True)
@@ -113,7 +114,10 @@ class Speaker:
         self.say(e.ReasoningDelta("", opaque))
 
     def source(self, url: str, title: str, opaque: e.Opaque | None = None) -> None:
-        """A source, once."""
+        """A source, once; an address longer than any real one is none."""
+        title = title[:MAX_NAME]
+        if len(url) > MAX_URL:
+            return
         key = (url, "" if url else title)
         if key not in self._sources and len(self._sources) < self._limits.calls * 8 and (url or title):
             self._sources.add(key)
@@ -122,6 +126,7 @@ class Speaker:
     def call(self, theirs: str, name: str, *, by_provider: bool = False, opaque: dict | None = None) -> Call:
         """A call begins."""
         self.check_calls(len(self.calls))
+        theirs, name = theirs[:MAX_NAME], name[:MAX_NAME]
         call = Call(self._unique(theirs), theirs, name, by_provider, opaque)
         self.calls.append(call)
         self.spoke = True

@@ -162,6 +162,26 @@ async def test_a_whole_message_without_an_end(kind: str) -> None:
 
 
 @both
+async def test_names_without_an_end(kind: str) -> None:
+    """Names, ids, titles and addresses are as long as real ones may be, and no longer."""
+    long = "n" * 1_000_000
+    frames = {
+        "chat": wire.tool(index=0, id=long, name=long, arguments="{}")
+        + wire.chat({}, citations=["u", "http://" + long]),
+        "responses": wire.typed(
+            "response.output_item.done", output_index=1, item={"type": "function_call", "call_id": long, "name": long}
+        )
+        + wire.typed("response.output_text.annotation.added", annotation={"url": "http://" + long}),
+        "anthropic": wire.block(1, "tool_use", id=long, name=long, input={})
+        + wire.block(2, "text", ({"type": "citations_delta", "citation": {"url": "u", "title": long}},)),
+    }
+    heard = await read(kind, [wire.said(kind) + frames[kind] + wire.finish(kind)])
+    assert heard.error is None
+    for event in heard.events:
+        assert len(json.dumps(event_to_wire(event))) < 2000
+
+
+@both
 async def test_control_characters_in_an_error(kind: str) -> None:
     """A sentence is one line of plain text."""
     evil = "a\x1b[31m\u202eb\x00\n\nc\u200bd<script>alert(1)</script>" + "e" * 5000
