@@ -166,8 +166,7 @@ async def test_names_without_an_end(kind: str) -> None:
     """Names, ids, titles and addresses are as long as real ones may be, and no longer."""
     long = "n" * 1_000_000
     frames = {
-        "chat": wire.tool(index=0, id=long, name=long, arguments="{}")
-        + wire.chat({}, citations=["u", "http://" + long]),
+        "chat": wire.tool(index=0, id=long, name=long, arguments="{}") + wire.chat(citations=["u", "h" + long]),
         "responses": wire.typed(
             "response.output_item.done", output_index=1, item={"type": "function_call", "call_id": long, "name": long}
         )
