@@ -202,3 +202,18 @@ async def test_merging_changes_nothing(kind: str) -> None:
         else:
             joined.append(event)
     assert fold(EMPTY, joined) == fold(EMPTY, heard.events) == heard.message
+
+
+@both
+@pytest.mark.parametrize("escaped", [True, False])
+async def test_every_byte_split_of_difficult_text(kind: str, escaped: bool) -> None:
+    """CJK, emoji, joined and combining characters arrive whole, wherever the bytes are cut."""
+    text = "漢字と仮名 👩🏽‍🚀👨‍👩‍👧 e\u0301 ñ 한국어 \u2028 ليلة 🏴󠁧󠁢󠁥󠁮󠁧󠁿"
+    body = wire.whole(kind, *text)
+    if not escaped:
+        body = body.decode("unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16").encode()
+    whole = await read(kind, [body])
+    assert (whole.text, whole.error) == (text, None)
+    for step in (1, 2, 3):
+        heard = await read(kind, [body[i : i + step] for i in range(0, len(body), step)])
+        assert heard.events == whole.events
