@@ -13,6 +13,7 @@ const DOWN = new Set(["ArrowDown", "PageDown"]);
 
 export class Follow {
   following = true;
+  empty = true; // there is no conversation to follow yet
   _listeners = new Set();
   _downUntil = 0;
   _left = 0;
@@ -69,7 +70,7 @@ export class Follow {
 
   _toEnd() {
     const scroller = this._scroller;
-    if (!scroller) return;
+    if (!scroller || this.empty) return;
     scroller.scrollTop = scroller.scrollHeight;
     this._top = scroller.scrollTop;
     this._left = 0;

@@ -69,11 +69,15 @@ function useFrames(state) {
   }, [states, state]);
 }
 
-function useFollow({ conversation }) {
+function useFollow({ conversation, ids }) {
+  const empty = !ids.length;
   const scroller = useRef(null);
   const content = useRef(null);
   useEffect(() => follow.attach(scroller.current, content.current), []);
-  useLayoutEffect(() => follow.arm(), [conversation]);
+  useLayoutEffect(() => {
+    follow.empty = empty;
+    follow.arm();
+  }, [conversation, empty]);
   return [scroller, content];
 }
 
