@@ -19,7 +19,7 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
     # Reflex reads these at import: serve the build as it is, together with the backend.
     os.environ |= {
         "REFLEX_ENV_MODE": "prod",
-        "REFLEX_SKIP_COMPILE": "true",
+        "__REFLEX_SKIP_COMPILE": "true",
         "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
     }
     os.chdir(build.ROOT)
