@@ -16,4 +16,9 @@ def watch(app: rx.App) -> None:
 def is_open(token: str) -> bool:
     """Whether a socket of this tab is connected to this process."""
     namespace = _app.event_namespace if _app else None
-    return namespace is not None and token in namespace.token_to_sid
+    if namespace is None:
+        return False
+    # With several workers Reflex also knows sockets of the others: a tab that went there has its follower there.
+    tokens = namespace._token_manager
+    socket = tokens.token_to_socket.get(token)
+    return socket is not None and socket.instance_id == tokens.instance_id

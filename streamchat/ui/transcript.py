@@ -119,11 +119,13 @@ class Transcript:
         if isinstance(batch, Snapshot):
             self._live[run_id] = LiveAnswer(batch)
             yield {"k": "message", "message": view(batch.message, batch.seq)}
-        elif batch:
+            ended = batch.message.ended
+        else:
             yield from answer.frames(batch)
-            if batch[-1].last:
-                del self._live[run_id]
-                self._services.runs.log.ignore(run_id, self._bell)
+            ended = bool(batch) and batch[-1].last
+        if ended:
+            del self._live[run_id]
+            self._services.runs.log.ignore(run_id, self._bell)
 
     async def _changed(self, note: Note) -> list[Frame]:
         """What a change of the active branch means for this tab."""
