@@ -13,17 +13,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from streamchat.errors import InvalidInput, NotFound
-from streamchat.providers.base import ModelInfo, Provider
+from streamchat.errors import InvalidInput, NotFound, ProviderError
+from streamchat.providers.base import Capabilities, ModelInfo, Provider
 
 _NAME = re.compile(r"[\w./:@+-]{1,100}")
 
 
 @dataclass(slots=True)
 class Source:
-    """A provider under a name, and the models it is known to have, in order. ``ask``: how it lists its own."""
+    """A provider under a name, and the models it is known to have, in order. ``ask``: how it lists its own.
+
+    ``capabilities_of``: what a model of this name takes and gives. ``start``: how it is warmed up.
+    """
 
     name: str
     provider: Provider
@@ -32,6 +36,8 @@ class Source:
     unavailable: str | None = None
     note: str = ""
     ask: Callable[[], Awaitable[list[str]]] | None = None
+    capabilities_of: Callable[[str], Capabilities] = lambda name: Capabilities()
+    start: Callable[[], Awaitable[object]] | None = None
 
     def info(self, model_id: str) -> ModelInfo | None:
         for model in self.models:
@@ -39,8 +45,13 @@ class Source:
                 return model
         name = model_id.partition(":")[2]
         if self.open_ended and _NAME.fullmatch(name):
-            return ModelInfo(model_id, name, unavailable=self.unavailable, note=self.note)
+            return self.made(name)
         return None
+
+    def made(self, name: str, label: str = "") -> ModelInfo:
+        """A model of this provider."""
+        capabilities = self.capabilities_of(name)
+        return ModelInfo(f"{self.name}:{name}", label or name, self.unavailable, self.note, capabilities)
 
 
 @dataclass(slots=True)
@@ -83,8 +94,15 @@ class Catalog:
         asked = [source for source in self.sources if source.ask]
         for source, names in zip(asked, await asyncio.gather(*(s.ask() for s in asked if s.ask)), strict=True):
             usable = [name for name in names if _NAME.fullmatch(name)]
-            source.models = [ModelInfo(f"{source.name}:{name}", f"{name} ({source.name})") for name in usable]
+            source.models = [source.made(name, f"{name} ({source.name})") for name in usable]
         return any(source.models for source in asked)
+
+    async def warm_up(self) -> None:
+        """Start what answers for the default model, so that the first answer does not wait for it."""
+        source = next((s for s in self.sources if self.default and s.info(self.default)), None)
+        if source and source.start:
+            with suppress(ProviderError):  # Whoever asks it is told.
+                await source.start()
 
     async def close(self) -> None:
         for source in self.sources:

@@ -53,7 +53,7 @@ class Policy:
 
 async def attempts(target: Target, request: Request, policy: Policy) -> AsyncGenerator[e.Event, None]:
     """Events of one answer. Raises what the last attempt raised."""
-    said = Folding(Message("", "assistant", status="streaming"))
+    said = Folding(Message("", "assistant", status="streaming", model=target.model))
     tries = rescues = 0
     original = request
     while True:

@@ -88,10 +88,12 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 engine.log.on_superseded = runs.give_up
             recovery = Recovery(LOCAL_OWNER, store, runs, feed, engine.log if engine else None)
             writer.start()
-            async with _behind(recovery.work(), _discover(models, feed)):
-                yield Services(settings, models, store, runs)
-            await runs.close()
-            await writer.close()
+            try:
+                async with _behind(recovery.work(), _discover(models, feed), models.warm_up()):
+                    yield Services(settings, models, store, runs)
+            finally:
+                await runs.close()
+                await writer.close()
     finally:
         await models.close()
         await store.close()

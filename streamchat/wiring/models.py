@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from streamchat.providers import local, simulator
 from streamchat.providers.anthropic import Anthropic
-from streamchat.providers.base import ModelInfo, Provider
 from streamchat.providers.catalog import Catalog, Source
 from streamchat.providers.child import Child
 from streamchat.providers.openai_chat import OpenAIChat
@@ -70,13 +69,15 @@ def _servers(settings: Settings) -> list[Source]:
     found = []
     for name, url in (item.split("=", 1) for item in settings.servers):
         provider = OpenAIChat(base_url=url, connect_timeout=settings.connect_timeout)
-        found.append(Source(name, provider, open_ended=True, ask=provider.names))
+        found.append(
+            Source(name, provider, open_ended=True, ask=provider.names, capabilities_of=provider.capabilities_of)
+        )
     return found
 
 
 def _local(settings: Settings) -> Source:
     provider = local.Local(settings.local_gguf, child=_child(settings))
-    return Source("local", provider, provider.models)
+    return Source("local", provider, provider.models, start=provider.start)
 
 
 def _simulator(settings: Settings) -> Source:
@@ -89,10 +90,13 @@ def _child(settings: Settings) -> MakeChild:
     return partial(SharedChild, settings.children) if settings.children else Child
 
 
-def _vendor(name: str, variable: str, provider: Provider, ready: bool, names: Sequence[str] = ()) -> Source:
+def _vendor(
+    name: str, variable: str, provider: OpenAIChat | OpenAIResponses | Anthropic, ready: bool, names: Sequence[str] = ()
+) -> Source:
     missing = None if ready else f"set {variable}_API_KEY and start again."
-    infos = [ModelInfo(f"{name}:{model}", model, unavailable=missing) for model in names]
-    return Source(name, provider, infos, open_ended=True, unavailable=missing)
+    source = Source(name, provider, open_ended=True, unavailable=missing, capabilities_of=provider.capabilities_of)
+    source.models = [source.made(model) for model in names]
+    return source
 
 
 def _elsewhere(url: str | None, host: str) -> bool:

@@ -50,6 +50,8 @@ def test_a_key_makes_its_vendor_the_default(catalog):
     assert isinstance(made.provider("openai:some-new-model"), OpenAIResponses)
     assert isinstance(made.provider("openai-chat:gpt-6-luna"), OpenAIChat)
     assert isinstance(made.provider("anthropic:claude-opus-5-5"), Anthropic)
+    assert made.info("openai:gpt-6-luna").capabilities.context
+    assert "temperature" in made.info("openai:gpt-5.4").capabilities.refuses
 
 
 def test_another_address_speaks_chat_and_needs_no_key(catalog):
