@@ -70,7 +70,10 @@ function Attachment({ part }) {
 
 function Answer({ view, eager }) {
   const sources = view.parts.filter((part) => part.type === "source");
-  const shown = view.parts.map((part) => <Part key={part.index} part={part} id={view.id} eager={eager} />);
+  const latest = view.running ? view.parts.at(-1) : null;
+  const shown = view.parts.map((part) => (
+    <Part key={part.index} part={part} id={view.id} eager={eager} latest={part === latest} />
+  ));
   return (
     <>
       {view.parts.length ? shown : view.running && <div className="answer" data-testid="answer" />}
@@ -80,7 +83,7 @@ function Answer({ view, eager }) {
 }
 
 const Part = memo(
-  function Part({ part, id, eager }) {
+  function Part({ part, id, eager, latest }) {
     switch (part.type) {
       case "text":
         return (
@@ -93,6 +96,8 @@ const Part = memo(
       case "tool_call":
         return <ToolCall part={part} name={`${id}/${part.id}`} />;
       case "notice":
+        // How an answer was stopped is said at its end; that it was asked again matters until it answers.
+        if (part.kind === "stopped" || (part.kind === "retrying" && !latest)) return null;
         return <p className="notice">{part.text}</p>;
       case "image":
       case "file":
@@ -101,7 +106,10 @@ const Part = memo(
         return null;
     }
   },
-  (a, b) => (b.part.splitter ? a.part.splitter === b.part.splitter && a.part.version === b.part.version : a.part.part === b.part.part),
+  (a, b) =>
+    b.part.splitter
+      ? a.part.splitter === b.part.splitter && a.part.version === b.part.version
+      : a.part.part === b.part.part && a.latest === b.latest,
 );
 
 function Reasoning({ part, name }) {
@@ -164,36 +172,49 @@ function Waiting({ view }) {
   );
 }
 
-const ENDINGS = {
-  length: "The answer reached its length limit.",
-  refusal: "The model declined to answer this.",
-  "content-filter": "The provider filtered this answer.",
-};
+const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 
+// The server says why an answer is not simply complete, and what can be done.
 function Ending({ view, last }) {
-  const text = textOf(view);
-  const partial = !!text.trim();
-  const { status, error, stop_reason: reason } = view;
-  const cut = status === "finished" && ENDINGS[reason];
-  const goOn = partial && (status !== "finished" || reason === "length");
-  const again = status !== "finished" || cut;
+  const { status, why, offers = [] } = view;
+  const partial = !!textOf(view).trim();
+  const broken = status === "failed" || status === "interrupted";
   return (
     <>
-      {(status === "failed" || status === "interrupted") && (
+      {why && broken && (
         <p className="error" data-testid="error" role="group">
-          {error?.message || (status === "failed" ? "The answer failed." : "The answer was cut off before its end.")}
+          {why}
         </p>
       )}
-      {status === "stopped" && <p className="notice">Stopped</p>}
-      {cut && <p className="notice">{cut}</p>}
+      {why && !broken && <p className="notice">{why}</p>}
       <footer className="ending">
-        {last && goOn && <Again action="continue" view={view} label="Continue" />}
-        {last && again && <Again action="retry" view={view} label="Retry" />}
+        {last && offers.includes("continue") && <Again action="continue" view={view} label="Continue" />}
+        {last && offers.includes("retry") && <Again action="retry" view={view} label="Retry" />}
         {partial && <CopyButton text={() => textOf(store.message(view.id) ?? view)} label="Copy answer" />}
-        {view.model && <span className="model">{view.model}</span>}
+        <Details view={view} />
       </footer>
     </>
   );
+}
+
+// The model; behind it, whether every character that was said is on the page, and in how many pieces it came.
+function Details({ view: { model, usage, verified, tally } }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details className="model" data-testid="details" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{model || "Details"}</summary>
+      {open && <Lines usage={usage} verified={verified} tally={tally} />}
+    </details>
+  );
+}
+
+function Lines({ usage, verified, tally }) {
+  const lines = [
+    verified && `verified · ${plural(tally.pieces, "delta")} · ${plural(tally.gaps, "gap")} · ${plural(tally.reconnects, "reconnect")}`,
+    usage?.input != null && `${plural(usage.input, "token")} read`,
+    usage?.output != null && `${plural(usage.output, "token")} written`,
+  ].filter(Boolean);
+  return <ul>{lines.length ? lines.map((line) => <li key={line}>{line}</li>) : <li>Loaded from what is stored.</li>}</ul>;
 }
 
 function Again({ action, view, label }) {

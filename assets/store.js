@@ -9,21 +9,20 @@
 // * Offsets count UTF-16 code units, as JavaScript strings do.
 // * Taking in a frame costs what the frame holds. Subscribers are told in `flush`, which the owner calls once per paint.
 // * A message that comes again keeps what it has of it, so that what is painted stays.
+// * A frame with a checksum is compared with the text that is there; a difference is a gap, and is counted.
 
+import { crc32 } from "./checksum.js";
 import { endParts, lengthOf, partsOf, putPart, shownParts, takePiece } from "./parts.js";
+import { Resync, systemClock } from "./resync.js";
 
-const RESYNC_EVERY_MS = 1000;
-// A gap at the moment of a reconnect is mended by the "open" that is on its way already.
-const RESYNC_AFTER_MS = 150;
 const RUNNING = new Set(["streaming", "waiting"]);
 
 const nothing = { opened: false, conversation: null, title: "", earlier: false, missing: false, error: "", generation: 0 };
 
 export class TranscriptStore {
   constructor({ onResync, onDirty, clock = systemClock } = {}) {
-    this.onResync = onResync ?? (() => {});
     this.onDirty = onDirty ?? (() => {}); // something is to be flushed
-    this.stats = { frames: 0, pieces: 0, gaps: 0, replays: 0, resyncs: 0 };
+    this.stats = { frames: 0, pieces: 0, gaps: 0, replays: 0, resyncs: 0, mismatches: 0 };
     this._clock = clock;
     this._meta = { ...nothing, ids: [], answering: false };
     this._entries = new Map();
@@ -31,8 +30,10 @@ export class TranscriptStore {
     this._metaDirty = false;
     this._listeners = new Map();
     this._frameListeners = new Set();
-    this._resyncTimer = null;
-    this._lastResync = -Infinity;
+    this._resync = new Resync(clock, () => {
+      this.stats.resyncs += 1;
+      onResync?.();
+    });
     this._believes = false;
   }
 
@@ -49,7 +50,7 @@ export class TranscriptStore {
     return () => listeners.delete(listener);
   };
 
-  // "open", "sent", "say" and "end" frames, at once.
+  // "open", "sent", "say" and "end" frames, at once, and "mismatch" where a checksum told one.
   onFrame = (listener) => {
     this._frameListeners.add(listener);
     return () => this._frameListeners.delete(listener);
@@ -68,6 +69,9 @@ export class TranscriptStore {
 
   // The connection was lost: what is shown stays, but only an "open" is believed.
   disconnected() {
+    if (this._believes) {
+      for (const { fields, tally } of this._entries.values()) if (RUNNING.has(fields.status)) tally.reconnects += 1;
+    }
     this._believes = false;
   }
 
@@ -89,8 +93,7 @@ export class TranscriptStore {
   }
 
   _open(frame) {
-    this._clock.clear(this._resyncTimer);
-    this._resyncTimer = null;
+    this._resync.cancel();
     this._believes = true;
     const ids = frame.messages.map((message) => message.id);
     for (const id of this._entries.keys()) if (!ids.includes(id)) this._entries.delete(id);
@@ -126,11 +129,14 @@ export class TranscriptStore {
     this._setMeta({ ids: [...fresh.map((message) => message.id), ...this._meta.ids], earlier: !!earlier });
   }
 
-  _piece({ m, s, p, o, t, y }) {
+  _piece({ m, s, p, o, t, y, c }) {
     const entry = this._current(m, s);
     if (!entry) return;
     if (!takePiece(entry.parts, p, o, t, y ?? "text")) return this._gap(entry);
     this.stats.pieces += 1;
+    entry.tally.pieces += 1;
+    if (entry.parts[p].type === "text") entry.crc = crc32(t, entry.crc);
+    if (c !== undefined && c !== entry.crc) return this._mismatch(entry);
     this._advanced(entry, s);
   }
 
@@ -141,10 +147,12 @@ export class TranscriptStore {
     this._advanced(entry, s);
   }
 
-  _end({ m, s, k: _, length, ...ending }) {
+  _end({ m, s, k: _, length, c, ...ending }) {
     const entry = this._current(m, s);
     if (!entry) return;
     if (length !== undefined && lengthOf(entry.parts) !== length) return this._gap(entry);
+    if (c !== undefined && c !== entry.crc) return this._mismatch(entry);
+    entry.fields.verified = c !== undefined;
     Object.assign(entry.fields, ending);
     this._settle(entry);
     this._advanced(entry, s);
@@ -154,7 +162,7 @@ export class TranscriptStore {
   // The entry that a numbered frame is for; null where there is nothing to do.
   _current(id, seq) {
     const entry = this._entries.get(id);
-    if (!entry) return this._askAgain();
+    if (!entry) return void this._resync.ask();
     if (seq > entry.seq) return entry.gap ? null : entry;
     this.stats.replays += 1;
     return null;
@@ -168,10 +176,13 @@ export class TranscriptStore {
 
   // A whole message: keeps what is there of it already.
   _put(message) {
-    const { parts: _, text: __, seq, ...fields } = message;
+    const { parts: _, text = "", seq, ...fields } = message;
     const old = this._entries.get(message.id);
     const now = this._clock.now();
     const entry = { fields, seq: seq ?? 0, gap: false, began: old?.began ?? now, heard: now, view: old?.view };
+    entry.crc = RUNNING.has(fields.status) ? crc32(text) : 0;
+    entry.tally = old?.tally ?? { pieces: 0, gaps: 0, reconnects: 0 };
+    if (old?.fields.verified && old.seq === entry.seq) fields.verified = true;
     entry.parts = partsOf(message, old?.parts);
     this._entries.set(message.id, entry);
     this._settle(entry);
@@ -184,19 +195,17 @@ export class TranscriptStore {
 
   _gap(entry) {
     entry.gap = true;
+    entry.tally.gaps += 1;
     this.stats.gaps += 1;
-    this._askAgain();
+    this._resync.ask();
   }
 
-  _askAgain() {
-    if (this._resyncTimer !== null) return;
-    const wait = Math.max(RESYNC_AFTER_MS, this._lastResync + RESYNC_EVERY_MS - this._clock.now());
-    this._resyncTimer = this._clock.later(() => {
-      this._resyncTimer = null;
-      this._lastResync = this._clock.now();
-      this.stats.resyncs += 1;
-      this.onResync();
-    }, wait);
+  // What is there is not what was said: it is thrown away, so that the next "open" replaces it.
+  _mismatch(entry) {
+    this.stats.mismatches += 1;
+    this._tell({ k: "mismatch", m: entry.fields.id });
+    entry.parts = [];
+    this._gap(entry);
   }
 
   _setMeta(change) {
@@ -225,15 +234,10 @@ const TAKERS = {
   end: TranscriptStore.prototype._end,
 };
 
-const systemClock = {
-  now: () => Date.now(),
-  later: (action, ms) => setTimeout(action, ms),
-  clear: (timer) => clearTimeout(timer),
-};
-
-function viewOf({ fields, parts, began, heard }) {
+// What is painted of a message; see `parts.js`.
+function viewOf({ fields, parts, began, heard, tally }) {
   const running = RUNNING.has(fields.status);
-  return { ...fields, parts: shownParts(parts, running), running, began, heard };
+  return { ...fields, parts: shownParts(parts, running), running, began, heard, tally };
 }
 
 // The text of a message as it is copied: text parts only.

@@ -185,9 +185,9 @@ function Announcements() {
   );
 }
 
-function endingWords({ status, error }, view) {
+function endingWords({ status, why, error }, view) {
   if (status === "stopped") return "Stopped";
-  if (status !== "finished") return error?.message || "The answer was cut off before its end.";
+  if (status !== "finished") return why || error?.message || "The answer was cut off before its end.";
   const words = view ? textOf(view).split(/\s+/).filter(Boolean).length : 0;
   return `Complete, ${words} ${words === 1 ? "word" : "words"}`;
 }
