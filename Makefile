@@ -32,6 +32,10 @@ check: .venv/.dev  ## Lint, format and types
 bench: .venv/.dev .venv/.local system build  ## Measure, and print tables (docs/performance.md)
 	@$(BIN)/python -m bench
 
+.PHONY: cluster
+cluster: .venv/.dev .venv/.local system  ## Two workers, Redis, PostgreSQL and nginx on this machine (docs/deploy.md)
+	@exec $(BIN)/python scripts/cluster
+
 .PHONY: build
 build: .venv/.app
 	@$(BIN)/python -m streamchat build

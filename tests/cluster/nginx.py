@@ -1,0 +1,75 @@
+"""A real nginx with the configuration that ships in ``deploy/``, on other ports, gone at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
+_MAIN = """
+{user}
+daemon off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+worker_processes 1;
+events {{ worker_connections 1024; }}
+http {{
+    access_log {folder}/access.log;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+
+
+def why_not() -> str | None:
+    """Why no server can be started here, or ``None``."""
+    return None if shutil.which("nginx") else "nginx is not installed"
+
+
+class Nginx:
+    def __init__(self, port: int, workers: Sequence[int]) -> None:
+        self.port = port
+        self._folder = Path(tempfile.mkdtemp(prefix="streamchat-nginx-"))
+        site = SHIPPED.read_text()
+        for shipped, own in (("127.0.0.1:8080", port), ("127.0.0.1:3001", workers[0]), ("127.0.0.1:3002", workers[1])):
+            assert site.count(shipped) == 1, shipped
+            site = site.replace(shipped, f"127.0.0.1:{own}")
+        (self._folder / "site.conf").write_text(site)
+        user = "user root;" if os.geteuid() == 0 else ""
+        (self._folder / "nginx.conf").write_text(_MAIN.format(folder=self._folder, user=user))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        log = self._folder / "error.log"
+        command = ["nginx", "-e", str(log), "-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                assert self._process.poll() is None, log.read_text() if log.exists() else "nginx ended at once"
+                time.sleep(0.02)
+        raise AssertionError("nginx does not listen")
+
+    def remove(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(10)
+        shutil.rmtree(self._folder, ignore_errors=True)
