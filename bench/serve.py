@@ -11,7 +11,7 @@ import os
 # As ``streamchat run`` does it: Reflex reads these when it is imported.
 os.environ |= {
     "REFLEX_ENV_MODE": "prod",
-    "REFLEX_SKIP_COMPILE": "true",
+    "__REFLEX_SKIP_COMPILE": "true",
     "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
 }
 

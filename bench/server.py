@@ -34,21 +34,30 @@ QUARTERS = 4
 SERVE = ("-m", "bench.serve")
 
 
+class Unanswered(Exception):
+    """The answer did not arrive as a whole."""
+
+
 async def run(quick: bool) -> None:
     load = Load("B", "markdown", 200 if quick else 1000, 100)
     async with simulator() as provider:
-        rows = []
+        rows, failed = [], []
         for name, layer in LAYERS.items():
             costs = await _in_process(layer(provider, load), load)
             rows.append([name, spread(costs), *[MISSING] * 4])
         for name, server in servers().items():
-            rows.append([name, *await _served(server, provider, load)])
+            try:
+                rows.append([name, *await _served(server, provider, load)])
+            except Unanswered as error:
+                rows.append([name, *[MISSING] * 5])
+                failed.append(f"{name} does not work here: {error}")
     show(
         f"Server CPU per token ({load.tokens:,} tokens of Markdown at {load.rate}/s, one tab)",
         ["", "CPU ms/token", "p50 ms", "p95 ms", "frames", "bytes/token"],
         rows,
         "CPU: median of the answer's quarters (least–most). ms: from the provider's send to the tab's socket, in "
         "another process. bytes: after decompression.",
+        *failed,
     )
 
 
@@ -104,7 +113,7 @@ async def _served(server: tuple[str, ...], provider: Simulator, load: Load) -> l
         quarters = Quarters(load.ends[-1], clock)
         before = reader.received.messages, reader.received.bytes
         await reader.read(on_length=quarters.at)
-        delays = lag(reader.received, await provider.emits(load), load.ends)
+        delays = lag(reader.received, (await provider.last())["emits"], load.ends)
         frames, size = reader.received.messages - before[0], reader.received.bytes - before[1]
     per_token = load.ends[-1] / load.tokens
     costs = [cost * per_token for cost in quarters.costs]
@@ -114,9 +123,11 @@ async def _served(server: tuple[str, ...], provider: Simulator, load: Load) -> l
 
 def lag(received: Received, emits: list[float], ends: list[int]) -> list[float]:
     """Seconds from a token's sending until the reader had all of it, per token."""
+    if received.arrivals[-1][1] != ends[-1]:
+        raise Unanswered(f"{received.arrivals[-1][1]} of {ends[-1]} characters arrived; {received.why}")
     delays, arrivals = [], iter(received.arrivals)
     at, length = next(arrivals)
-    for emitted, end in zip(emits, ends, strict=True):
+    for emitted, end in zip(emits, ends, strict=True):  # as long as each other, now that all has arrived
         while length < end:
             at, length = next(arrivals)
         delays.append(at - emitted)

@@ -25,11 +25,12 @@ _NAMESPACE = "/_event"
 
 @dataclass(slots=True)
 class Received:
-    """``arrivals``: time of arrival and length of the text so far, per piece of the answer."""
+    """``arrivals``: time of arrival and length of the text so far, per piece of the answer. ``why`` it ended."""
 
     arrivals: list[tuple[float, int]] = field(default_factory=list)
     messages: int = 0
     bytes: int = 0
+    why: str = ""
 
 
 class Tab:
@@ -56,17 +57,18 @@ class Tab:
             frame = (packet.get("delta") or {}).get(_LIVE, {}).get("f_rx_state_")
             if frame is None:
                 continue
-            now = time.time()
-            if "k" not in frame:
+            now, kind = time.time(), frame.get("k")
+            message = (frame["messages"] or (None,))[-1] if kind == "open" else frame.get("message")
+            ended = kind == "end"
+            if kind is None:
                 length += len(frame["t"])
-            elif frame["k"] == "open" and frame["messages"]:
-                length = len(frame["messages"][-1]["text"])
-            elif frame["k"] == "message":
-                length = len(frame["message"]["text"])
-            elif frame["k"] == "end":
-                return
+            elif message is not None and message["role"] == "assistant":
+                length, ended = len(message["text"]), message["status"] != "streaming"
             self.received.arrivals.append((now, length))
             on_length(length)
+            if ended:
+                self.received.why = str((message or frame).get("error") or (message or frame).get("status"))
+                return
 
     async def _packets(self) -> AsyncIterator[dict[str, Any]]:
         async for data in self._socket:
