@@ -36,6 +36,7 @@ class Machine:
         self._settings = dict(settings or {})
         self._workers: list[Served] = []
         self._nginx: nginx.Nginx | None = None
+        self.database = ""
 
     @property
     def one(self) -> Served:
@@ -48,9 +49,10 @@ class Machine:
     def start(self) -> Machine:
         self.redis.start()
         self.postgres.start()
+        self.database = self.postgres.new_database()
         shared = self._settings | {
             "STREAMCHAT_REDIS_URL": self.redis.url,
-            "STREAMCHAT_DATABASE_URL": self.postgres.new_database(),
+            "STREAMCHAT_DATABASE_URL": self.database,
             "STREAMCHAT_PUBLIC_URL": self.url,
             "STREAMCHAT_WORKERS": "1",
         }
