@@ -15,7 +15,7 @@ from time import monotonic
 from streamchat.chat import events as e
 from streamchat.errors import ProviderError, StorageError, StreamBroken, StreamchatError
 from streamchat.runs.log import Log
-from streamchat.runs.writer import Writer
+from streamchat.runs.writer import NOT_SAVED, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ async def produce(run: Running, source: AsyncGenerator[e.Event, None], log: Log,
     try:
         await writer.end(run.run_id, ending)
     except StorageError as error:
-        log.append(run.run_id, e.Notice("not-saved", f"This answer could not be saved yet: {error.user_message}"))
+        log.append(run.run_id, e.Notice(NOT_SAVED, f"This answer could not be saved yet: {error.user_message}"))
     finally:
         log.append(run.run_id, ending)
 

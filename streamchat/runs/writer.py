@@ -3,7 +3,8 @@
 Knows the log and the store. Rules:
 
 * A run that changed is stored at least once a second (``INTERVAL``), all changed runs in one transaction.
-* Nothing waits for it but an ending. Where the store fails, the answer goes on, and every pass tries again.
+* Nothing waits for it but an ending, and that for ``END_SECONDS`` at most. Where the store fails, the answer goes on,
+  and every pass tries again.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from streamchat.chat.events import Ending
 from streamchat.chat.fold import fold
+from streamchat.chat.messages import Message, NoticePart
 from streamchat.errors import NotFound, StorageError
 from streamchat.runs.log import Log
 from streamchat.runs.ports import Store
 
 INTERVAL = 0.5
 END_TRIES = 4
+# A reader has the whole text by then: the end must not wait for as long as a database may be locked.
+END_SECONDS = 5.0
+TOO_LONG = "The database takes too long; another program may have locked it."
+NOT_SAVED = "not-saved"
 logger = logging.getLogger(__name__)
 
 
@@ -55,20 +62,29 @@ class Writer:
     async def end(self, run_id: str, ending: Ending) -> None:
         """Store the answer with its ending, which is not in the log yet.
 
-        Raises ``StorageError`` after a few tries; it is tried again later then.
+        Raises ``StorageError`` after a few tries, or where they take too long; it is tried again later then.
         """
         self._stored.pop(run_id, None)
         snapshot = self._log.snapshot(run_id)
-        message = fold(snapshot.message, ending)
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self._end(fold(snapshot.message, ending), snapshot.seq + 1)
+        except TimeoutError:
+            self._unsaved.add(run_id)
+            raise StorageError(TOO_LONG, reason="slow", transient=True) from None
+        except StorageError:
+            self._unsaved.add(run_id)
+            raise
+
+    async def _end(self, message: Message, seq: int) -> None:
         for pause in (*(0.1 * 3**n for n in range(END_TRIES - 1)), None):
             try:
-                await self._store.end(message, snapshot.seq + 1)
+                await self._store.end(message, seq)
                 return
             except StorageError as error:
                 if pause is None:
-                    self._unsaved.add(run_id)
                     raise
-                logger.warning("run %s: its end is not stored yet: %s", run_id, error)
+                logger.warning("run %s: its end is not stored yet: %s", message.id, error)
                 await asyncio.sleep(pause)
 
     async def flush(self) -> None:
@@ -91,7 +107,7 @@ class Writer:
                 snapshot = self._log.snapshot(run_id)
                 if not snapshot.message.ended:
                     continue
-                await self._store.end(snapshot.message, snapshot.seq)
+                await self._store.end(_saved(snapshot.message), snapshot.seq)
             self._unsaved.discard(run_id)
 
     async def _loop(self) -> None:
@@ -103,3 +119,9 @@ class Writer:
                 logger.warning("partial answers are not stored: %s", error)
             except Exception:
                 logger.exception("the writer failed and goes on")
+
+
+def _saved(message: Message) -> Message:
+    """The message without the notice that it could not be saved: stored, that is true no more."""
+    parts = tuple(part for part in message.parts if not (isinstance(part, NoticePart) and part.kind == NOT_SAVED))
+    return replace(message, parts=parts)
