@@ -21,6 +21,8 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
         "REFLEX_ENV_MODE": "prod",
         "__REFLEX_SKIP_COMPILE": "true",
         "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
+        # With a Redis: a worker keeps a tab's state at hand instead of fetching and storing it for every piece.
+        "REFLEX_OPLOCK_ENABLED": "true",
     }
     os.chdir(build.ROOT)
     import uvicorn

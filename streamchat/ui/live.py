@@ -13,17 +13,17 @@ import re
 from contextlib import aclosing
 
 import reflex as rx
+from reflex_base.utils.exceptions import LockExpiredError
 
 from streamchat.chat.messages import TextPart
 from streamchat.errors import InvalidInput, StreamchatError
-from streamchat.ui import chats, presence
+from streamchat.ui import chats
+from streamchat.ui.follower import Follower
 from streamchat.ui.frames import Frame, say, sent
-from streamchat.ui.transcript import Transcript, earlier_messages
-from streamchat.wiring import LOCAL_OWNER, services
+from streamchat.ui.transcript import earlier_messages
+from streamchat.wiring import LOCAL_OWNER, STATE_LOST, services
 
 _ADDRESS = re.compile(r"/(?:c/([\w-]{1,64})/?)?")
-# The follower of each tab, so that a newer one can end it. Keys are Reflex's tokens: names, not proofs.
-_followers: dict[str, Transcript] = {}
 
 
 def conversation_of(path: str) -> str | None:
@@ -45,27 +45,20 @@ class Live(rx.State):
         """Send the transcript, then every change, until the tab goes or asks anew (reconnect, navigation, gap)."""
         async with self:
             token, path = self.router.session.client_token, self.router.url.path
-        transcript = Transcript(services(), LOCAL_OWNER, conversation_of(path))
-        if earlier := _followers.get(token):
-            earlier.close()
-        _followers[token] = transcript
-        try:
-            async with aclosing(transcript.frames()) as frames:
-                async for frame in frames:
-                    if _followers.get(token) is not transcript or not presence.is_open(token):
-                        return
-                    if frame is None:
-                        continue
-                    listed = await chats.listed(frame)
+        follower = Follower(token, conversation_of(path))
+        async with aclosing(follower.frames()) as frames:
+            async for frame in frames:
+                listed = await chats.listed(frame)
+                try:
                     async with self:
                         if listed:
                             (await self.get_state(chats.Chats))._show(listed)
                         if frame.get("k") != "rows":
                             self.f = frame
-                    yield
-        finally:
-            if _followers.get(token) is transcript:
-                del _followers[token]
+                except (*STATE_LOST, LockExpiredError):
+                    follower.missed()
+                    continue
+                yield
 
     @rx.event(background=True)
     async def send(self, text: str, client_id: str, model: str):

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from streamchat.providers.catalog import Catalog
 from streamchat.runs.feed import Feed, MemoryFeed, Note
 from streamchat.runs.log import MemoryLog
@@ -27,6 +29,8 @@ from streamchat.wiring.models import build_catalog, build_policy
 from streamchat.wiring.recovery import Recovery
 
 LOCAL_OWNER = "local"
+# What keeping a tab's state raises while the Redis that it is kept in is away.
+STATE_LOST = (RedisError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
