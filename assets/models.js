@@ -6,6 +6,13 @@ export function chosenModel(models, { wanted, last, fallback }) {
   return [wanted, last, fallback].find((id) => id && usable(id)) ?? models.find((model) => !model.unavailable)?.id ?? "";
 }
 
+// Why the model that the address names cannot answer; "" where it can. The server's words for the same.
+export function refusal(models, wanted) {
+  const model = models.find(({ id }) => id === wanted);
+  if (!model) return `There is no model named “${wanted.slice(0, 60)}” here. Choose another one.`;
+  return model.unavailable ? `${model.label} cannot be used now: ${model.unavailable}` : "";
+}
+
 const PROVIDERS = {
   openai: "OpenAI",
   "openai-chat": "OpenAI",

@@ -4,8 +4,8 @@ import { useEffect, useRef, useSyncExternalStore } from "react";
 import { useSearchParams } from "react-router";
 
 import { keep, kept } from "./kept.js";
-import { byProvider, chosenModel } from "./models.js";
-import { chosen, offeredModels } from "./session.js";
+import { byProvider, chosenModel, refusal } from "./models.js";
+import { chosen, offeredModels, store } from "./session.js";
 
 export function ModelPicker({ models, defaultModel }) {
   const [search] = useSearchParams();
@@ -16,6 +16,8 @@ export function ModelPicker({ models, defaultModel }) {
     // The address counts once: after that the reader may choose another.
     const first = wanted && models.length > 0 && asked.current !== wanted ? wanted : null;
     if (first) asked.current = first;
+    const refused = first && refusal(models, first);
+    if (refused) store.feed({ k: "say", text: refused });
     const now = first ?? chosen.get();
     chosen.set(chosenModel(models, { wanted: now, last: kept("model"), fallback: defaultModel }));
   }, [models, defaultModel, wanted]);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import reflex as rx
 
 _app: rx.App | None = None
@@ -11,6 +13,12 @@ def watch(app: rx.App) -> None:
     """Ask this app from now on."""
     global _app
     _app = app
+    logging.getLogger("reflex.app").addFilter(_names_no_tab)
+
+
+def _names_no_tab(record: logging.LogRecord) -> bool:
+    """A frame for a tab that just left is no news, and Reflex would write the tab's token into the log."""
+    return "disconnected client" not in record.getMessage()
 
 
 def is_open(token: str) -> bool:
