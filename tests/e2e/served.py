@@ -95,8 +95,14 @@ class Served:
             return False
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers (names in lower case) and body of a plain request."""
-        request = urllib.request.Request(self.url + path, headers=dict(headers or {}))
+        """Status, headers (names in lower case) and body."""
+        return self.request("GET", path, headers)
+
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """As ``get``, with any method."""
+        request = urllib.request.Request(self.url + path, headers=dict(headers or {}), method=method)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
