@@ -1,0 +1,41 @@
+"""A served app that tells what its process is doing, and what it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.served import Served
+
+PROBE = Path(__file__).with_name("probe")
+TELL_SECONDS = 20
+
+
+class Watched(Served):
+    """``Served`` with the probe in it."""
+
+    def __init__(self, data_dir: Path, settings: dict[str, str], port: int | None = None) -> None:
+        self._report = data_dir.parent / f"{data_dir.name}.report.json"
+        super().__init__(data_dir, settings | {"PYTHONPATH": str(PROBE), "SOAK_REPORT": str(self._report)}, port)
+
+    def report(self) -> dict[str, Any]:
+        """``tasks``: how many of each kind; ``files``; ``threads``; ``resident``: bytes of memory."""
+        self._report.unlink(missing_ok=True)
+        os.kill(self.pid, signal.SIGUSR1)
+        end = time.monotonic() + TELL_SECONDS
+        while not self._report.exists():
+            assert time.monotonic() < end, "the server does not tell what it is doing"
+            time.sleep(0.02)
+        told = json.loads(self._report.read_text())
+        return told | {"tasks": Counter(told["tasks"]), "resident": self.resident}
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that are in use."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
