@@ -207,7 +207,7 @@ def test_reasoning(safe_page: Callable[[str], ChatPage]):
         chat.composer.press("Enter")
         expect(chat.answers).to_have_count(number + 1)
         chat.wait_status("finished")
-        chat.answers.last.locator("summary").first.click()
+        chat.answers.last.locator("summary", has_text="Thought").click()
     assert_harmless(chat)
 
 

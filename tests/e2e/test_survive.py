@@ -90,7 +90,6 @@ def test_back_and_forward(chat: ChatPage, simulated: Simulated, mark: str):
     assert_whole(chat, simulated, first, 200)
 
 
-@pytest.mark.xfail(reason="the last frame of the tab comes again when it connects, and the page believes it")
 def test_another_address_never_shows_the_conversation_before(chat: ChatPage, mark: str):
     """Another address loaded in the same tab: not for one frame are the messages of the conversation before there."""
     chat.ask(f"{mark} n=3 rate=0 kind=numbered").wait_status("finished")
@@ -101,7 +100,6 @@ def test_another_address_never_shows_the_conversation_before(chat: ChatPage, mar
     assert chat.seen()["most"] == 0
 
 
-@pytest.mark.xfail(reason="the last frame of the tab comes again when it connects, and the page believes it")
 def test_a_sentence_is_said_once(open_page: OpenPage):
     """What was refused before a reload is not said again after it."""
     chat = open_page("/c/doesnotexist")
