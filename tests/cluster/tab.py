@@ -87,7 +87,9 @@ class Tab:
                 if data == "2":
                     await self._socket.send("3")
                 elif data.startswith(f"42{_NAMESPACE},"):
-                    await self._packet(json.loads(data[len(_NAMESPACE) + 3 :])[1])
+                    kind, packet = json.loads(data[len(_NAMESPACE) + 3 :])
+                    if kind == "event":  # the other kind is a new token, which concerns the next connection
+                        await self._packet(packet)
                 self._news.set()
 
     async def _packet(self, packet: dict[str, Any]) -> None:
@@ -136,11 +138,12 @@ def _shown(message: dict[str, Any]) -> Shown:
 async def tab(at: int, path: str = "/", token: str | None = None, origin: int | None = None) -> AsyncIterator[Tab]:
     """A tab that shows this address. ``origin``: the port of the page's address, if that is not ``at``."""
     address = f"ws://127.0.0.1:{at}{_NAMESPACE}/?token={token or uuid.uuid4()}&EIO=4&transport=websocket"
-    async with connect(address, origin=Origin(f"http://localhost:{origin or at}"), max_size=None) as socket:
+    page = Origin(f"http://localhost:{origin or at}")
+    async with connect(address, origin=page, max_size=None, open_timeout=60) as socket:
         opened = Tab(at, socket, path)
         reading = asyncio.create_task(opened.read())
         try:
-            await opened.until(lambda: opened.opened)
+            await opened.until(lambda: opened.opened, 60)
             yield opened
         finally:
             reading.cancel()

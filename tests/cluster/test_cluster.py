@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
 
@@ -128,17 +129,38 @@ async def test_a_worker_is_shut_down(machine: Machine):
     machine.one.start()
 
 
-async def test_redis_is_restarted(machine: Machine):
-    """Redis ends and comes back empty while an answer is written: the answer goes on, both workers show it."""
-    async with tab(machine.one.port) as writer:
-        await asked(writer, "n=400 rate=50")
-        path = writer.path
-        machine.redis.stop()
-        await asyncio.sleep(1)
-        machine.redis.start()
-        # A page whose socket or state was lost meanwhile comes back by its address; here, on both workers.
-        async with tab(machine.one.port, path) as near, tab(machine.two.port, path) as far:
-            for which in (near, far):
-                await which.until(lambda t=which: t.answer.status == "finished")
-                assert which.answer.text.strip() == numbered(400)
-        assert (await stored(machine, writer)).status == "finished"
+async def test_a_tab_goes_from_worker_to_worker(machine: Machine):
+    """The same tab connects elsewhere, after it closed its socket and while the old one still counts: it goes on."""
+    token = str(uuid.uuid4())
+    async with tab(machine.one.port, token=token) as before:
+        await asked(before, "n=600 rate=50")
+        path = before.path
+    async with tab(machine.two.port, path, token=token) as after:
+        assert after.answer.status == "streaming"
+        async with tab(machine.one.port, path, token=token) as half_open:
+            await half_open.until(lambda: half_open.answer.status == "finished")
+            assert half_open.answer.text.strip() == numbered(600)
+            assert half_open.answer.gaps == 0
+        await after.until(lambda: after.answer.status == "finished")
+        assert (after.answer.text.strip(), after.answer.gaps) == (numbered(600), 0)
+
+
+@pytest.mark.parametrize("seconds", [1, 7])
+async def test_redis_is_restarted(machine: Machine, seconds: float):
+    """Redis ends and comes back empty while an answer is written: the answer goes on, both workers' pages show it.
+
+    For longer than a worker may keep a tab's state without Redis, too.
+    """
+    words = 100 + round(seconds * 75)
+    async with tab(machine.one.port) as near:
+        await asked(near, f"n={words} rate=50")
+        async with tab(machine.two.port, near.path) as far:
+            machine.redis.stop()
+            await asyncio.sleep(seconds)
+            machine.redis.start()
+            for page in (near, far):
+                await page.until(lambda p=page: p.answer.status == "finished")
+                assert (page.answer.text.strip(), page.answer.gaps) == (numbered(words), 0)
+            assert (await stored(machine, near)).status == "finished"
+            await far.send("kind=numbered n=5 rate=100")
+            await near.until(lambda: len(near.messages) == 4 and near.answer.status == "finished")
