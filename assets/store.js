@@ -61,7 +61,9 @@ export class TranscriptStore {
     this.stats.frames += 1;
     const take = TAKERS[frame.k ?? "piece"];
     if (frame.k === "sent" || frame.k === "say") return this._tell(frame);
-    if (!take || (frame.k !== "open" && !this._believes)) return;
+    if (!take) return;
+    // The "open" may have come before this page listened.
+    if (frame.k !== "open" && !this._believes) return void this._resync.ask();
     take.call(this, frame);
     if (frame.k === "open" || frame.k === "end") this._tell(frame);
     if (this._metaDirty || this._dirty.size) this.onDirty();

@@ -14,6 +14,7 @@ import "./streamchat.css";
 const loading = typeof window === "undefined" ? null : import("./message.jsx");
 
 const FRAME = "f_rx_state_";
+const HYDRATED = "is_hydrated_rx_state_";
 const EAGER = 16_000; // characters that are rendered at once where a conversation is opened
 
 export function Transcript({ state, suggestions, onResync, onRetry, onContinue, onEarlier }) {
@@ -62,11 +63,22 @@ function useMessage() {
 function useFrames(state) {
   const states = useContext(StateStoreContext);
   useEffect(() => {
-    const take = () => store.feed(states.getSnapshot(state)?.[FRAME]);
+    const take = () => {
+      const frame = states.getSnapshot(state)?.[FRAME];
+      if (isNews(frame, states.getSnapshot(state.split(".")[0])?.[HYDRATED])) store.feed(frame);
+    };
     const stop = states.subscribe(state, take);
     take();
     return stop;
   }, [states, state]);
+}
+
+// With every (re)connect the tab's last frame comes again: it may be an "open" of an address that was left meanwhile, or
+// a sentence that was said before. (What is said in that moment is said again: the outbox sends again after an "open".)
+function isNews(frame, hydrated) {
+  if (frame?.k === "say" || frame?.k === "sent") return hydrated;
+  const here = /^\/(?:c\/([\w-]{1,64})\/?)?$/.exec(location.pathname);
+  return frame?.k !== "open" || !here || (here[1] ?? null) === frame.conversation;
 }
 
 function useFollow({ conversation, ids }) {

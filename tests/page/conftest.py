@@ -27,7 +27,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # Its event loop must end before tests that have their own.
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
