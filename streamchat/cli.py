@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     except StreamchatError as error:
         print(error.user_message, file=sys.stderr)  # noqa: T201 the terminal is this module's page
         return 1
+    except KeyboardInterrupt:
+        return 130  # Ctrl-C; a server has ended in order by then, and raises the signal again
 
 
 def _build() -> int:
