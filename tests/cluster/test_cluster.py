@@ -133,16 +133,16 @@ async def test_a_tab_goes_from_worker_to_worker(machine: Machine):
     """The same tab connects elsewhere, after it closed its socket and while the old one still counts: it goes on."""
     token = str(uuid.uuid4())
     async with tab(machine.one.port, token=token) as before:
-        await asked(before, "n=600 rate=50")
+        await asked(before, "n=250 rate=50")
         path = before.path
     async with tab(machine.two.port, path, token=token) as after:
         assert after.answer.status == "streaming"
         async with tab(machine.one.port, path, token=token) as half_open:
             await half_open.until(lambda: half_open.answer.status == "finished")
-            assert half_open.answer.text.strip() == numbered(600)
+            assert half_open.answer.text.strip() == numbered(250)
             assert half_open.answer.gaps == 0
         await after.until(lambda: after.answer.status == "finished")
-        assert (after.answer.text.strip(), after.answer.gaps) == (numbered(600), 0)
+        assert (after.answer.text.strip(), after.answer.gaps) == (numbered(250), 0)
 
 
 @pytest.mark.parametrize("seconds", [1, 7])

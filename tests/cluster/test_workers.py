@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,25 +46,25 @@ async def until(true: Callable[[], object], seconds: float = 60) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.fixture
-async def served(redis: RedisServer, tmp_path: Path) -> AsyncIterator[Served]:
-    server = Served(tmp_path / "data", {"STREAMCHAT_WORKERS": "2", "STREAMCHAT_REDIS_URL": redis.url})
-    await asyncio.to_thread(server.start)
+@pytest.fixture(scope="module")
+def served(redis_session: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for these tests, which take turns in killing parts of it."""
+    redis_session.ask("FLUSHALL")
+    settings = {"STREAMCHAT_WORKERS": "2", "STREAMCHAT_REDIS_URL": redis_session.url}
+    server = Served(tmp_path_factory.mktemp("workers") / "data", settings).start()
     try:
-        await until(lambda: "with 2 workers" in server.log)
         yield server
     finally:
         pids = [*children(server.pid, "streamchat"), server.pid]
-        try:
-            await asyncio.to_thread(server.stop, 20)
-        finally:
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        server.kill()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 async def test_two_workers_share_a_port_and_a_simulator(served: Served):
-    """Many tabs on one port, answered at once; one is killed and replaced; at the end of the parent all are gone."""
+    """Many tabs on one port, answered at once by the one simulator; a worker that is killed is replaced."""
+    await until(lambda: "with 2 workers" in served.log)
     workers = children(served.pid, "streamchat.workers")
     assert len(workers) == 2
     async with asyncio.TaskGroup() as group:
@@ -79,9 +79,6 @@ async def test_two_workers_share_a_port_and_a_simulator(served: Served):
         for _ in range(8):
             group.create_task(answered(served, 20))
     assert children(served.pid, "simulator") == simulators
-    everybody = [*children(served.pid, "streamchat"), served.pid]
-    assert served.stop() < 15
-    assert [pid for pid in everybody if alive(pid)] == []
 
 
 async def answered(served: Served, count: int) -> None:
@@ -107,8 +104,13 @@ async def test_all_workers_are_killed(served: Served):
         await again.until(lambda: again.answer.status == "finished")
 
 
-async def test_workers_end_with_their_parent(served: Served):
-    """``kill -9`` of the parent leaves no process behind."""
+async def test_all_end_with_their_parent(served: Served):
+    """SIGTERM ends everybody in order and in time; ``kill -9`` of the parent leaves nobody behind either."""
+    everybody = [*children(served.pid, "streamchat"), served.pid]
+    assert len(everybody) >= 4
+    assert await asyncio.to_thread(served.stop) < 15
+    assert [pid for pid in everybody if alive(pid)] == []
+    await asyncio.to_thread(served.start)
     everybody = children(served.pid, "streamchat")
     assert len(everybody) >= 2
     served.kill()
