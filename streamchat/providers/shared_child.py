@@ -64,7 +64,7 @@ async def lending(place: Path) -> AsyncIterator[None]:
     children: dict[tuple[str, ...], Child] = {}
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ValueError, KeyError):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # whoever asked is gone, or did not ask
             asked = json.loads(await reader.readline())
             key = (asked["module"], *asked["args"])
             if key not in children:
