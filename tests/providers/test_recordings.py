@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from streamchat.chat import events as e
+from streamchat.providers import anthropic_events, openai_chat_events, openai_responses_events
 from tests.providers.asking import Heard, ask, read
 from tests.providers.recordings import FOLDER, Recording, digest, recordings
 from tests.providers.replay import Reply, replay
@@ -111,7 +112,17 @@ def _count(usage: dict[str, Any], *names: str) -> int | None:
     return next((usage[name] for name in names if name in usage), None)
 
 
+@pytest.fixture
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading byte by byte takes long on a slow machine: how long a complete answer lingers is not what is tested."""
+    for module in (anthropic_events, openai_chat_events, openai_responses_events):
+        for name in ("LINGER", "LINGER_AFTER_STOP"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, 3600.0)
+
+
 @every
+@pytest.mark.usefixtures("_no_hurry")
 async def test_split_blind(recording: Recording) -> None:
     """The same events, byte by byte; cut in two at every byte where that is short, else at random places."""
     body, kind = recording.body, recording.kind
