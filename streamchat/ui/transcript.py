@@ -9,6 +9,7 @@ Knows the log, the feed and the store; knows nothing of Reflex. Rules:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from time import monotonic
 
 from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, StreamchatError
@@ -23,6 +24,9 @@ ROWS: Frame = {"k": "rows"}
 MODELS: Frame = {"k": "rows", "models": True}
 PAGE = 100
 HEARTBEAT_SECONDS = 5.0
+# The list of conversations is sent at once where it changes, and then not more often than this: each costs a query, and
+# with many answers at once it changes all the time, in every tab.
+LIST_SECONDS = 1.0
 
 
 async def earlier_messages(services: Services, owner: str, conversation_id: str | None, before: str) -> Frame:
@@ -57,18 +61,23 @@ class Transcript:
         """Never ends by itself: close the generator."""
         runs = self._services.runs
         subscription = runs.feed.subscribe(self._owner, self._bell)
+        owed: Frame | None = None
+        due = 0.0
         try:
             yield await self._open()
             while True:
                 for run_id in list(self._live):
-                    for frame in self._advance(run_id):
+                    for frame in await self._grown(run_id):
                         yield frame
                 for note in subscription.take():
-                    yield MODELS if note.kind == "models" else ROWS
+                    owed = MODELS if note.kind == "models" or owed is MODELS else ROWS
                     if self._concerns(note):
                         for frame in await self._changed(note):
                             yield frame
-                if not await self._bell.wait(HEARTBEAT_SECONDS):
+                if owed is not None and (now := monotonic()) >= due:
+                    yield owed
+                    owed, due = None, now + LIST_SECONDS
+                if not await self._bell.wait(due - monotonic() if owed else HEARTBEAT_SECONDS) and not owed:
                     yield None
         finally:
             runs.feed.unsubscribe(self._owner, subscription)
@@ -112,6 +121,15 @@ class Transcript:
             self._live[message.id] = LiveAnswer(snapshot)
             log.listen(message.id, self._bell)
         return view(snapshot.message, snapshot.seq)
+
+    async def _grown(self, run_id: str) -> list[Frame]:
+        """What is new of a live answer."""
+        try:
+            return list(self._advance(run_id))
+        except NotFound:  # It ended, and was not kept for as long as this tab was behind: the database has it.
+            del self._live[run_id]
+            self._unended.add(run_id)
+            return await self._changed(Note("ended", self._conversation_id or "", run_id))
 
     def _advance(self, run_id: str) -> Iterator[Frame]:
         answer = self._live[run_id]
