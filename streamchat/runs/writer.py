@@ -100,8 +100,8 @@ class Writer:
             for snapshot in snapshots:
                 if snapshot.message.id in self._stored:
                     self._stored[snapshot.message.id] = snapshot.seq
-        if self._stored:
-            await self._store.beat(list(self._stored))
+        if alive := [*self._stored, *self._unsaved]:
+            await self._store.beat(alive)
         for run_id in list(self._unsaved):
             with suppress(NotFound):
                 snapshot = self._log.snapshot(run_id)
