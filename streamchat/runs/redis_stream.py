@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 
@@ -22,6 +23,7 @@ from streamchat.runs.log import Entry, Snapshot
 from streamchat.runs.redis_link import Line
 
 EVENT, MESSAGE = b"e", b"m"
+_DELTA = b'{"type":"text-delta","text":'
 _AT_ONCE = 1000
 # The last entry of a run by another hand than its writer's: from then on Redis takes no number at all. KEYS: the
 # stream; ARGV: id and event of the entry, and how many seconds the stream is kept.
@@ -68,8 +70,16 @@ def taken(reply: Exception) -> bool:
 
 def event_json(event: Event) -> str:
     if type(event) is TextDelta:  # nearly every event is one, and this takes 0.2 µs instead of 4
-        return f'{{"type":"text-delta","text":{encode_basestring_ascii(event.text)}}}'
+        return f"{_DELTA.decode()}{encode_basestring_ascii(event.text)}}}"
     return json.dumps(event_to_wire(event, public=False), separators=(",", ":"))
+
+
+def _text_delta(value: bytes) -> TextDelta | None:
+    """The other way, as fast; ``None`` for anything else."""
+    if value.startswith(_DELTA):
+        with suppress(ValueError):
+            return TextDelta(json.loads(value[len(_DELTA) : -1]))
+    return None
 
 
 def message_json(message: Message) -> str:
@@ -81,6 +91,8 @@ def decode(entry_id: bytes, fields: Sequence[bytes]) -> Entry | Snapshot:
     number, whole = place(entry_id)
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     try:
+        if not whole and (delta := _text_delta(values[EVENT])):
+            return Entry(number, delta)
         data = json.loads(values[MESSAGE if whole else EVENT])
     except KeyError:
         raise ValueError("an entry without its field") from None
