@@ -1,4 +1,4 @@
-"""Servers that several packages of tests use."""
+"""Servers that several packages of tests use, and the patience that whole systems get."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ def redis(redis_session: RedisServer) -> RedisServer:
     """That server, empty."""
     redis_session.ask("FLUSHALL")
     return redis_session
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a browser or of several processes start servers, and share their machine with other work: they get more
+    time, and a second try, which the report shows. The others get one."""
+    for item in items:
+        if {"e2e", "page", "cluster", "soak"} & set(item.path.relative_to(item.config.rootpath).parts):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(180))
