@@ -25,6 +25,10 @@ ARGUMENTS = (
     "--disable-component-update --disable-sync"
 ).split()
 MODELS = "openai:tour,simulator:tour,local:smollm2,anthropic:claude-test"
+PLANTED = {
+    "OPENAI_API_KEY": "sk-CANARY-openai-1234567890abcdef",
+    "ANTHROPIC_API_KEY": "sk-ant-CANARY-1234567890abcdef",
+}
 OpenPage = Callable[..., ChatPage]
 
 
@@ -99,12 +103,27 @@ def serve(built: None, tmp_path: Path) -> Iterator[Callable[..., Served]]:
         server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vendor(loop: LoopThread) -> Iterator[Vendor]:
-    """A model server of the test's own, started."""
+    """A model server that says what the test wants; the server ``planted`` asks it."""
     server = Vendor(loop).start()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def planted(built: None, vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with keys that must never be seen, whose vendors are ``vendor``."""
+    settings = {
+        **PLANTED,
+        "OPENAI_BASE_URL": vendor.url,
+        "ANTHROPIC_BASE_URL": vendor.url.removesuffix("/v1"),
+        "STREAMCHAT_MODELS": "openai:one,anthropic:two,simulator:tour",
+        "STREAMCHAT_RETRIES": "0",
+    }
+    server = Served(tmp_path_factory.mktemp("planted") / "data", settings).start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="package")

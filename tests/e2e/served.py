@@ -123,6 +123,12 @@ class Served:
                 raise AssertionError(f"SIGTERM did not end the server in {patience} s:\n{self.log[-4000:]}") from None
         return time.monotonic() - began
 
+    def interrupt(self) -> int:
+        """Ctrl-C; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(15)
+
     def kill(self) -> None:
         """``kill -9``."""
         if self._process is not None and self._process.poll() is None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.chat_page import ChatPage, numbered
-from tests.e2e.conftest import OpenPage
-from tests.e2e.loop import LoopThread
+from tests.e2e.conftest import PLANTED, OpenPage
 from tests.e2e.served import Served
 from tests.e2e.vendor import Reply, Vendor
 
@@ -112,37 +111,17 @@ def test_a_model_that_cannot_be_used_says_why(open_page: OpenPage):
     assert chat.picker.input_value() != "anthropic:claude-test"
 
 
-KEY = "sk-CANARYFRAGMENT-1234567890abcdef"
-
-
-@pytest.fixture(scope="module")
-def asking(built: None, loop: LoopThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Vendor]]:
-    """A server, and the model server that it asks with a planted key."""
-    vendor = Vendor(loop).start()
-    settings = {
-        "OPENAI_BASE_URL": vendor.url,
-        "OPENAI_API_KEY": KEY,
-        "STREAMCHAT_MODELS": "openai:some-model",
-        "STREAMCHAT_RETRIES": "0",
-    }
-    server = Served(tmp_path_factory.mktemp("asking") / "data", settings).start()
-    yield server, vendor
-    server.stop()
-    vendor.close()
-
-
-def test_a_provider_that_is_down_and_comes_back(asking: tuple[Served, Vendor], open_page: OpenPage, mark: str):
+def test_a_provider_that_is_down_and_comes_back(planted: Served, vendor: Vendor, open_page: OpenPage, mark: str):
     """Nobody listens at the provider's address: one sentence within seconds, without the key; once somebody does, Retry
     answers, in the place of the failure."""
-    server, vendor = asking
     port = vendor.port
     vendor.close()
-    chat = open_page("/", server=server)
+    chat = open_page("/", server=planted)
     chat.ask(f"{mark} are you there?").wait_status("failed", timeout=30_000)
     expect(chat.errors).to_have_text(re.compile(rf"^Cannot reach .*127\.0\.0\.1:{port}.*[.?]$"))
     chat.page.reload()
     chat.ready().wait_status("failed")
-    assert "CANARYFRAGMENT" not in chat.page.content()
+    assert "CANARY" not in chat.page.content()
     vendor.answer = lambda _request: Reply(["Here ", "I ", "am."])
     vendor.start(port)
     chat.retry_button.click()
@@ -151,32 +130,32 @@ def test_a_provider_that_is_down_and_comes_back(asking: tuple[Served, Vendor], o
     assert chat.answers.count() == chat.questions.count() == 1
     assert chat.errors.count() == 0
     assert vendor.requests[-1]["messages"][-1]["content"] == f"{mark} are you there?"
-    assert "CANARYFRAGMENT" not in server.log
+    assert "CANARY" not in planted.log
 
 
-def test_a_provider_that_refuses(asking: tuple[Served, Vendor], open_page: OpenPage):
+def test_a_provider_that_refuses(planted: Served, vendor: Vendor, open_page: OpenPage):
     """Whatever a provider's error says, the page says what it means, in one sentence; a piece of the key and HTML in it
     are nowhere."""
-    server, vendor = asking
+    key = PLANTED["OPENAI_API_KEY"]
     html = "<script>window.hacked=1</script><img src=x onerror=alert(1)>"
     replies = {
-        "refused.* key|key .*refused": (401, f"Incorrect API key provided: {KEY[:20]}****cdef. {html}"),
-        "not available": (404, f"The model `x` does not exist for {KEY}"),
-        "500": (500, f"Something broke near {KEY[:20]}*** {html}"),
-        "not accept": (400, f"Nothing like it: {KEY} {html}"),
+        "refused.* key|key .*refused": (401, f"Incorrect API key provided: {key[:20]}****cdef. {html}"),
+        "not available": (404, f"The model `x` does not exist for {key}"),
+        "500": (500, f"Something broke near {key[:20]}*** {html}"),
+        "not accept": (400, f"Nothing like it: {key} {html}"),
     }
     for says, (status, told) in replies.items():
         body = json.dumps({"error": {"message": told, "type": "some_error", "code": None}})
         vendor.answer = lambda _request, status=status, body=body: Reply(status=status, body=body)
-        chat = open_page("/", server=server).ask("hello")
+        chat = open_page("/", server=planted).ask("hello")
         chat.wait_status("failed")
         expect(chat.errors).to_have_text(re.compile(f"^[A-Z].*({says})"))
-        assert "CANARYFRAGMENT" not in chat.page.content()
+        assert "CANARY" not in chat.page.content()
         assert "****cdef" not in chat.page.content()
         assert chat.page.locator(".thread img, .thread script").count() == 0
         assert chat.page.evaluate("window.hacked") is None
         chat.page.close()
-    assert "CANARYFRAGMENT" not in server.log
+    assert "CANARY" not in planted.log
 
 
 def test_a_stream_without_an_end_is_not_called_finished(open_page: OpenPage, mark: str):

@@ -92,6 +92,21 @@ def test_retry_after_stop_is_another_answer(chat: ChatPage, simulated: Simulated
     assert len(simulated.requests(text)) == 2
 
 
+def test_retry_shows_in_every_tab(chat: ChatPage, open_page: OpenPage, mark: str):
+    """The new answer takes the place of the old one in the other tab too, live."""
+    chat.ask(f"{mark} n=120 rate=40 kind=numbered").wait_text("w000003")
+    other = open_page(f"/c/{chat.conversation_id}")
+    other.stop_button.click()
+    for tab in (chat, other):
+        tab.wait_status("stopped")
+    other.retry_button.click()
+    for tab in (chat, other):
+        tab.wait_status("finished")
+        assert tab.words() == numbered(120)
+        assert tab.answers.count() == tab.questions.count() == 1
+    assert chat.message_id() == other.message_id()
+
+
 def test_continue_goes_on_from_what_was_kept(chat: ChatPage, mark: str):
     """Continue begins with the kept words and adds to them; the page and a reload show the same."""
     chat.ask(f"{mark} n=60 rate=40 kind=numbered").wait_text("w000010")
