@@ -56,9 +56,10 @@ class Recovery:
 
     async def look(self) -> None:
         """Once. Raises ``StorageError``."""
+        # The time first: what begins while the beat waits for a busy database is not in it, and not late either.
+        now = datetime.now(UTC)
         if alive := self._runs.here():
             await self._store.beat(alive)
-        now = datetime.now(UTC)
         if now >= self._not_before:
             if self._shared is not None:
                 await self._bury(self._shared, await self._store.stale(now - HEARTBEAT_STALE))
