@@ -66,7 +66,7 @@ def test_hostile_text_everywhere(chat: Chat, wire: Wire) -> None:
     page = chat.open().page
     page.on("request", lambda request: requests.append(request.url))
     wire.mute = True
-    opened = {"k": "open", "g": 10**9, "conversation": "x", "earlier": False, "missing": False}
+    opened = {"k": "open", "g": 10**9, "conversation": None, "earlier": False, "missing": False}
     wire.tell(opened | {"title": TAG, "messages": hostile()})
     page.locator("[data-message-id=c] .block").first.wait_for()
     for summary in page.locator("summary").all():
