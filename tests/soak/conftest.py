@@ -15,14 +15,6 @@ from tests.e2e.loop import LoopThread
 from tests.e2e.simulated import Simulated
 from tests.soak.server import Watched
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(180))
-
 
 @pytest.fixture
 def simulated(loop: LoopThread) -> Iterator[Simulated]:  # noqa: F811

@@ -43,8 +43,11 @@ class Draft:
 
 @dataclass(slots=True)
 class Counts:
+    """``tokens``: how often the server gave the tab another token, because it did not know that a socket is dead."""
+
     sockets: int = 0
     frames: int = 0
+    gaps: int = 0
     resyncs: int = 0
     tokens: int = 0
 
@@ -204,6 +207,7 @@ class Tab:
             for draft in list(self.outbox.values()):
                 await self._post(draft)
         elif not fits:
+            self.counts.gaps += 1
             self.gaps.append(self.page.gaps[-1])
             await self._resync()
         self._changed.set()
