@@ -15,15 +15,12 @@ from tests.soak.plan import PAGES, Step
 
 # What a browser says while a server is away or a connection breaks.
 AWAY = (
-    r"ERR_CONNECTION",
-    r"ERR_EMPTY_RESPONSE",
-    r"ERR_NETWORK",
-    r"ERR_INCOMPLETE_CHUNKED_ENCODING",
-    r"ERR_ABORTED",
+    r"net::ERR_",
     r"WebSocket connection to .* failed",
     r"Failed to fetch",
     r"Unable to preload CSS",
     r"error loading dynamically imported module",
+    r"Error loading route module .* reloading page",
 )
 LOAD_SECONDS = 90
 # Id, role, status and the text of each message, as a person finds them on the page.

@@ -14,6 +14,15 @@ from tests.e2e.served import Served
 
 PROBE = Path(__file__).with_name("probe")
 TELL_SECONDS = 20
+# Begun with the first reader: so many for all of them.
+LAZY = {
+    "StateManagerMemory._expire_states StateManagerMemory": 1,
+    "AsyncServer._service_task": 1,
+    "Event.wait": 1,
+    "_run_forever reflex_ensure_task": 3,
+}
+# A follower looks every 5 s whether its tab is there, and Reflex pings every 10 s: then their tasks are gone.
+REST_SECONDS = 40
 
 
 class Watched(Served):
@@ -33,6 +42,20 @@ class Watched(Served):
             time.sleep(0.02)
         told = json.loads(self._report.read_text())
         return told | {"tasks": Counter(told["tasks"]), "resident": self.resident}
+
+    def kinds(self) -> set[str]:
+        """The tasks of a server that nobody has read from yet: ``at_rest`` compares with them."""
+        return {*self.report()["tasks"], *LAZY}
+
+    def at_rest(self, kinds: set[str]) -> dict[str, Any]:
+        """What it tells when nobody reads any more, and no task is left of those who did."""
+        end = time.monotonic() + REST_SECONDS
+        while True:
+            report = self.report()
+            if all(kind in kinds and count <= LAZY.get(kind, 1) for kind, count in report["tasks"].items()):
+                return report
+            assert time.monotonic() < end, f"tasks that nobody waits for: {report['tasks']}; at rest: {kinds}"
+            time.sleep(1)
 
     @property
     def resident(self) -> int:

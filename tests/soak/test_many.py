@@ -88,11 +88,11 @@ async def test_two_hundred_readers(serve: Serve, vendor: Vendor):
     second time costs no memory that the first did not."""
     vendor.answer = echo
     served = serve(OPENAI_BASE_URL=vendor.url, OPENAI_API_KEY="none", STREAMCHAT_RUN_KEEP="3")
-    rest = served.report()["tasks"].total()
+    kinds = served.kinds()
     held = []
     for number in range(2):
         await crowd(served, range(number * READERS, (number + 1) * READERS))
-        held.append(await at_rest(served, rest))
+        held.append((await asyncio.to_thread(served.at_rest, kinds))["resident"])
     assert held[1] <= held[0] * (1 + GROWTH), held
 
 
@@ -135,15 +135,6 @@ async def nothing_open(served: Watched) -> None:
 async def at_each(readers: list[Canary], seconds: float, what: str, found: Callable[[Canary], object]) -> None:
     for reader in readers:
         await reader.tab.until(lambda reader=reader: found(reader), seconds, what)
-
-
-async def at_rest(served: Watched, rest: int) -> int:
-    """Bytes of memory when everybody has gone and nothing is under way."""
-    end = time.monotonic() + 40
-    while (report := await asyncio.to_thread(served.report))["tasks"].total() > rest + 1:
-        assert time.monotonic() < end, report["tasks"]
-        await asyncio.sleep(1)
-    return report["resident"]
 
 
 class Canary:

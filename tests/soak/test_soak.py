@@ -40,15 +40,6 @@ SETTLE_SECONDS = 60
 RUN_KEEP = 3
 AT_MOST_LOST = 1.0  # second of text, where a server is killed or an answer stopped
 GROWTH = 0.10  # of memory
-# A follower looks every 5 s whether its tab is there, and Reflex pings every 10 s: then their tasks are gone.
-REST_SECONDS = 30
-# Begun with the first reader: so many for all of them.
-LAZY = {
-    "StateManagerMemory._expire_states StateManagerMemory": 1,
-    "AsyncServer._service_task": 1,
-    "Event.wait": 1,
-    "_run_forever reflex_ensure_task": 3,
-}
 
 
 @dataclass
@@ -123,7 +114,7 @@ def test_two_minutes(
     soak.served.start()
     try:
         with explained(soak):
-            rest = {*soak.served.report()["tasks"], *LAZY}
+            rest = soak.served.kinds()
             before = warm_up(soak, crowd, pages, loop, rest)
             play(soak, crowd, pages, loop, seconds)
             check(soak, crowd, pages)
@@ -175,14 +166,9 @@ def idle(soak: Soak, crowd: Crowd, pages: Pages, loop: LoopThread, rest: set[str
     """What the server is doing when the last reader has gone: what it did before the first came."""
     pages.leave()
     loop.run(crowd.leave(), 60)
-    end = time.monotonic() + REST_SECONDS
-    while True:
-        report = soak.served.report()
-        if all(kind in rest and count <= LAZY.get(kind, 1) for kind, count in report["tasks"].items()):
-            soak.diary.write(report)
-            return report
-        assert time.monotonic() < end, f"tasks that nobody waits for: {report['tasks']}; at rest: {rest}"
-        time.sleep(1)
+    report = soak.served.at_rest(rest)
+    soak.diary.write(report)
+    return report
 
 
 def check(soak: Soak, crowd: Crowd, pages: Pages) -> None:
