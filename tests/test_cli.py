@@ -219,7 +219,12 @@ def test_the_fingerprint_tells_every_input(tmp_path: Path):
 def test_make_run_only_starts_the_app_where_all_is_set_up():
     """``make run`` ends in this command line with the port it was given, and offers nothing to a foreign shell."""
     done = subprocess.run(
-        ["make", "-n", "run", "PORT=4567"], cwd=ROOT, env=environment({}), capture_output=True, text=True, timeout=20
+        ["make", "--no-print-directory", "-n", "run", "PORT=4567"],
+        cwd=ROOT,
+        env=environment({"MAKEFLAGS": "", "MAKELEVEL": ""}),
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].endswith("python -m streamchat run")

@@ -74,7 +74,7 @@ class Runs:
         parts = [replace(p, text=whole(p.text)) if isinstance(p, TextPart | FilePart) else p for p in parts]
         self._models.info(model)
         if conversation_id:
-            self._check_free(owner, conversation_id, client_message_id)
+            await self._check_free(owner, conversation_id, client_message_id)
         begun = await self._store.begin(
             owner,
             conversation_id=conversation_id,
@@ -91,7 +91,8 @@ class Runs:
         """Retry an answer, or (``keep``) continue it, as a sibling. Raises as ``start``."""
         _check_client_id(client_message_id)
         self._models.info(model)
-        self._check_free(owner, (await self._store.answer(owner, message_id)).conversation_id, client_message_id)
+        here = (await self._store.answer(owner, message_id)).conversation_id
+        await self._check_free(owner, here, client_message_id)
         begun = await self._store.begin_again(
             owner,
             message_id=message_id,
@@ -194,8 +195,10 @@ class Runs:
             await asyncio.sleep(STOP_AGAIN_SECONDS / 5)
             return False
 
-    def _check_free(self, owner: str, conversation_id: str, client_message_id: str) -> None:
-        if any(run.client_message_id != client_message_id for run in self.running(owner, conversation_id)):
+    async def _check_free(self, owner: str, conversation_id: str, client_message_id: str) -> None:
+        """Whether another may begin. What has begun already may be asked for at any time."""
+        others = any(run.client_message_id != client_message_id for run in self.running(owner, conversation_id))
+        if others and not await self._store.known(owner, client_message_id):
             raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
 
     def _launch(

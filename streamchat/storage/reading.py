@@ -147,6 +147,10 @@ async def ended(connection: AsyncConnection, run_ids: Iterable[str]) -> list[Sto
     ]
 
 
+async def known(connection: AsyncConnection, request_key: str) -> bool:
+    return await connection.scalar(select(message.c.id).where(message.c.request_key == request_key)) is not None
+
+
 async def begun(connection: AsyncConnection, owner: str, request_key: str) -> Begun | None:
     """What this request began when it came before."""
     title = select(conversation.c.title).where(conversation.c.id == message.c.conversation_id).scalar_subquery()

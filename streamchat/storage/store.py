@@ -123,6 +123,11 @@ class Storage:
             owner, request, lambda connection: writing.ask_again(connection, owner, message_id, keep, request, alone)
         )
 
+    async def known(self, owner: str, client_message_id: str) -> bool:
+        """Whether an answer was begun for this request."""
+        key = _request_key(owner, client_message_id)
+        return await self._database.read(lambda connection: reading.known(connection, key))
+
     async def _once(
         self, owner: str, request: dict[str, str], create: Callable[[AsyncConnection], Awaitable[Begun]]
     ) -> Begun:
@@ -187,6 +192,10 @@ def _owner(owner: str) -> str:
 
 
 def _request(owner: str, client_message_id: str, model: str, worker: str) -> dict[str, str]:
+    return {"key": _request_key(owner, client_message_id), "model": model, "worker": worker}
+
+
+def _request_key(owner: str, client_message_id: str) -> str:
     if not isinstance(client_message_id, str) or not _PLAIN.fullmatch(client_message_id):
         raise InvalidInput("A message needs an id of its own, of 1 to 200 characters.")
-    return {"key": f"{_owner(owner)}:{client_message_id}", "model": model, "worker": worker}
+    return f"{_owner(owner)}:{client_message_id}"
