@@ -71,13 +71,17 @@ class ToolProgress:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """How a call ended. ``result`` is JSON; ``error`` a sentence for every state but ``done``."""
+    """How a call ended. ``result`` is JSON; ``error`` a sentence for every state but ``done``.
+
+    ``duration_ms``: how long it ran, where it did.
+    """
 
     call_id: str
     state: ToolOutcome
     result: Json = None
     error: str | None = None
     opaque: Opaque | None = None
+    duration_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ class Folding:
                 return None
             case e.Waiting(call_ids):
                 for call_id in call_ids:
-                    self._change(call_id, state="awaiting-approval")
+                    part = self._settle(self._call(call_id))
+                    self._change(call_id, state="awaiting-approval", again=part.again or part.state == "unknown")
                 self._message = replace(self._message, status="waiting")
                 return None
             case _:
@@ -109,9 +110,9 @@ class Folding:
                 part = self._settle(self._call(call_id))
                 lines = (*part.progress, text) if text else part.progress
                 self._change(call_id, state="running", progress=lines)
-            case e.ToolResult(call_id, state, result, error, opaque):
+            case e.ToolResult(call_id, state, result, error, opaque, took):
                 kept = opaque or self._settle(self._call(call_id)).opaque
-                self._change(call_id, state=state, result=result, error=error, opaque=kept)
+                self._change(call_id, state=state, result=result, error=error, opaque=kept, duration_ms=took)
             case _:
                 assert_never(event)
         if self._message.status == "waiting":

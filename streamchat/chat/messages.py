@@ -38,7 +38,10 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """``raw`` is the JSON text as it arrived; ``arguments`` its object once it parsed, else ``None``."""
+    """``raw`` is the JSON text as it arrived; ``arguments`` its object once it parsed, else ``None``.
+
+    ``again``: it waits for a decision, and may have run before: its state was *unknown*.
+    """
 
     type: ClassVar[str] = "tool_call"
     id: str
@@ -51,6 +54,8 @@ class ToolCallPart:
     error: str | None = None
     by_provider: bool = False
     opaque: Opaque | None = None
+    duration_ms: int | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,13 @@ OTHERS = st.one_of(
     st.builds(e.ToolCallReady, IDS, st.dictionaries(TEXTS, JSON, max_size=3), OPAQUE),
     st.builds(e.ToolProgress, IDS, TEXTS),
     st.builds(
-        e.ToolResult, IDS, st.sampled_from(["done", "error", "timeout", "invalid"]), JSON, st.none() | TEXTS, OPAQUE
+        e.ToolResult,
+        IDS,
+        st.sampled_from(["done", "error", "timeout", "invalid"]),
+        JSON,
+        st.none() | TEXTS,
+        OPAQUE,
+        COUNTS,
     ),
     st.builds(e.SourceAdded, TEXTS, TEXTS, OPAQUE),
     st.builds(e.UsageReported, COUNTS, COUNTS, COUNTS, COUNTS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -149,6 +150,24 @@ def test_waiting_goes_on() -> None:
     waiting = fold(EMPTY, [e.ToolCallStarted("a", "f"), e.ToolCallReady("a", {}), e.Waiting(("a",))])
     assert (waiting.status, waiting.parts[0].state) == ("waiting", "awaiting-approval")  # pyright: ignore
     assert fold(waiting, e.ToolProgress("a")).status == "streaming"
+
+
+def test_asked_again() -> None:
+    """A call that may have run before the server stopped is asked about as such; one that surely did not is not."""
+    started: list[e.Event] = [e.ToolCallStarted("a", "f"), e.ToolCallStarted("b", "f"), e.ToolProgress("a")]
+    lost = fold(EMPTY, [*started, e.Interrupted()])
+    asked = fold(replace(lost, status="streaming"), e.Waiting(("a", "b")))
+    assert [(part.state, part.again) for part in asked.parts if isinstance(part, ToolCallPart)] == [
+        ("awaiting-approval", True),
+        ("awaiting-approval", False),
+    ]
+
+
+def test_how_long_a_call_ran() -> None:
+    """The result says it, and the part keeps it."""
+    (call,) = fold(EMPTY, [e.ToolCallStarted("a", "f"), e.ToolResult("a", "done", 1, duration_ms=1234)]).parts
+    assert isinstance(call, ToolCallPart)
+    assert call.duration_ms == 1234
 
 
 def steps(count: int, size: int) -> int:
