@@ -1,0 +1,205 @@
+"""The client for asyncio: ``AsyncClient`` and ``AsyncRun``.
+
+Knows how to wait and to try again; what is said and what it means are ``protocol`` and ``reading``. Rules:
+
+* Several tasks may read one run: each event goes to one of them.
+* A wait that is cancelled or timed out loses nothing: the next one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from streamchat.chat.messages import Message, Part
+from streamchat.client import protocol as p
+from streamchat.client.backoff import Backoff
+from streamchat.client.reading import Entry, Gap, Reading, Told
+from streamchat.client.run import RunView
+from streamchat.errors import StreamchatError
+
+
+class AsyncClient:
+    """Speaks to the server at ``base_url``. ``patience``: seconds to try again for, after a connection was lost."""
+
+    def __init__(
+        self, base_url: str = p.DEFAULT_URL, *, patience: float = 60.0, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.url = base_url.rstrip("/")
+        self.patience = patience
+        self._http = httpx2.AsyncClient(
+            base_url=self.url,
+            headers={**p.HEADERS, **(headers or {})},
+            timeout=httpx2.Timeout(p.SILENCE_SECONDS, connect=p.CONNECT_SECONDS, pool=None),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. Runs go on: they are the server's."""
+        await self._http.aclose()
+
+    async def start(
+        self,
+        message: str | Sequence[Part],
+        *,
+        model: str | None = None,
+        conversation_id: str | None = None,
+        client_message_id: str | None = None,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> AsyncRun:
+        """Ask a model. The same ``client_message_id`` again is the same run. Raises the package's errors."""
+        body = p.start_body(
+            message,
+            model=model,
+            conversation_id=conversation_id,
+            client_message_id=client_message_id or p.new_id(),
+            system=system,
+            options=options,
+        )
+        begun = p.begun_from(await self._ask("POST", "/api/runs", body))
+        return AsyncRun(self, begun, Reading(begun.run_id, model=model or ""))
+
+    async def follow(self, run_id: str, *, after: int | None = None) -> AsyncRun:
+        """Read a run: what there is as a snapshot, then what comes; or every event after number ``after``."""
+        begun, seq, message = p.run_from(await self._ask("GET", p.run_path(run_id)))
+        if after is not None:
+            return AsyncRun(self, begun, Reading(run_id, after=after, model=message.model, whole=False))
+        reading = Reading(run_id)
+        return AsyncRun(self, begun, reading, reading.replace(seq, message))
+
+    async def get(self, run_id: str) -> Message:
+        """The answer so far. Raises ``NotFound``."""
+        return p.run_from(await self._ask("GET", p.run_path(run_id)))[2]
+
+    async def stop(self, run_id: str) -> Message:
+        """Stop a run; nothing happens to one that has ended. Its message. Raises ``NotFound``."""
+        return p.run_from(await self._ask("DELETE", p.run_path(run_id)))[2]
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> bytes:
+        """One request, sent again while that makes sense; the body of the answer."""
+        backoff = Backoff(self.patience)
+        while True:
+            try:
+                answer = await self._http.request(method, path, json=body)
+                p.check(answer.status_code, answer.headers, answer.content)
+                return answer.content
+            except (httpx2.HTTPError, p.Refused) as error:
+                await _wait(backoff, error, self.url)
+
+
+class AsyncRun(RunView):
+    """One answer, read once: loops over it share its events. ``client.follow(run.id)`` reads it a second time."""
+
+    def __init__(self, client: AsyncClient, begun: p.Begun, reading: Reading, first: Entry | None = None) -> None:
+        super().__init__(begun, reading, first)
+        self._client = client
+        self._source = self._read()
+        self._turn = asyncio.Lock()
+
+    async def entries(self) -> AsyncGenerator[Entry, None]:
+        """The numbered events, up to and with the ending. Raises ``Unreachable``, ``NotFound``."""
+        self._looping += 1
+        try:
+            while (entry := await self._pull()) is not None:
+                yield entry
+        finally:
+            self._looping -= 1
+
+    async def events(self) -> AsyncGenerator[Told, None]:
+        """The events, up to and with the ending."""
+        async with aclosing(self.entries()) as entries:
+            async for entry in entries:
+                yield entry.event
+
+    async def text(self) -> AsyncGenerator[str, None]:
+        """The text, piece by piece. Raises ``Incomplete`` at the end of an answer that failed or was cut off."""
+        async with aclosing(self.entries()) as entries:
+            async for entry in entries:
+                if piece := self._text_of(entry.event):
+                    yield piece
+        self._check_complete()
+
+    async def final(self) -> Message:
+        """The whole message, with usage and stop reason, once it has ended."""
+        while (entry := await self._pull(kept=False)) is not None:
+            if self._looping:
+                self._kept.append(entry)
+        if not self._reading.whole:
+            await self._fetch()
+        return self.message
+
+    async def stop(self) -> Message:
+        """Stop it. What had arrived is kept; a loop over it goes on to the ending."""
+        return await self._client.stop(self.id)
+
+    async def close(self) -> None:
+        """Read no more of it. It goes on at the server. A task that is waiting for its next event gets that one."""
+        self._closed = True
+        if not self._turn.locked():
+            await self._source.aclose()
+
+    async def _pull(self, *, kept: bool = True) -> Entry | None:
+        async with self._turn:
+            return self._kept.popleft() if kept and self._kept else await self._next()
+
+    async def _next(self) -> Entry | None:
+        while not self._over:
+            if (entry := await anext(self._source, None)) is not None:
+                return entry
+            if not self._over:  # a cancelled wait had ended it
+                self._source = self._read()
+        return None
+
+    async def _read(self) -> AsyncGenerator[Entry, None]:
+        """Every entry, over as many connections as it takes."""
+        backoff, furthest = Backoff(self._client.patience), self._reading.seq
+        while not self._reading.ended:
+            try:
+                async with aclosing(self._connection()) as entries:
+                    async for entry in entries:
+                        if entry.seq > furthest:
+                            backoff.progress()
+                            furthest = entry.seq
+                        yield entry
+                if not self._reading.ended:
+                    raise httpx2.RemoteProtocolError("the stream ended before the answer")
+            except (httpx2.HTTPError, p.Refused, Gap) as error:
+                await _wait(backoff, error, self._client.url, self._reading.retry_seconds)
+
+    async def _connection(self) -> AsyncGenerator[Entry, None]:
+        reading = self._reading
+        reading.connect()
+        async with self._client._http.stream("GET", p.events_path(self.id), params={"after": reading.seq}) as answer:
+            if answer.status_code == 204:  # it has ended, and everything was read
+                yield await self._fetch()
+                return
+            if answer.status_code != 200:
+                p.check(answer.status_code, answer.headers, await answer.aread())
+            async for data in answer.aiter_bytes():
+                for entry in reading.feed(data):
+                    yield entry
+                if reading.ended:
+                    return
+
+    async def _fetch(self) -> Entry:
+        """The whole message from the server."""
+        _, seq, message = p.run_from(await self._client._ask("GET", p.run_path(self.id)))
+        return self._reading.replace(seq, message)
+
+
+async def _wait(
+    backoff: Backoff, error: StreamchatError | httpx2.HTTPError, url: str, asked: float | None = None
+) -> None:
+    """Until the next try makes sense. Raises what was wrong where none does."""
+    await asyncio.sleep(p.pause_after(backoff, error, url, asyncio.get_running_loop().time(), asked))
