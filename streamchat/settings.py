@@ -45,12 +45,15 @@ class Settings(BaseSettings):
     retries: int = Field(3, ge=0, le=10, validation_alias="STREAMCHAT_RETRIES")
     rescue: bool = Field(False, validation_alias="STREAMCHAT_RESCUE")
     fallback_model: str | None = Field(None, validation_alias="STREAMCHAT_FALLBACK_MODEL")
+    tools: CommaList = Field((), validation_alias="STREAMCHAT_TOOLS")
+    approve: CommaList = Field((), validation_alias="STREAMCHAT_APPROVE")
+    trust: CommaList = Field((), validation_alias="STREAMCHAT_TRUST")
     port: int = Field(3000, ge=1, le=65535, validation_alias="PORT")
 
     # Set by the supervisor of several workers, not by people: where it lends what exists once per machine.
     children: Path | None = Field(None, validation_alias="STREAMCHAT_CHILDREN", repr=False)
 
-    @field_validator("servers", "models", mode="before")
+    @field_validator("servers", "models", "tools", "approve", "trust", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -29,6 +29,7 @@ from streamchat.chat.messages import (
     ToolCallPart,
 )
 from streamchat.chat.request import Request
+from streamchat.chat.results import for_model
 
 CONTINUE = (
     "Your answer above was cut off. Go on from exactly where it stops: do not repeat any of it, "
@@ -114,7 +115,7 @@ def result_text(part: ToolCallPart) -> str:
     """A call's result as the model reads it."""
     if part.state != "done":
         return f"Error: {part.error or 'this tool was not run.'}"
-    text = part.result if isinstance(part.result, str) else json.dumps(part.result, ensure_ascii=False)
+    text = for_model(part.result)
     return text if len(text) <= MAX_RESULT else text[:MAX_RESULT] + "\n[shortened]"
 
 

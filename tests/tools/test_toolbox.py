@@ -1,0 +1,144 @@
+"""Which tools there are, where they come from, and which of them ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from streamchat.errors import SettingsError
+from streamchat.tools import ServerState, Tool, Toolbox, tool
+from streamchat.tools.loading import tools_of_modules, tools_of_packages
+
+SOURCE = """
+from streamchat.tools import tool
+
+@tool
+async def roll(sides: int = 6) -> int:
+    "Roll a die."
+    return sides
+
+again = roll
+"""
+
+
+def made(name: str, **options) -> Tool:
+    async def nothing() -> None: ...
+
+    return tool(name=name, **options)(nothing)
+
+
+class Servers:
+    """Two servers with a tool each."""
+
+    names = ("time", "git")
+
+    def tools(self) -> list[Tool]:
+        return [replace(made(f"{name}__x", approve=True), server=name) for name in self.names] + [made("own")]
+
+    def states(self) -> list[ServerState]:
+        return [ServerState("time", "ready", tools=("time__x",)), ServerState("git", "failed", "It is away.")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    return tmp_path
+
+
+def test_offered_and_got_by_name() -> None:
+    """In the order in which they were given."""
+    box = Toolbox([made("b"), made("a")])
+    assert [one.name for one in box.offered()] == ["b", "a"]
+    assert [one.name for one in box.offered({"b"})] == ["a"]
+    assert box.get("a") is not None
+    assert box.get("c") is None
+
+
+def test_servers_tools_join_and_can_be_switched_off_together() -> None:
+    """By the tool's name or the server's; a name that is taken stays the first one's."""
+    box = Toolbox([own := made("own")], servers=Servers())
+    assert [one.name for one in box.offered()] == ["own", "time__x", "git__x"]
+    assert [one.name for one in box.offered({"time"})] == ["own", "git__x"]
+    assert [one.name for one in box.offered({"git__x"})] == ["own", "time__x"]
+    assert box.get("own") is own
+    assert [state.name for state in box.servers()] == ["time", "git"]
+
+
+def test_a_setting_says_who_asks() -> None:
+    """Per tool or per server, over the tool's own default."""
+    box = Toolbox(
+        [made("safe"), made("risky", approve=True)],
+        servers=Servers(),
+        approve=["safe", "git__x"],
+        trust=["risky", "time"],
+    )
+    assert {one.name: one.approve for one in box.offered()} == {
+        "safe": True,
+        "risky": False,
+        "time__x": False,
+        "git__x": True,
+        "own": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"approve": ["nobody"]}, "STREAMCHAT_APPROVE names 'nobody'"),
+        ({"trust": ["tim__x"]}, "STREAMCHAT_TRUST names 'tim__x'"),
+        ({"trust": ["safe"], "approve": ["safe"]}, "both name 'safe'"),
+    ],
+)
+def test_a_mistyped_name_stops_the_start(options, told) -> None:
+    """Otherwise a tool that was to ask would not."""
+    with pytest.raises(SettingsError, match=told):
+        Toolbox([made("safe")], servers=Servers(), **options)
+
+
+def test_a_name_that_occurs_twice_stops_the_start() -> None:
+    """With its name in the sentence."""
+    with pytest.raises(SettingsError, match="'same'"):
+        Toolbox([made("same"), made("same")])
+
+
+def test_tools_of_a_module_in_the_working_directory(folder: Path) -> None:
+    """Each once, also where it has two names in the module."""
+    (folder / "my_dice.py").write_text(SOURCE)
+    (found,) = tools_of_modules(["my_dice"])
+    assert (found.name, found.spec.description) == ("roll", "Roll a die.")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (None, "ModuleNotFoundError"),
+        ("x = 1", "no function with @tool"),
+        ("raise SystemExit('CRASH')", "SystemExit: CRASH"),
+        ("def (", "SyntaxError"),
+        ("from streamchat.tools import tool\n@tool\ndef f(x): ...", "parameter x has no type"),
+    ],
+)
+def test_a_module_that_does_not_load_stops_the_start(folder: Path, source: str | None, told: str) -> None:
+    """With one sentence that names the setting and the module."""
+    name = f"broken_{abs(hash(source))}"
+    if source is not None:
+        (folder / f"{name}.py").write_text(source)
+    with pytest.raises(SettingsError, match=told) as caught:
+        tools_of_modules([name])
+    assert caught.value.user_message.startswith(f"STREAMCHAT_TOOLS: '{name}'")
+    assert "\n" not in caught.value.user_message
+
+
+def test_tools_of_installed_packages(folder: Path, monkeypatch) -> None:
+    """An entry point names a module, or one tool in it."""
+    monkeypatch.syspath_prepend(folder)
+    (folder / "my_package.py").write_text(SOURCE)
+    points = [EntryPoint("a", "my_package", "streamchat.tools"), EntryPoint("b", "my_package:roll", "streamchat.tools")]
+    assert [one.name for one in tools_of_packages(points)] == ["roll"]
+    assert tools_of_packages([]) == []
+    with pytest.raises(SettingsError, match="'c'"):
+        tools_of_packages([EntryPoint("c", "nowhere:roll", "streamchat.tools")])
