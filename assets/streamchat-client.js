@@ -1,0 +1,200 @@
+// A client of streamchat's HTTP API for browsers, without dependencies: start an answer, follow it, stop it.
+//
+//   const run = await new Streamchat().start("Hello");
+//   for await (const event of run) console.log(event.seq, event.type);   // or: start("Hello", { onEvent }); run.done
+//
+// * Each event comes once, in order. A lost or silent connection is opened again behind the last event that came,
+//   after a pause that grows and is drawn by lot.
+// * A run is the server's: to leave the loop, or to abort the signal, ends the reading. Only `stop` ends the run.
+// * The parser is that of the standard (WHATWG HTML 9.2), however the bytes are cut.
+
+/** @typedef {{event: string, data: string, id: string}} ServerSentEvent */
+/** @typedef {{seq: number, type: string, [field: string]: any}} RunEvent an event as on the wire, or a `snapshot` */
+/** @typedef {{onEvent?: (event: RunEvent, run: Run) => void, signal?: AbortSignal}} Reading */
+/** @typedef {{model?: string, conversationId?: string, clientMessageId?: string, system?: string, options?: {}}} Ask */
+
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS, SILENCE_MS] = [250, 8_000, 35_000]; // the server says something every 10 s
+const MAX_EVENT = 16 * 1024 * 1024;
+const ENDINGS = ["finished", "stopped", "failed", "interrupted"];
+
+/** What the server said no with: its sentence, its word for it (`kind`), its HTTP `status`; `retryAfter` in ms. */
+export class ApiError extends Error {
+  constructor(message, { kind = "error", status = 0, retryAfter = 0 } = {}) {
+    super(message);
+    Object.assign(this, { name: "ApiError", kind, status, retryAfter });
+  }
+}
+
+/** Bytes in, server-sent events out. */
+export class EventParser {
+  lastEventId = "";
+  retry = undefined;
+  _decoder = new TextDecoder(); // drops one byte order mark
+  _event = { name: "", data: [] };
+  _line = "";
+  _size = 0;
+  _afterCr = false;
+
+  /** The events that these bytes complete. @param {Uint8Array} bytes @returns {ServerSentEvent[]} */
+  feed(bytes) {
+    const events = [];
+    let text = this._decoder.decode(bytes, { stream: true });
+    if (this._afterCr && text) [text, this._afterCr] = [text.replace(/^\n/, ""), false];
+    this._afterCr ||= text.endsWith("\r");
+    let start = 0;
+    for (const end of text.matchAll(/\r\n|\n|\r/g)) {
+      this._take(this._line + text.slice(start, end.index), events);
+      this._line = "";
+      start = end.index + end[0].length;
+    }
+    this._line += text.slice(start);
+    if ((this._size += text.length) > MAX_EVENT) throw new ApiError("The server sent an event that is too large.");
+    return events;
+  }
+
+  _take(line, events) {
+    if (line === "") return this._dispatch(events);
+    const colon = line.indexOf(":");
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + (line[colon + 1] === " " ? 2 : 1));
+    if (field === "data") this._event.data.push(value);
+    else if (field === "event") this._event.name = value;
+    else if (field === "id" && !value.includes("\0")) this._event.id = value;
+    else if (field === "retry" && /^\d{1,15}$/.test(value)) this.retry = Number(value);
+  }
+
+  _dispatch(events) {
+    const { name, data, id } = this._event;
+    this.lastEventId = id ?? this.lastEventId;
+    if (data.length) events.push({ event: name || "message", data: data.join("\n"), id: this.lastEventId });
+    this._event = { name: "", data: [] };
+    this._size = 0;
+  }
+}
+
+export class Streamchat {
+  /** `patience`: for how many ms to try again without progress. @param {{url?: string, patience?: number}} [options] */
+  constructor({ url = "", patience = 120_000 } = {}) {
+    Object.assign(this, { url: url.replace(/\/+$/, ""), patience });
+  }
+
+  /** Ask a model; the same clientMessageId is the same run. @param {string|{}[]} message @param {Ask & Reading} [how] */
+  async start(message, { model, conversationId, clientMessageId = newId(), system, options, ...reading } = {}) {
+    const ids = { conversation_id: conversationId, client_message_id: clientMessageId };
+    const body = JSON.stringify({ message, model, system, options, ...ids });
+    const post = { method: "POST", headers: { "Content-Type": "application/json" }, body, signal: reading.signal };
+    const begun = await this._ask("/api/runs", post);
+    return new Run(this, begun.run_id, { conversationId: begun.conversation_id, ...reading });
+  }
+
+  /** Read a run, from its beginning or behind event number `after`. @param {{after?: number} & Reading} [how] */
+  follow = (runId, how = {}) => new Run(this, runId, how);
+
+  /** The run so far: `{run_id, conversation_id, status, seq, message}`. */
+  get = (runId, signal) => this._ask(path(runId), { signal });
+  /** Stop a run; nothing happens to one that has ended. */
+  stop = (runId) => this._ask(path(runId), { method: "DELETE" });
+
+  async _ask(address, request) {
+    const pause = pauses(this.patience);
+    for (;;) {
+      try {
+        return await (await this._fetch(address, request)).json();
+      } catch (error) {
+        await pause(error, request.signal);
+      }
+    }
+  }
+
+  async _fetch(address, request) {
+    const answer = await fetch(this.url + address, { cache: "no-store", ...request });
+    if (answer.ok) return answer;
+    const { message, kind } = (await answer.json().catch(() => undefined))?.error ?? {};
+    const retryAfter = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
+    throw new ApiError(message ?? `The server answered ${answer.status}.`, { kind, status: answer.status, retryAfter });
+  }
+}
+
+/** One answer, as far as it was read: `seq`, `text`, `ending`. With `onEvent` it reads itself; `done` is its ending. */
+export class Run {
+  constructor(client, id, { after = 0, conversationId, onEvent, signal } = {}) {
+    Object.assign(this, { _client: client, _signal: signal, id, conversationId, seq: after, text: "", ending: undefined });
+    if (onEvent) this.done = this._tell(onEvent);
+    this.done?.catch(() => {}); // whoever awaits it is told
+  }
+
+  stop = () => this._client.stop(this.id);
+  /** A loop that was left is taken up by the next one. @returns {AsyncGenerator<RunEvent>} */
+  async *[Symbol.asyncIterator]() {
+    for (let [pause, furthest] = [pauses(this._client.patience), this.seq]; !this.ending; ) {
+      const reading = new AbortController();
+      try {
+        for await (const event of this._connection(reading)) {
+          if (event.seq > furthest) [pause, furthest] = [pauses(this._client.patience), event.seq];
+          yield event;
+        }
+        if (!this.ending) throw new TypeError("The stream ended before the answer.");
+      } catch (error) {
+        await pause(error, this._signal, this._retry);
+      } finally {
+        reading.abort();
+      }
+    }
+  }
+
+  async _tell(onEvent) {
+    for await (const event of this) onEvent(event, this);
+    return this.ending;
+  }
+
+  async *_connection(reading) {
+    const signal = this._signal ? AbortSignal.any([reading.signal, this._signal]) : reading.signal;
+    const soon = (work, timer = setTimeout(() => reading.abort(), SILENCE_MS)) => work.finally(() => clearTimeout(timer));
+    const answer = await soon(this._client._fetch(`${path(this.id)}/events?after=${this.seq}`, { signal }));
+    if (answer.status === 204) return yield this._snapshot(await this._client.get(this.id, signal)); // all was read
+    const [parser, reader] = [new EventParser(), answer.body.getReader()];
+    while (!this.ending) {
+      const { done, value } = await soon(reader.read());
+      if (done) return;
+      for (const sent of parser.feed(value)) {
+        const event = this._take(sent);
+        if (event) yield event;
+      }
+      this._retry = parser.retry;
+    }
+  }
+
+  _take({ event: type, id, data }) {
+    if (type === "message" || this.ending) return; // [DONE], which follows the ending
+    const [seq, event] = [Number(id), JSON.parse(data)];
+    if (type === "snapshot") return this._snapshot({ ...event, seq });
+    if (seq <= this.seq) return;
+    if (seq !== this.seq + 1) throw new TypeError(`Event ${this.seq + 1} is missing.`);
+    this.seq = seq;
+    if (type === "text-delta") this.text += event.text;
+    if (ENDINGS.includes(type)) this.ending = { ...event, seq, type };
+    return { ...event, seq, type };
+  }
+
+  _snapshot({ seq, message }) {
+    Object.assign(this, { seq, text: message.text });
+    if (ENDINGS.includes(message.status)) this.ending = { seq, ...message.error, type: message.status };
+    return { seq, type: "snapshot", message };
+  }
+}
+
+const path = (runId) => `/api/runs/${encodeURIComponent(runId)}`;
+
+/** Waits before the next try: up to 0.25, 0.5, 1 … 8 s, by lot. Throws what was wrong where none makes sense. */
+function pauses(patience) {
+  let [since, most] = [undefined, FIRST_PAUSE_MS];
+  return async (error, signal, asked = 0) => {
+    const final = signal?.aborted || (error instanceof ApiError && error.status < 500 && error.status !== 429);
+    const pause = (error.retryAfter || asked) + Math.random() * most;
+    if (final || Date.now() - (since ??= Date.now()) + pause > patience) throw signal?.reason ?? error;
+    most = Math.min(most * 2, LONGEST_PAUSE_MS);
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  };
+}
+
+const newId = () => String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)).map((byte) => 97 + (byte % 16)));
