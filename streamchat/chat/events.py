@@ -102,6 +102,10 @@ class UsageReported:
     cached: int | None = None
     reasoning: int | None = None
 
+    def __add__(self, other: UsageReported) -> UsageReported:
+        """Of both together; ``None`` only where neither says."""
+        return UsageReported(*(_sum(getattr(self, name), getattr(other, name)) for name in self.__slots__))
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -182,6 +186,10 @@ Event: TypeAlias = (
 Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallArguments
 
 ENDINGS = (Finished, Stopped, Failed, Interrupted)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)
 
 
 def merge(first: Event, second: Event) -> Event | None:

@@ -16,18 +16,18 @@ from typing import Any, assert_never
 
 from streamchat.chat import events as e
 from streamchat.chat.messages import (
+    UNSETTLED,
     ErrorInfo,
     Message,
     NoticePart,
     Part,
     ReasoningPart,
     SourcePart,
+    Status,
     TextPart,
     ToolCallPart,
 )
 from streamchat.errors import OutOfOrder
-
-_OPEN = ("receiving", "ready", "awaiting-approval", "running")
 
 
 def fold(message: Message, events: e.Event | Iterable[e.Event]) -> Message:
@@ -57,6 +57,11 @@ class Folding:
             self._message = replace(self._message, parts=tuple(self._parts))
             self._dirty = False
         return self._message
+
+    @property
+    def status(self) -> Status:
+        """The status so far, without joining the text."""
+        return self._message.status
 
     def add(self, event: e.Event) -> int | None:
         """Apply one event; returns the index of the part it changed, if it changed one. Raises ``OutOfOrder``."""
@@ -115,13 +120,16 @@ class Folding:
                 self._change(call_id, state=state, result=result, error=error, opaque=kept, duration_ms=took)
             case _:
                 assert_never(event)
-        if self._message.status == "waiting":
+        if self._message.status == "waiting" and not self._awaited():
             self._message = replace(self._message, status="streaming")
+
+    def _awaited(self) -> bool:
+        return any(self._settle(index).state == "awaiting-approval" for index in self._calls.values())
 
     def _end(self, event: e.Ending) -> None:
         for call_id, index in self._calls.items():
             part = self._settle(index)
-            if part.state in _OPEN and not isinstance(event, e.Finished):
+            if part.state in UNSETTLED and not isinstance(event, e.Finished):
                 # What was running when the process died may have had its effect or not.
                 unknown = part.state == "running" and isinstance(event, e.Interrupted)
                 self._change(call_id, state="unknown" if unknown else "stopped")

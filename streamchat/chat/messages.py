@@ -9,8 +9,8 @@ Knows nothing of providers, storage or transport. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
 
 from streamchat.chat.events import Json, Opaque, UsageReported
@@ -21,6 +21,8 @@ ToolState: TypeAlias = Literal[
     "receiving", "ready", "awaiting-approval", "running",
     "done", "error", "timeout", "denied", "invalid", "stopped", "unknown",
 ]  # fmt: skip
+UNSETTLED: tuple[ToolState, ...] = ("receiving", "ready", "awaiting-approval", "running")
+"""The states of a tool call that has no outcome yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,14 @@ class Message:
     @property
     def ended(self) -> bool:
         return self.status not in ("streaming", "waiting")
+
+
+def settled(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """The parts of an answer that nobody works on any more: its tool calls that had not run will not run."""
+    return tuple(
+        replace(part, state="stopped") if isinstance(part, ToolCallPart) and part.state in UNSETTLED else part
+        for part in parts
+    )
 
 
 def whole(text: str) -> str:

@@ -6,6 +6,7 @@ Knows nothing of providers, storage or pages. Rules:
 * ``append`` never waits.
 * A reader that asks beyond what is kept gets a ``Snapshot`` first and goes on from there.
 * An ended run is kept for ``KEEP_SECONDS``, then forgotten: the stored message answers for it.
+* A run that waits for an approval has no writer. Whoever goes on with it says so (``resume``), here or elsewhere.
 
 ``MemoryLog`` is the log of one process, ``redis_log.RedisLog`` that of several; ``tests/runs/test_log_contract.py``
 is what both keep.
@@ -18,7 +19,7 @@ from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from streamchat.chat.events import ENDINGS, Event
+from streamchat.chat.events import ENDINGS, Event, Waiting
 from streamchat.chat.fold import Folding
 from streamchat.chat.messages import Message
 from streamchat.errors import NotFound
@@ -52,6 +53,10 @@ class Log(Protocol):
 
     def open(self, message: Message, events: Iterable[Event] = ()) -> None:
         """Begin the log of the run whose answer is ``message``; its id is the run's."""
+        ...
+
+    def resume(self, start: Snapshot) -> None:
+        """Go on here with a run that waited, as it was stored. Its readers stay."""
         ...
 
     def append(self, run_id: str, event: Event) -> Entry:
@@ -141,6 +146,10 @@ class MemoryLog:
         for event in events:
             self.append(message.id, event)
 
+    def resume(self, start: Snapshot) -> None:
+        if not self.has(start.message.id) or self.reached(start.message.id)[0] != start.seq:
+            self.restore(start)
+
     def restore(self, start: Snapshot) -> None:
         """Begin, or begin anew, with an answer as it was after some entry. Readers that are behind get a snapshot."""
         if run := self._runs.get(start.message.id):
@@ -159,6 +168,8 @@ class MemoryLog:
         run.ring()
         if entry.last:
             run.ended = True
+            self._forget_later(run)
+        elif isinstance(event, Waiting):
             self._forget_later(run)
         return entry
 
@@ -190,6 +201,10 @@ class MemoryLog:
         run = self._run(run_id)
         return run.seq, run.ended
 
+    def waits(self, run_id: str) -> bool:
+        """Whether it is parked until a person decides."""
+        return self._run(run_id).folding.status == "waiting"
+
     def listened(self, run_id: str) -> bool:
         """Whether a reader is there."""
         run = self._runs.get(run_id)
@@ -202,8 +217,12 @@ class MemoryLog:
         run_id = run.folding.message.id
 
         def forget() -> None:
-            if self._runs.get(run_id) is run:
+            if self._runs.get(run_id) is not run:
+                return
+            if run.ended or (self.waits(run_id) and not run.bells):
                 del self._runs[run_id]
+            elif self.waits(run_id):
+                self._forget_later(run)
 
         asyncio.get_running_loop().call_later(self._keep_seconds, forget)
 

@@ -1,12 +1,15 @@
-"""What runs need of the database and of the models, as protocols. ``storage/`` and ``wiring`` fill them."""
+"""What runs need of the database, of the models and of the tools, as protocols. ``storage/``, ``tools/`` and
+``wiring/`` fill them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from streamchat.chat.events import Event, Json
 from streamchat.chat.messages import Message, Part
+from streamchat.chat.request import ToolSpec
 from streamchat.providers.base import ModelInfo, Provider
 
 
@@ -40,6 +43,46 @@ class StoredAnswer(Protocol):
     def message(self) -> Message: ...
     @property
     def seq(self) -> int: ...
+    @property
+    def request(self) -> Mapping[str, Any]: ...
+
+
+class Chosen(Protocol):
+    """What a person decided about tools in a conversation: names that never ask, names (or servers) that are off."""
+
+    @property
+    def always(self) -> frozenset[str]: ...
+    @property
+    def off(self) -> frozenset[str]: ...
+
+
+class Choices(Protocol):
+    async def choices(self, owner: str, conversation_id: str) -> Chosen: ...
+
+
+class Tool(Protocol):
+    """A function that a model may call. ``approve``: only after a person agreed."""
+
+    @property
+    def spec(self) -> ToolSpec: ...
+    @property
+    def approve(self) -> bool: ...
+
+    def check(self, arguments: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The arguments as the tool takes them. Raises ``StreamchatError`` with a sentence for the model."""
+        ...
+
+
+class Toolbox(Protocol):
+    def offered(self, off: frozenset[str]) -> Sequence[Tool]:
+        """All tools but those, and those of the servers, named in ``off``."""
+        ...
+
+    def execute(
+        self, tool: Any, call_id: str, arguments: Mapping[str, Json], context: Any
+    ) -> AsyncGenerator[Event, None]:
+        """Progress, then exactly one ``ToolResult``. Raises nothing; closing it ends the call."""
+        ...
 
 
 class Answering(Protocol):
@@ -64,6 +107,9 @@ class Store(Protocol):
         model: str,
         worker: str,
         alone: bool,
+        history: Sequence[Message],
+        prefix: Sequence[Part],
+        request: Mapping[str, Any],
     ) -> Begun: ...
 
     async def begin_again(
@@ -73,7 +119,11 @@ class Store(Protocol):
     async def known(self, owner: str, client_message_id: str) -> bool: ...
     async def save(self, entries: Sequence[tuple[Message, int]]) -> None: ...
     async def end(self, message: Message, seq: int) -> bool: ...
+    async def move_on(self, message: Message, seq: int, *, after: int, worker: str) -> bool: ...
     async def answer(self, owner: str, run_id: str) -> StoredAnswer: ...
+    async def asked(self, owner: str, run_id: str) -> tuple[Message, ...]: ...
+    async def choices(self, owner: str, conversation_id: str) -> Chosen: ...
+    async def choose(self, owner: str, conversation_id: str, *, always: Sequence[str]) -> None: ...
     async def answering(self, owner: str) -> Sequence[Answering]: ...
     async def beat(self, run_ids: Sequence[str]) -> None: ...
     async def sweep(self, stale_before: datetime, message: str) -> Sequence[tuple[str, str]]: ...

@@ -1,4 +1,4 @@
-"""The producer: a provider's events into the log of one run, up to and with its one ending.
+"""The producer: an answer's events into the log of one run, up to and with its one ending.
 
 The middle of a token's path. Knows nothing of how a run was started or who reads it.
 """
@@ -46,14 +46,14 @@ class Running:
 
 
 async def produce(run: Running, source: AsyncGenerator[e.Event, None], log: Log, writer: Writer) -> None:
-    """Run one answer to its end. Raises nothing: what goes wrong is the ending."""
+    """Run one answer to its end, or until it waits for a person. Raises nothing: what goes wrong is the ending."""
     run.entered = True
-    ending: e.Ending = e.Interrupted()
+    ending: e.Ending | e.Waiting = e.Interrupted()
     try:
         async with aclosing(source) as events:
             async for event in events:
-                if isinstance(event, e.Finished):
-                    ending = event  # The last a provider says; the socket may stay open for long.
+                if isinstance(event, e.Finished | e.Waiting):
+                    ending = event  # The last that is said; the provider's socket may stay open for long.
                     break
                 if isinstance(event, e.Delta):
                     run.deltas += 1

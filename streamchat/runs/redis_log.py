@@ -44,12 +44,20 @@ class RedisLog:
         self.outbox = Outbox(link, keys, self._local, limits)
         self.outbox.on_superseded = self._supersede
         self.mirrors = Mirrors(link, keys, self._local)
+        self.outbox.on_parked = self.mirrors.adopt
         self.on_superseded: Callable[[str], None] = lambda run_id: None
 
     def open(self, message: Message, events: Iterable[Event] = ()) -> None:
         """See ``Log``."""
         self._local.open(message, events)
-        self.outbox.open(message)
+        self.outbox.open(Snapshot(0, message))
+
+    def resume(self, start: Snapshot) -> None:
+        """See ``Log``. From now on it is written here, wherever it was written before."""
+        self.mirrors.drop(start.message.id)
+        self._superseded.discard(start.message.id)
+        self._local.resume(start)
+        self.outbox.open(start)
 
     def append(self, run_id: str, event: Event) -> Entry:
         """See ``Log``. Of a run that another worker ended nothing more is kept."""

@@ -50,6 +50,16 @@ class Mirrors:
             task.add_done_callback(lambda done: self._opened(run_id, done))
         await asyncio.shield(self._opening[run_id])
 
+    def adopt(self, whole: Snapshot) -> None:
+        """The local log has this run, and it is written elsewhere from now on, if at all."""
+        self._local.resume(whole)
+        self._mirrors[whole.message.id] = _Mirror(f"{whole.seq}-0", asyncio.get_running_loop().time())
+        self._changed.set()
+
+    def drop(self, run_id: str) -> None:
+        """It is written here from now on."""
+        self._mirrors.pop(run_id, None)
+
     def silent(self, seconds: float) -> list[str]:
         """Copies that have no ending, and of which nothing was heard for this long."""
         before = asyncio.get_running_loop().time() - seconds

@@ -18,7 +18,6 @@ from contextlib import suppress
 
 from redis.exceptions import ResponseError
 
-from streamchat.chat.messages import Message
 from streamchat.runs.log import MemoryLog, Snapshot
 from streamchat.runs.redis_link import Command, Line, Link, Reply
 from streamchat.runs.redis_sending import Item, Limits, Sending
@@ -31,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 
 class Outbox:
-    """``on_superseded`` is called with the answer as somebody else ended it."""
+    """``on_superseded`` is called with the answer as somebody else ended it; ``on_parked`` with a run that is not
+    written here any more, but goes on: it waits for an approval, or somebody else went on with it after that."""
 
     def __init__(self, link: Link, keys: Keys, local: MemoryLog, limits: Limits) -> None:
         self._link = link
@@ -44,11 +44,13 @@ class Outbox:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self.on_superseded: Callable[[Snapshot], None] = lambda whole: None
+        self.on_parked: Callable[[Snapshot], None] = lambda whole: None
 
-    def open(self, message: Message) -> None:
-        """From now on this run, which the local log has, is sent."""
-        self._runs[message.id] = Sending(self._local, message, self._keys.run(message.id), self._limits)
-        self.mark(message.id)
+    def open(self, start: Snapshot) -> None:
+        """From now on this run, which the local log has from ``start`` on at least, is sent."""
+        run_id = start.message.id
+        self._runs[run_id] = Sending(self._local, start, self._keys.run(run_id), self._limits)
+        self.mark(run_id)
 
     def mark(self, run_id: str) -> None:
         """There is more of this run."""
@@ -151,9 +153,15 @@ class Outbox:
         found = await load(line, run.key)
         if found is None:
             return
-        logger.warning("run %s was ended by another worker", run.id)
-        self.on_superseded(newest(*found))
+        whole = newest(*found)
+        if whole.message.ended:
+            logger.warning("run %s was ended by another worker", run.id)
+            self.on_superseded(whole)
+        else:
+            self.on_parked(whole)
 
     def _drop_complete(self) -> None:
         for run in [run for run in self._runs.values() if run.here and run.complete]:
             del self._runs[run.id]
+            if self._local.waits(run.id):
+                self.on_parked(self._local.snapshot(run.id))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from streamchat.chat.messages import Message
 from streamchat.runs.log import MemoryLog, Snapshot
 from streamchat.runs.redis_link import Command, Reply
 from streamchat.runs.redis_stream import EVENT, MESSAGE, event_json, message_json, place
@@ -46,8 +45,8 @@ class Item(NamedTuple):
 class Sending:
     """``seq``: the last entry that Redis has, -1 where it has nothing."""
 
-    def __init__(self, local: MemoryLog, opening: Message, key: str, limits: Limits) -> None:
-        self.id = opening.id
+    def __init__(self, local: MemoryLog, opening: Snapshot, key: str, limits: Limits) -> None:
+        self.id = opening.message.id
         self.key = key
         self.seq = -1
         self._local = local
@@ -64,16 +63,17 @@ class Sending:
 
     @property
     def complete(self) -> bool:
-        """Whether it has ended and Redis has all of it."""
-        return self._local.reached(self.id) == (self.seq, True)
+        """Whether nothing more is to come from here, and Redis has all of it."""
+        seq, ended = self._local.reached(self.id)
+        return seq == self.seq and (ended or self._local.waits(self.id))
 
     def next(self) -> tuple[list[Item], bool]:
         """The next commands, and whether they bring Redis up to now."""
         items: list[Item] = []
         (now, ended), seq = self._local.reached(self.id), self.seq
         if seq < 0:
-            late = now > self._limits.max_entries
-            start = self._local.snapshot(self.id) if late else Snapshot(0, self._opening)
+            late = now - self._opening.seq > self._limits.max_entries
+            start = self._local.snapshot(self.id) if late else self._opening
             items.append(self._put(start, "XADD", self.key))
             seq = self._start = start.seq
         entries = self._local.take(self.id, seq)

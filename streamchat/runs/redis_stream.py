@@ -112,7 +112,8 @@ async def load(line: Line, key: str) -> tuple[Snapshot, list[Entry]] | None:
         for entry_id, fields in found:
             read = decode(entry_id, fields)
             if isinstance(read, Snapshot):
-                start = start or read
+                if start is None or read.seq != (entries[-1].seq if entries else start.seq):
+                    start, entries = read, []  # somebody went on with it who had more of it
             elif start is None or read.seq != (entries[-1].seq if entries else start.seq) + 1:
                 raise ValueError(f"the stream {key} has a gap")
             else:

@@ -1,36 +1,36 @@
 """Start, follow and cancel answers. A run owns its answer: no page, socket or request does.
 
-Knows the log, the store and the models through their protocols. Rules:
+Knows the log, the store, the models and the tools through their protocols. Rules:
 
 * ``start`` is idempotent per client message id: the same run, and one call of the provider.
 * One answer at a time in a conversation.
 * Stop is the cancelling of the task, which closes the provider's connection; nothing polls a flag. A run of another
-  worker is stopped by that worker.
+  worker is stopped by that worker; one that waits for a decision has no task, and is ended where it is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
-from streamchat.chat.events import Event
-from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, whole
-from streamchat.chat.request import Options, Request
-from streamchat.errors import InvalidInput, NotFound, StreamchatError
-from streamchat.runs.attempts import Policy, Target, attempts
-from streamchat.runs.context import fit
+from streamchat.chat.events import Event, Stopped
+from streamchat.chat.messages import Message, Part, ToolCallPart, settled
+from streamchat.chat.request import Options, Request, ToolSpec, Wishes
+from streamchat.errors import InvalidInput, NotFound
+from streamchat.runs.agent import Asking, agent
+from streamchat.runs.attempts import Policy, Target
+from streamchat.runs.checks import check_client_id, check_message
+from streamchat.runs.decisions import Decision, Parked, decided
+from streamchat.runs.elsewhere import stop_elsewhere
 from streamchat.runs.feed import Feed, Note
-from streamchat.runs.log import Log, Snapshot, follow
-from streamchat.runs.ports import Begun, Models, Store
+from streamchat.runs.log import Log, Snapshot
+from streamchat.runs.ports import Begun, Models, Store, Toolbox
 from streamchat.runs.produce import Running, produce
+from streamchat.runs.tools import Tools
 from streamchat.runs.writer import Writer
-
-MAX_MESSAGE_CHARS = 200_000
-# For another worker to end a run that it was asked to stop; and when it is asked again.
-STOP_SECONDS, STOP_AGAIN_SECONDS = 5.0, 1.0
-_BEYOND = 2**62
 
 
 class Runs:
@@ -44,9 +44,12 @@ class Runs:
         writer: Writer,
         policy: Policy,
         worker: str,
+        toolbox: Toolbox | None = None,
+        tool_context: Callable[[str, str], Any] = lambda owner, conversation_id: None,
         ask_stop: Callable[[str], None] | None = None,
     ) -> None:
-        """``ask_stop`` tells the other workers to stop a run; ``None`` where there are none."""
+        """``toolbox``: ``None`` where there are no tools; ``tool_context``: what they are told, by owner and
+        conversation. ``ask_stop`` tells the other workers to stop a run; ``None`` where there are none."""
         self.log = log
         self.feed = feed
         self._store = store
@@ -54,7 +57,10 @@ class Runs:
         self._writer = writer
         self._policy = policy
         self._worker = worker
+        self._toolbox = toolbox
+        self._tool_context = tool_context
         self._ask_stop = ask_stop
+        self._parked = Parked(store, log, worker)
         self._running: dict[str, Running] = {}
 
     async def start(
@@ -67,32 +73,43 @@ class Runs:
         model: str,
         system: str | None = None,
         options: Options | None = None,
+        history: Sequence[Message] = (),
+        prefix: Sequence[Part] = (),
+        tools: Sequence[ToolSpec] | None = None,
     ) -> Begun:
-        """Ask a model. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
-        check_message(parts)
-        _check_client_id(client_message_id)
-        parts = [replace(p, text=whole(p.text)) if isinstance(p, TextPart | FilePart) else p for p in parts]
+        """Ask a model. Raises ``InvalidInput``, ``NotFound``, ``StorageError``.
+
+        ``history``: earlier turns that come with the question, where the client keeps the conversation. ``prefix``:
+        parts with which the answer begins (its earlier calls with the results that the client brings); there may be
+        no question then. ``tools``: the client's own: offered instead of ours, and never run here.
+        """
+        said = check_message(parts) if parts or not prefix else []
+        check_client_id(client_message_id)
         self._models.info(model)
         if conversation_id:
             await self._check_free(owner, conversation_id, client_message_id)
+        wishes = Wishes(system, options or Options(), None if tools is None else tuple(tools))
         begun = await self._store.begin(
             owner,
             conversation_id=conversation_id,
             client_message_id=client_message_id,
-            parts=parts,
+            parts=said,
             model=model,
             worker=self._worker,
             alone=True,
+            history=[replace(message, parts=settled(message.parts)) for message in history],
+            prefix=settled(prefix),
+            request=wishes.to_json(),
         )
         run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
-        return self._launch(run, begun, model, begun.history, system, options or Options())
+        return self._launch(run, begun, model, wishes)
 
     async def again(self, owner: str, *, message_id: str, client_message_id: str, model: str, keep: bool) -> Begun:
         """Retry an answer, or (``keep``) continue it, as a sibling. Raises as ``start``."""
-        _check_client_id(client_message_id)
+        check_client_id(client_message_id)
         self._models.info(model)
-        here = (await self._store.answer(owner, message_id)).conversation_id
-        await self._check_free(owner, here, client_message_id)
+        old = await self._store.answer(owner, message_id)
+        await self._check_free(owner, old.conversation_id, client_message_id)
         begun = await self._store.begin_again(
             owner,
             message_id=message_id,
@@ -102,9 +119,26 @@ class Runs:
             keep=keep,
             alone=True,
         )
-        history: tuple[Message, ...] = (*begun.history, begun.answer) if keep else begun.history
         run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
-        return self._launch(run, begun, model, history)
+        return self._launch(run, begun, model, Wishes.from_json(old.request))
+
+    async def decide(self, owner: str, run_id: str, call_id: str, decision: Decision) -> None:
+        """A person's word about a call that waits for it. Raises ``NotFound``, ``InvalidInput``, ``StorageError``."""
+        stored = await self._store.answer(owner, run_id)
+        self._models.info(stored.message.model)
+        if (run := self._running.get(run_id)) and run.task:
+            await asyncio.wait([run.task])
+        history = await self._store.asked(owner, run_id)
+        stored, message = await self._parked.change(
+            owner, run_id, lambda message: decided(message, call_id, decision, self._toolbox)
+        )
+        if decision.approve and decision.always:
+            names = [part.name for part in message.parts if isinstance(part, ToolCallPart) and part.id == call_id]
+            await self._store.choose(owner, stored.conversation_id, always=names)
+        if message.status == "streaming":
+            run = Running(run_id, owner, stored.conversation_id, "")
+            self._go(run, message.model, Wishes.from_json(stored.request), history)
+        self.feed.publish(owner, Note("started", stored.conversation_id, run_id))
 
     async def cancel(self, owner: str, run_id: str) -> None:
         """Stop a run, and wait for its ending. Nothing happens to one that has ended.
@@ -116,18 +150,22 @@ class Runs:
             self.stop_here(run_id)
             if run.task:
                 await asyncio.wait([run.task])
-            return
         stored = await self._store.answer(owner, run_id)
-        if self._ask_stop is not None and stored.message.status == "streaming":
-            await self._stop_elsewhere(owner, run_id, self._ask_stop)
+        if stored.message.status == "waiting":
+            with suppress(InvalidInput):  # somebody decided meanwhile: then it runs, or has ended
+                await self._parked.change(owner, run_id, lambda message: [Stopped()])
+                self.feed.publish(owner, Note("ended", stored.conversation_id, run_id))
+                return
+            stored = await self._store.answer(owner, run_id)
+        if self._ask_stop is not None and stored.message.status == "streaming" and run_id not in self._running:
+            await stop_elsewhere(self.log, self._store, owner, run_id, self._ask_stop)
 
     async def stop(self, owner: str, conversation_id: str) -> None:
-        """Stop what is being answered in a conversation, here or elsewhere. Raises as ``cancel``."""
+        """Stop what is being answered in a conversation, or waits in it, here or elsewhere. Raises as ``cancel``."""
         here = [run.run_id for run in self.running(owner, conversation_id)]
         await asyncio.gather(*(self.cancel(owner, run_id) for run_id in here))
-        if self._ask_stop is not None:
-            rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
-            await asyncio.gather(*(self.cancel(owner, row.run_id) for row in rows))
+        rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
+        await asyncio.gather(*(self.cancel(owner, row.run_id) for row in rows))
 
     def stop_here(self, run_id: str) -> None:
         """Stop a run if it is written here; its ending follows."""
@@ -171,56 +209,37 @@ class Runs:
         if tasks:
             await asyncio.wait(tasks, timeout=patience)
 
-    async def _stop_elsewhere(self, owner: str, run_id: str, ask: Callable[[str], None]) -> None:
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                while not await self._ends(run_id, ask):
-                    if (await self._store.answer(owner, run_id)).message.ended:
-                        return
-        except TimeoutError:
-            sentence = "This answer is written by another process of the server, which does not respond. Try again."
-            raise StreamchatError(sentence, kind="not-stopped") from None
-
-    async def _ends(self, run_id: str, ask: Callable[[str], None]) -> bool:
-        """Ask once; whether the ending comes soon."""
-        ask(run_id)
-        try:
-            async with asyncio.timeout(STOP_AGAIN_SECONDS), aclosing(follow(self.log, run_id, _BEYOND)) as batches:
-                async for _ in batches:
-                    pass
-                return True
-        except TimeoutError:
-            return False
-        except NotFound:  # Redis is away, or has lost it: the database says when it has ended
-            await asyncio.sleep(STOP_AGAIN_SECONDS / 5)
-            return False
-
     async def _check_free(self, owner: str, conversation_id: str, client_message_id: str) -> None:
         """Whether another may begin. What has begun already may be asked for at any time."""
         others = any(run.client_message_id != client_message_id for run in self.running(owner, conversation_id))
         if others and not await self._store.known(owner, client_message_id):
             raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
 
-    def _launch(
-        self,
-        run: Running,
-        begun: Begun,
-        model: str,
-        history: tuple[Message, ...],
-        system: str | None = None,
-        options: Options = Options(),  # noqa: B008 it is frozen
-    ) -> Begun:
+    def _launch(self, run: Running, begun: Begun, model: str, wishes: Wishes) -> Begun:
         if begun.created:
-            info = self._models.info(model)
-            messages, notice = fit(history, window=info.capabilities.context, system=system, answer=options.max_tokens)
-            self._running[run.run_id] = run
-            self.log.open(begun.answer, [notice] if notice else [])
-            self._writer.watch(run.run_id)
-            target = Target(self._models.provider(model), info.name, info.label)
-            source = attempts(target, Request(info.name, messages, system, options), self._policy)
-            run.task = asyncio.create_task(self._work(run, source), name=f"run {run.run_id}")
+            self.log.open(begun.answer)
+            self._go(run, model, wishes, begun.history)
             self.feed.publish(run.owner, Note("started", run.conversation_id, run.run_id))
         return begun
+
+    def _go(self, run: Running, model: str, wishes: Wishes, history: tuple[Message, ...]) -> None:
+        """The task that brings an answer, which the log has, to its end."""
+        info = self._models.info(model)
+        tools = None
+        if self._toolbox is not None and wishes.tools is None and info.capabilities.tools:
+            context = self._tool_context(run.owner, run.conversation_id)
+            tools = Tools(self._toolbox, self._store, run.owner, run.conversation_id, context)
+        asking = Asking(
+            Target(self._models.provider(model), info.name, info.label),
+            Request(info.name, history, wishes.system, wishes.options, wishes.tools or ()),
+            self._policy,
+            info.capabilities.context,
+            tools,
+        )
+        self._running[run.run_id] = run
+        self._writer.watch(run.run_id)
+        source = agent(asking, lambda: self.log.snapshot(run.run_id).message)
+        run.task = asyncio.create_task(self._work(run, source), name=f"run {run.run_id}")
 
     async def _work(self, run: Running, source: AsyncGenerator[Event, None]) -> None:
         try:
@@ -228,16 +247,3 @@ class Runs:
         finally:
             self._running.pop(run.run_id, None)
             self.feed.publish(run.owner, Note("ended", run.conversation_id, run.run_id))
-
-
-def check_message(parts: Sequence[Part]) -> None:
-    """Raises ``InvalidInput`` for an empty or an oversized message."""
-    if not any(isinstance(p, ImagePart | FilePart) or (isinstance(p, TextPart) and p.text.strip()) for p in parts):
-        raise InvalidInput("The message is empty.")
-    if sum(len(p.text) for p in parts if isinstance(p, TextPart | FilePart)) > MAX_MESSAGE_CHARS:
-        raise InvalidInput(f"The message is longer than {MAX_MESSAGE_CHARS:,} characters. Please shorten it.")
-
-
-def _check_client_id(client_message_id: str) -> None:
-    if not isinstance(client_message_id, str) or not 1 <= len(client_message_id) <= 100:
-        raise InvalidInput("A message needs a client id of 1 to 100 characters.")

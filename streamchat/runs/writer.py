@@ -14,7 +14,7 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 
-from streamchat.chat.events import Ending
+from streamchat.chat.events import Ending, Waiting
 from streamchat.chat.fold import fold
 from streamchat.chat.messages import Message, NoticePart
 from streamchat.errors import NotFound, StorageError
@@ -59,8 +59,8 @@ class Writer:
         """Store nothing more of this run."""
         self._stored.pop(run_id, None)
 
-    async def end(self, run_id: str, ending: Ending) -> None:
-        """Store the answer with its ending, which is not in the log yet.
+    async def end(self, run_id: str, ending: Ending | Waiting) -> None:
+        """Store the answer with its ending (or that it waits), which is not in the log yet.
 
         Raises ``StorageError`` after a few tries, or where they take too long; it is tried again later then.
         """
@@ -105,7 +105,7 @@ class Writer:
         for run_id in list(self._unsaved):
             with suppress(NotFound):
                 snapshot = self._log.snapshot(run_id)
-                if not snapshot.message.ended:
+                if snapshot.message.status == "streaming":
                     continue
                 await self._store.end(_saved(snapshot.message), snapshot.seq)
             self._unsaved.discard(run_id)

@@ -115,11 +115,26 @@ def answers(owner: str, *columns: Any) -> Select[Any]:
 
 
 async def stored(connection: AsyncConnection, owner: str, run_id: object) -> StoredRun:
-    query = answers(owner, *_MESSAGE, message.c.conversation_id).where(message.c.id == known_id(run_id, "answer"))
+    columns = (*_MESSAGE, message.c.conversation_id, message.c.request)
+    query = answers(owner, *columns).where(message.c.id == known_id(run_id, "answer"))
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound("This answer does not exist.")
-    return StoredRun(row.id, row.conversation_id, message_from_columns(row._asdict()), row.seq)
+    return StoredRun(row.id, row.conversation_id, message_from_columns(row._asdict()), row.seq, row.request or {})
+
+
+async def asked(connection: AsyncConnection, owner: str, run_id: object) -> tuple[Message, ...]:
+    """The branch up to what this answer answers."""
+    query = answers(owner, message.c.parent_id).where(message.c.id == known_id(run_id, "answer"))
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound("This answer does not exist.")
+    return await branch(connection, row.parent_id)
+
+
+def last_of(history: tuple[Message, ...]) -> Message:
+    """What is answered; an empty message where the request had none."""
+    return history[-1] if history else Message("", "user")
 
 
 async def under_way(connection: AsyncConnection, owner: str) -> list[RunRow]:
@@ -163,7 +178,7 @@ async def begun(connection: AsyncConnection, owner: str, request_key: str) -> Be
         run_id=row.id,
         conversation_id=row.conversation_id,
         title=row.title,
-        user=history[-1],
+        user=last_of(history),
         answer=message_from_columns(row._asdict()),
         history=history,
         created=False,

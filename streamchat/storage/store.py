@@ -10,8 +10,9 @@ Knows nothing of runs, providers or pages. Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +23,7 @@ from streamchat.storage.address import read_address
 from streamchat.storage.engine import Database
 from streamchat.storage.migrate import prepare
 from streamchat.storage.titles import clean_title
-from streamchat.storage.views import Begun, Conversation, ConversationRow, RunRow, StoredRun
+from streamchat.storage.views import Begun, Conversation, ConversationRow, RunRow, StoredRun, ToolChoices
 
 _PLAIN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _TITLE_LENGTH = 200
@@ -64,6 +65,16 @@ class Storage:
         """One answer as stored. Raises ``NotFound``."""
         return await self._database.read(lambda connection: reading.stored(connection, _owner(owner), run_id))
 
+    async def asked(self, owner: str, run_id: str) -> tuple[Message, ...]:
+        """The branch up to what this answer answers. Raises ``NotFound``."""
+        return await self._database.read(lambda connection: reading.asked(connection, _owner(owner), run_id))
+
+    async def choices(self, owner: str, conversation_id: str) -> ToolChoices:
+        """What was decided about tools in a conversation. Raises ``NotFound``."""
+        row = await self._database.read(lambda connection: reading.owned(connection, _owner(owner), conversation_id))
+        found = row.tools or {}
+        return ToolChoices(frozenset(found.get("always", ())), frozenset(found.get("off", ())))
+
     async def answering(self, owner: str) -> list[RunRow]:
         """The answers that are being written or wait for an approval, oldest first."""
         return await self._database.read(lambda connection: reading.under_way(connection, _owner(owner)))
@@ -88,18 +99,23 @@ class Storage:
         model: str,
         worker: str,
         alone: bool = False,
+        history: Iterable[Message] = (),
+        prefix: Iterable[Part] = (),
+        request: Mapping[str, Any] | None = None,
     ) -> Begun:
         """Store a question and begin its answer. The same ``client_message_id`` again gets the same answer.
 
         ``conversation_id=None`` begins a conversation. ``alone``: only where no other answer is being written in it,
-        by whatever process. Raises ``NotFound``, ``InvalidInput``.
+        by whatever process. ``history``: earlier turns that come with the question. ``prefix``: parts with which the
+        answer begins; there may be no question then. ``request``: JSON to keep beside the answer.
+        Raises ``NotFound``, ``InvalidInput``.
         """
-        asked = tuple(parts)
-        if not asked:
+        asked = writing.Asked(tuple(parts), tuple(history), tuple(prefix))
+        if not asked.parts and not asked.prefix:
             raise InvalidInput("The message is empty.")
-        request = _request(owner, client_message_id, model, worker)
+        key = _request(owner, client_message_id, model, worker) | {"more": dict(request or {})}
         return await self._once(
-            owner, request, lambda connection: writing.ask(connection, owner, conversation_id, asked, request, alone)
+            owner, key, lambda connection: writing.ask(connection, owner, conversation_id, asked, key, alone)
         )
 
     async def begin_again(
@@ -129,7 +145,7 @@ class Storage:
         return await self._database.read(lambda connection: reading.known(connection, key))
 
     async def _once(
-        self, owner: str, request: dict[str, str], create: Callable[[AsyncConnection], Awaitable[Begun]]
+        self, owner: str, request: dict[str, Any], create: Callable[[AsyncConnection], Awaitable[Begun]]
     ) -> Begun:
         async def attempt(connection: AsyncConnection) -> Begun:
             return await reading.begun(connection, owner, request["key"]) or await create(connection)
@@ -161,6 +177,10 @@ class Storage:
         """Say that these runs are alive."""
         await self._database.write(lambda connection: writing.beat(connection, run_ids))
 
+    async def move_on(self, message: Message, seq: int, *, after: int, worker: str) -> bool:
+        """An answer that waits, with the seq ``after``, is as told from now on; false where it is not so any more."""
+        return await self._database.write(lambda connection: writing.move_on(connection, message, seq, after, worker))
+
     async def sweep(self, stale_before: datetime, message: str) -> list[tuple[str, str]]:
         """Mark the streaming answers without a heartbeat since then as interrupted, with this sentence.
 
@@ -179,6 +199,14 @@ class Storage:
             lambda connection: writing.rename(connection, _owner(owner), conversation_id, cleaned)
         )
 
+    async def choose(
+        self, owner: str, conversation_id: str, *, always: Iterable[str] = (), off: Iterable[str] | None = None
+    ) -> None:
+        """From now on these tools run without asking here, and these tools and servers are off. Raises ``NotFound``."""
+        await self._database.write(
+            lambda connection: writing.choose(connection, _owner(owner), conversation_id, always, off)
+        )
+
     async def delete(self, owner: str, conversation_id: str) -> None:
         """The conversation with all its messages. Raises ``NotFound``."""
         await self._database.write(lambda connection: writing.remove(connection, _owner(owner), conversation_id))
@@ -191,7 +219,7 @@ def _owner(owner: str) -> str:
     return owner
 
 
-def _request(owner: str, client_message_id: str, model: str, worker: str) -> dict[str, str]:
+def _request(owner: str, client_message_id: str, model: str, worker: str) -> dict[str, Any]:
     return {"key": _request_key(owner, client_message_id), "model": model, "worker": worker}
 
 

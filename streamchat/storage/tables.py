@@ -70,7 +70,10 @@ def _time(nullable: bool = False) -> Any:
 
 
 class ConversationTable(Table, table=True):
-    """``leaf_id`` is no foreign key: the two tables would depend on each other in a circle."""
+    """``leaf_id`` is no foreign key: the two tables would depend on each other in a circle.
+
+    ``tools``: which ones never ask here (``always``), and which are switched off (``off``).
+    """
 
     __tablename__: ClassVar[str] = "conversation"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy asks
     __table_args__ = (Index(None, "owner", "updated_at", "id"),)
@@ -81,10 +84,12 @@ class ConversationTable(Table, table=True):
     leaf_id: str | None = Field(default=None, sa_column=Column(Text))
     created_at: datetime = _time()
     updated_at: datetime = _time()
+    tools: Any = _json()
 
 
 class MessageTable(Table, table=True):
-    """``request_key``: owner and client message id of the request that an answer belongs to.
+    """``request_key``: owner and client message id of the request that an answer belongs to; ``request``: what it
+    asked for besides the message, where that matters once more (an answer that waits for an approval, Retry).
 
     ``parent_id`` does not cascade: SQLite would recurse once per message and give up at a thousand.
     Long columns come last, so that SQLite reads the short ones without following a row's overflow pages.
@@ -118,3 +123,4 @@ class MessageTable(Table, table=True):
     usage: Any = _json()
     opaque: Any = _json()
     parts: Any = _json(nullable=False)
+    request: Any = _json()

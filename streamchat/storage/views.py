@@ -6,8 +6,9 @@ Knows nothing of SQL. Rule: a run is one answer, so ``run_id`` is the id of the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from streamchat.chat.messages import Message, Status
 
@@ -59,12 +60,21 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """An answer as stored. ``seq``: the last entry of its log that ``message`` contains."""
+    """An answer as stored. ``seq``: the last entry of its log that ``message`` contains; ``request``: see ``begin``."""
 
     run_id: str
     conversation_id: str
     message: Message
     seq: int
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoices:
+    """What a person decided in a conversation: tools that run without asking, and tools and servers that are off."""
+
+    always: frozenset[str] = frozenset()
+    off: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ Knows nothing of transactions or of errors of the database. Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.events import Interrupted
 from streamchat.chat.fold import fold
-from streamchat.chat.messages import Message, NoticePart, Part
+from streamchat.chat.messages import Message, NoticePart, Part, settled
 from streamchat.errors import InvalidInput
 from streamchat.storage import reading
 from streamchat.storage.codec import message_from_columns, message_to_columns, plain_text
@@ -37,30 +37,43 @@ async def ask(
     connection: AsyncConnection,
     owner: str,
     conversation_id: str | None,
-    parts: tuple[Part, ...],
-    request: dict[str, str],
+    asked: Asked,
+    request: dict[str, Any],
     alone: bool,
 ) -> Begun:
     """The question and the row of its answer, in a new conversation or after the active leaf."""
     if conversation_id is None:
-        title, history = title_of(parts), ()
+        title, history = title_of(asked.parts or _first_question(asked.history)), ()
         conversation_id = await _new_conversation(connection, owner, title)
     else:
         row = await reading.owned(connection, owner, conversation_id, lock=True)
         if alone:
             await _check_free(connection, conversation_id)
         title, history = row.title, await reading.branch(connection, row.leaf_id)
-    user = Message(new_id(), "user", parts)
-    answer = Message(new_id(), "assistant", status="streaming", model=request["model"])
-    first = await _next_position(connection, conversation_id)
-    await _insert(connection, conversation_id, user, history[-1].id if history else None, first)
-    await _insert(connection, conversation_id, answer, user.id, first + 1, request)
+    said = [replace(earlier, id=new_id()) for earlier in asked.history]
+    if asked.parts:
+        said.append(Message(new_id(), "user", asked.parts))
+    position = await _next_position(connection, conversation_id)
+    for one in said:
+        await _insert(connection, conversation_id, one, history[-1].id if history else None, position)
+        history, position = (*history, one), position + 1
+    answer = Message(new_id(), "assistant", asked.prefix, status="streaming", model=request["model"])
+    await _insert(connection, conversation_id, answer, history[-1].id if history else None, position, request)
     await _touch(connection, conversation_id, leaf_id=answer.id)
-    return Begun(answer.id, conversation_id, title, user, answer, (*history, user), True)
+    return Begun(answer.id, conversation_id, title, reading.last_of(history), answer, history, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question: its ``parts``, earlier turns that came with it, and the parts with which its answer begins."""
+
+    parts: tuple[Part, ...]
+    history: tuple[Message, ...] = ()
+    prefix: tuple[Part, ...] = ()
 
 
 async def ask_again(
-    connection: AsyncConnection, owner: str, message_id: str, keep: bool, request: dict[str, str], alone: bool
+    connection: AsyncConnection, owner: str, message_id: str, keep: bool, request: dict[str, Any], alone: bool
 ) -> Begun:
     """The row of another answer to the same question, beside one that has ended."""
     old = await reading.stored(connection, owner, message_id)
@@ -73,10 +86,12 @@ async def ask_again(
     history = await reading.branch(connection, parent)
     answer = Message(new_id(), "assistant", status="streaming", model=request["model"])
     if keep and old.message.parts:
-        answer = replace(answer, parts=(*old.message.parts, CONTINUED), opaque=old.message.opaque)
+        parts = (*settled(old.message.parts), CONTINUED)
+        answer = replace(answer, parts=parts, opaque=old.message.opaque)
+    request = {**request, "more": old.request or None}
     await _insert(connection, row.id, answer, parent, await _next_position(connection, row.id), request)
     await _touch(connection, row.id, leaf_id=answer.id)
-    return Begun(answer.id, row.id, row.title, history[-1], answer, history, True)
+    return Begun(answer.id, row.id, row.title, reading.last_of(history), answer, history, True)
 
 
 async def store(connection: AsyncConnection, entries: Sequence[tuple[Message, int]]) -> int:
@@ -98,6 +113,29 @@ async def finish(connection: AsyncConnection, ended: Message, seq: int) -> bool:
     query = select(message.c.status, message.c.seq).where(message.c.id == ended.id)
     there = (await connection.execute(query)).one_or_none()
     return there is not None and tuple(there) == (ended.status, seq)
+
+
+async def move_on(connection: AsyncConnection, changed: Message, seq: int, after: int, worker: str) -> bool:
+    """Whether the answer still waited, with this seq; then it is as told now."""
+    query = update(message).where(message.c.id == changed.id, message.c.status == "waiting", message.c.seq == after)
+    time = now()
+    columns = {**message_to_columns(changed), "seq": seq, "worker": worker, "heartbeat_at": time, "updated_at": time}
+    moved = (await connection.execute(query.values(columns))).rowcount == 1
+    if moved and changed.ended:
+        await _touch_of(connection, changed.id)
+    return moved
+
+
+async def choose(
+    connection: AsyncConnection, owner: str, conversation_id: str, always: Iterable[str], off: Iterable[str] | None
+) -> None:
+    row = await reading.owned(connection, owner, conversation_id, lock=True)
+    before = row.tools or {}
+    tools = {
+        "always": sorted({*before.get("always", ()), *always}),
+        "off": before.get("off", []) if off is None else sorted(set(off)),
+    }
+    await connection.execute(update(conversation).where(conversation.c.id == row.id), {"tools": tools})
 
 
 async def beat(connection: AsyncConnection, run_ids: Iterable[str]) -> None:
@@ -134,10 +172,17 @@ async def remove(connection: AsyncConnection, owner: str, conversation_id: str) 
 
 async def _check_free(connection: AsyncConnection, conversation_id: str) -> None:
     """Whichever process writes it: one answer at a time. One that is silent for ``_ALIVE`` holds up nobody."""
+    waits = and_(message.c.conversation_id == conversation_id, OPEN, message.c.status == "waiting")
+    if await connection.scalar(select(message.c.id).where(waits).limit(1)) is not None:
+        raise InvalidInput("An answer here waits for your decision about a tool. Decide, or stop it first.")
     here = and_(message.c.conversation_id == conversation_id, OPEN, message.c.status == "streaming")
     alive = select(message.c.id).where(here, message.c.heartbeat_at > now() - _ALIVE).limit(1)
     if await connection.scalar(alive) is not None:
         raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
+
+
+def _first_question(history: tuple[Message, ...]) -> tuple[Part, ...]:
+    return next((one.parts for one in history if one.role == "user"), ())
 
 
 async def _new_conversation(connection: AsyncConnection, owner: str, title: str) -> str:
@@ -158,7 +203,7 @@ async def _insert(
     new: Message,
     parent_id: str | None,
     position: int,
-    request: dict[str, str] | None = None,
+    request: dict[str, Any] | None = None,
 ) -> None:
     time = now()
     row: dict[str, Any] = {
@@ -175,6 +220,7 @@ async def _insert(
     }
     if request is not None:
         row |= {"request_key": request["key"], "worker": plain_text(request["worker"]), "heartbeat_at": time}
+        row["request"] = request.get("more") or None
     await connection.execute(insert(message), row)
 
 

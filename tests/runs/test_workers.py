@@ -15,7 +15,7 @@ from streamchat.chat.messages import Message, TextPart
 from streamchat.errors import InvalidInput, NotFound, StreamchatError
 from streamchat.providers.base import ModelInfo
 from streamchat.providers.catalog import Catalog, Source
-from streamchat.runs import runs as runs_module
+from streamchat.runs import elsewhere as runs_module
 from streamchat.runs.attempts import Policy
 from streamchat.runs.bell import Bell
 from streamchat.runs.log import Snapshot

@@ -1,0 +1,21 @@
+"""What was asked for besides the message, and what a person decided about tools in a conversation."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("conversation", sa.Column("tools", sa.JSON))
+    op.add_column("message", sa.Column("request", sa.JSON))
+
+
+def downgrade() -> None:
+    op.drop_column("message", "request")
+    op.drop_column("conversation", "tools")
