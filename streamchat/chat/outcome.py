@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from streamchat.chat.messages import Message, NoticePart
+from streamchat.chat.messages import Message, NoticePart, ToolCallPart
 
 Offer: TypeAlias = Literal["retry", "continue"]
 
@@ -19,6 +19,7 @@ _SENTENCES = {
     "refusal": "The model declined to answer this.",
     "content-filter": "The provider's content filter ended this answer.",
     "pause": "The provider paused this answer.",
+    "tool-rounds": "The model called tools again and again without coming to an end.",
 }
 _COMPLETE = ("stop", "tool-calls")
 # What cannot be gone on from: the provider would say the same again.
@@ -44,4 +45,5 @@ def offers(message: Message) -> tuple[Offer, ...]:
     if explain(message) is None:
         return ()
     reason = message.error.kind if message.error else message.stop_reason
-    return ("retry", "continue") if message.text and reason not in _NO_CONTINUE else ("retry",)
+    begun = message.text or any(isinstance(part, ToolCallPart) for part in message.parts)
+    return ("retry", "continue") if begun and reason not in _NO_CONTINUE else ("retry",)

@@ -42,58 +42,89 @@ class Asking:
     tools: Tools | None = None
 
 
-async def agent(asking: Asking, said: Callable[[], Message]) -> AsyncGenerator[e.Event, None]:
-    """Events of one answer, from where ``said()`` is now; the last is ``Finished`` or ``Waiting``, unless the
-    provider's stream ended without an end.
+class Agent:
+    """One answer. ``said``: the message as the log has it now."""
 
-    Raises what the provider raised.
-    """
-    rounds = pauses = 0
-    left_out = 0
-    offered = await asking.tools.specs() if asking.tools else asking.request.tools
-    # Calls of which nobody knows whether they ran are the person's to decide; those that wait to run were decided.
-    if doubtful := [part.id for part in _calls(said(), "unknown")] if asking.tools else []:
-        yield e.Waiting(tuple(doubtful))
-        return
-    decided = True
-    while True:
-        if asking.tools:
-            async with aclosing(asking.tools.settle(_calls(said(), "ready"), decided=decided)) as events:
+    def __init__(self, asking: Asking, said: Callable[[], Message]) -> None:
+        self._asking = asking
+        self._said = said
+        self._offered = asking.request.tools
+        self._finished: e.Finished | None = None
+        self._pauses = 0
+        self._left_out = 0
+
+    async def answer(self) -> AsyncGenerator[e.Event, None]:
+        """From where the answer is now. The last event is ``Finished`` or ``Waiting``, unless the provider's stream
+        ended without an end. Raises what the provider raised."""
+        if self._asking.tools:
+            self._offered = await self._asking.tools.specs()
+            # Of these nobody knows whether they ran: the person's to decide.
+            if doubtful := [part.id for part in _calls(self._said(), "unknown")]:
+                yield e.Waiting(tuple(doubtful))
+                return
+        for number in range(MAX_ROUNDS):
+            # What is ready before the first round was decided by a person.
+            async with aclosing(self._run_tools(decided=number == 0)) as events:
                 async for event in events:
                     yield event
                     if isinstance(event, e.Waiting):
                         return
-        decided = False
-        before = said()
-        request, notice = _request(asking, before, offered, paused=pauses > 0)
-        if notice and (notice.data or {}).get("left_out") != left_out:
-            left_out = (notice.data or {}).get("left_out", 0)
+            before = len(_calls(self._said()))
+            async with aclosing(self._ask()) as events:
+                async for event in events:
+                    yield event
+            if self._finished is None:
+                return
+            if not self._goes_on(self._finished, called=len(_calls(self._said())) > before):
+                break
+        else:
+            self._finished = e.Finished("tool-rounds")
+        if self._finished.reason != "tool-calls":
+            for call in _calls(self._said(), "ready"):
+                yield e.ToolResult(call.id, "stopped", error=LEFT_OVER)
+        yield self._finished
+
+    async def _run_tools(self, *, decided: bool) -> AsyncGenerator[e.Event, None]:
+        if self._asking.tools and (ready := _calls(self._said(), "ready")):
+            async with aclosing(self._asking.tools.settle(ready, decided=decided)) as events:
+                async for event in events:
+                    yield event
+
+    async def _ask(self) -> AsyncGenerator[e.Event, None]:
+        """The model once. Its own end is kept, not yielded: it may not be that of the answer."""
+        said, self._finished = self._said(), None
+        request, notice = self._request(said)
+        if notice is not None:
             yield notice
-        used = before.usage or e.UsageReported()
-        finished = None
-        async with aclosing(attempts(asking.target, request, asking.policy)) as events:
+        used = said.usage or e.UsageReported()
+        async with aclosing(attempts(self._asking.target, request, self._asking.policy)) as events:
             async for event in events:
                 if isinstance(event, e.Finished):
-                    finished = event
-                    break
+                    self._finished = event
+                    return
                 yield used + event if isinstance(event, e.UsageReported) else event
-        if finished is None:
-            return  # a stream that ended without an end
-        if finished.reason == "pause" and pauses < MAX_PAUSES:
-            pauses += 1
-            continue
-        called = len(_calls(said())) > len(_calls(before))
-        if finished.reason != "tool-calls" or asking.tools is None or not called:
-            break
-        rounds += 1
-        if rounds == MAX_ROUNDS:
-            finished = e.Finished("tool-rounds")
-            break
-        pauses = 0
-    if finished.reason != "tool-calls":
-        for call in _calls(said(), "ready"):
-            yield e.ToolResult(call.id, "stopped", error=LEFT_OVER)
-    yield finished
+
+    def _request(self, said: Message) -> tuple[Request, e.Notice | None]:
+        """The history, and what the model has said so far as the last message."""
+        asked = self._asking.request
+        history = asked.messages
+        if any(not isinstance(part, NoticePart) or part.opaque for part in said.parts):
+            history = (*history, replace(said, stop_reason="pause") if self._pauses else said)
+        limit = asked.options.max_tokens
+        messages, notice = fit(history, window=self._asking.window, system=asked.system, answer=limit)
+        left_out = len(history) - len(messages)
+        if left_out <= self._left_out:
+            notice = None  # told already
+        self._left_out = left_out
+        return replace(asked, messages=messages, tools=self._offered), notice
+
+    def _goes_on(self, finished: e.Finished, *, called: bool) -> bool:
+        """Whether the model is asked again."""
+        if finished.reason == "pause":
+            self._pauses += 1
+            return self._pauses <= MAX_PAUSES
+        self._pauses = 0
+        return finished.reason == "tool-calls" and self._asking.tools is not None and called
 
 
 def _calls(message: Message, state: str | None = None) -> list[ToolCallPart]:
@@ -103,13 +134,3 @@ def _calls(message: Message, state: str | None = None) -> list[ToolCallPart]:
         for part in message.parts
         if isinstance(part, ToolCallPart) and not part.by_provider and state in (None, part.state)
     ]
-
-
-def _request(asking: Asking, said: Message, offered: tuple, *, paused: bool) -> tuple[Request, e.Notice | None]:
-    """What the model is asked next: the history, and what it has said so far as the last message."""
-    history = asking.request.messages
-    if any(not isinstance(part, NoticePart) or part.opaque for part in said.parts):
-        history = (*history, replace(said, stop_reason="pause") if paused else said)
-    options = asking.request.options
-    messages, notice = fit(history, window=asking.window, system=asking.request.system, answer=options.max_tokens)
-    return replace(asking.request, messages=messages, tools=offered), notice

@@ -20,7 +20,7 @@ from streamchat.chat.events import Event, Stopped
 from streamchat.chat.messages import Message, Part, ToolCallPart, settled
 from streamchat.chat.request import Options, Request, ToolSpec, Wishes
 from streamchat.errors import InvalidInput, NotFound
-from streamchat.runs.agent import Asking, agent
+from streamchat.runs.agent import Agent, Asking
 from streamchat.runs.attempts import Policy, Target
 from streamchat.runs.checks import check_client_id, check_message
 from streamchat.runs.decisions import Decision, Parked, decided
@@ -238,8 +238,8 @@ class Runs:
         )
         self._running[run.run_id] = run
         self._writer.watch(run.run_id)
-        source = agent(asking, lambda: self.log.snapshot(run.run_id).message)
-        run.task = asyncio.create_task(self._work(run, source), name=f"run {run.run_id}")
+        agent = Agent(asking, lambda: self.log.snapshot(run.run_id).message)
+        run.task = asyncio.create_task(self._work(run, agent.answer()), name=f"run {run.run_id}")
 
     async def _work(self, run: Running, source: AsyncGenerator[Event, None]) -> None:
         try:
