@@ -26,6 +26,7 @@ test: .venv/.dev .venv/.local system check build  ## Everything that CI runs
 check: .venv/.dev  ## Lint, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/python -m streamchat.protos
 	@$(BIN)/pyright
 
 .PHONY: bench

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 
-from streamchat import __version__, build
+from streamchat import __version__, build, protos
 from streamchat.errors import SettingsError, StreamchatError
 from streamchat.serving import serve
 from streamchat.settings import Settings, load_settings
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build() -> int:
+    protos.generate()
     if not build.is_current():
         _say("Building the page …")
         build.build()

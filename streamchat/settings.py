@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     approve: CommaList = Field((), validation_alias="STREAMCHAT_APPROVE")
     trust: CommaList = Field((), validation_alias="STREAMCHAT_TRUST")
     port: int = Field(3000, ge=1, le=65535, validation_alias="PORT")
+    grpc_port: int | None = Field(None, ge=1, le=65535, validation_alias="STREAMCHAT_GRPC_PORT")
+    grpc_host: str = Field("127.0.0.1", validation_alias="STREAMCHAT_GRPC_HOST")
 
     # Set by the supervisor of several workers, not by people: where it lends what exists once per machine.
     children: Path | None = Field(None, validation_alias="STREAMCHAT_CHILDREN", repr=False)
