@@ -10,7 +10,7 @@ import time
 
 from bench.meter import machine
 
-SECTIONS = ("start", "decode", "log", "server", "page")
+SECTIONS = ("start", "decode", "log", "tools", "server", "page")
 
 
 def main() -> None:

@@ -1,0 +1,135 @@
+"""The fields of arguments whose JSON text has not ended.
+
+Knows nothing of tools or pages. The parsing is jiter's; the rules on top are:
+
+* Fields only grow: a later answer has every earlier one in it. Strings grow at their end, objects and lists by what
+  follows. So a number counts only when something follows it, a key only with its value, and half a character not yet.
+* What cannot become an object (wrong syntax, NaN, a key that occurs twice, more than 100 levels) ends it: the fields
+  stay as they were. Whether the whole is valid is not said here, but by the strict parser at the end.
+* The text is parsed again only when it has grown by a fixed share, so that the whole costs linear time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from jiter import from_json
+
+from streamchat.chat.events import Json
+
+Fields: TypeAlias = Mapping[str, Json]
+
+GROWTH = 0.25
+MAX_DEPTH = 100
+_OUTSIDE = re.compile(r'["{}\[\]]')
+_INSIDE = re.compile(r'["\\]')
+_MAY_BE_HUGE = re.compile(r"[eE]\+?\d|\d{300}")
+_NUMBER = "0123456789+-.eE"
+
+
+class PartialFields:
+    """Takes the fragments of one call's arguments as they come. ``growth``: the share by which the text has to grow."""
+
+    def __init__(self, growth: float = GROWTH) -> None:
+        self._growth = growth
+        self._pieces: list[str] = []
+        self._size = self._parsed = 0
+        self._half = ""
+        self._syntax = _Syntax()
+        self._over = False
+        self.fields: Fields = {}
+
+    def add(self, fragment: str) -> Fields | None:
+        """All fields so far, where there is more of them than before. Never raises."""
+        if self._over:
+            return None
+        piece = self._whole(fragment)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size <= self._parsed * (1 + self._growth):
+            return None
+        text = "".join(self._pieces)
+        self._pieces = [text]
+        self._parsed = self._size
+        return self._parse(text)
+
+    def _parse(self, text: str) -> Fields | None:
+        if not text.strip():
+            return None
+        try:
+            self._syntax.read(text)
+            fields = _object(text if self._syntax.in_string else text.rstrip(_NUMBER))
+            if self._syntax.huge and not _finite(fields):
+                raise ValueError("a number that is infinite")
+        except ValueError:
+            self._over = True
+            self._pieces.clear()
+            return None
+        if fields == self.fields:
+            return None
+        self.fields = fields
+        return fields
+
+    def _whole(self, fragment: str) -> str:
+        """Joins halves of a character that came in two fragments; one that waits for the other is held back."""
+        text = self._half + fragment
+        self._half = ""
+        if text.isascii():
+            return text
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+class _Syntax:
+    """Where the text is: within a string or not, and how deep. Each character is looked at once."""
+
+    def __init__(self) -> None:
+        self.in_string = False
+        self.huge = False
+        self._depth = self._at = 0
+
+    def read(self, text: str) -> None:
+        """Go on to the end of the text. Raises ``ValueError`` where it is too deep."""
+        self.huge = self.huge or _MAY_BE_HUGE.search(text, max(0, self._at - 300)) is not None
+        while found := (_INSIDE if self.in_string else _OUTSIDE).search(text, self._at):
+            self._at = found.end()
+            match found[0]:
+                case '"':
+                    self.in_string = not self.in_string
+                case "\\":
+                    if self._at == len(text):
+                        self._at -= 1  # what it stands for is still to come
+                        return
+                    self._at += 1
+                case "{" | "[":
+                    self._depth += 1
+                    if self._depth > MAX_DEPTH:
+                        raise ValueError("too deep")
+                case _:
+                    self._depth -= 1
+        self._at = len(text)
+
+
+def _object(text: str) -> dict[str, Json]:
+    value = from_json(
+        text.encode(),
+        partial_mode="trailing-strings",
+        allow_inf_nan=False,
+        catch_duplicate_keys=True,
+        cache_mode="keys",
+    )
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_finite(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_finite(item) for item in value)
+    return not isinstance(value, float) or math.isfinite(value)
