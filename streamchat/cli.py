@@ -36,7 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build() -> int:
-    protos.generate()
     if not build.is_current():
         _say("Building the page …")
         build.build()
@@ -49,6 +48,9 @@ def _run() -> int:
     sockets = _listen(settings.port)
     asyncio.run(_check(settings))
     _build()
+    if settings.grpc_port is not None:
+        _check_grpc(settings.grpc_host, settings.grpc_port)
+        protos.generate()
 
     def ready() -> None:
         workers = f" with {settings.workers} workers" if settings.workers > 1 else ""
@@ -93,6 +95,15 @@ async def _check(settings: Settings) -> None:
     await store.close()
     if settings.redis_url is not None:
         await check(settings.redis_url)
+
+
+def _check_grpc(host: str, port: int) -> None:
+    """The workers share the port, so the system would refuse none of them, nor another program that shares it."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as error:
+        raise SettingsError(f"Cannot serve gRPC on {host}:{port}: {error.strerror}.") from None
 
 
 def _say(text: str) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from streamchat.errors import StreamchatError
@@ -28,7 +28,10 @@ class ProtoError(StreamchatError):
 def generate(root: Path = ROOT) -> bool:
     """Make what is not there or was made of something else; whether there was anything to do. Raises ``ProtoError``."""
     source, target = root / "proto" / _SOURCE, root / "streamchat" / "v1"
-    made_of = hashlib.sha256(source.read_bytes() + version("grpcio-tools").encode()).hexdigest()
+    try:
+        made_of = hashlib.sha256(source.read_bytes() + version("grpcio-tools").encode()).hexdigest()
+    except PackageNotFoundError:
+        raise ProtoError("The gRPC code cannot be made: grpcio-tools is not installed.") from None
     stamp = target / "fingerprint"
     if stamp.is_file() and stamp.read_text() == made_of:
         return False
