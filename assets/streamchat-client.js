@@ -12,7 +12,6 @@
 /** @typedef {{seq: number, type: string, [field: string]: any}} RunEvent an event as on the wire, or a `snapshot` */
 /** @typedef {{onEvent?: (event: RunEvent, run: Run) => void, signal?: AbortSignal}} Reading */
 /** @typedef {{model?: string, conversationId?: string, clientMessageId?: string, system?: string, options?: {}}} Ask */
-
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS, SILENCE_MS] = [250, 8_000, 35_000]; // the server says something every 10 s
 const MAX_EVENT = 16 * 1024 * 1024;
 const ENDINGS = ["finished", "stopped", "failed", "interrupted"];
@@ -151,13 +150,14 @@ export class Run {
     const signal = this._signal ? AbortSignal.any([reading.signal, this._signal]) : reading.signal;
     const soon = (work, timer = setTimeout(() => reading.abort(), SILENCE_MS)) => work.finally(() => clearTimeout(timer));
     const answer = await soon(this._client._fetch(`${path(this.id)}/events?after=${this.seq}`, { signal }));
-    if (answer.status === 204) return yield this._snapshot(await this._client.get(this.id, signal)); // all was read
+    const whole = async () => this._snapshot(await this._client.get(this.id, signal)); // it has ended, and all was read
+    if (answer.status === 204) return yield await whole();
     const [parser, reader] = [new EventParser(), answer.body.getReader()];
     while (!this.ending) {
       const { done, value } = await soon(reader.read());
       if (done) return;
       for (const sent of parser.feed(value)) {
-        const event = this._take(sent);
+        const event = sent.data === "[DONE]" && !this.ending ? await whole() : this._take(sent);
         if (event) yield event;
       }
       this._retry = parser.retry;

@@ -181,16 +181,15 @@ class AsyncRun(RunView):
         reading = self._reading
         reading.connect()
         async with self._client._http.stream("GET", p.events_path(self.id), params={"after": reading.seq}) as answer:
-            if answer.status_code == 204:  # it has ended, and everything was read
-                yield await self._fetch()
-                return
-            if answer.status_code != 200:
+            if answer.status_code >= 300:
                 p.check(answer.status_code, answer.headers, await answer.aread())
             async for data in answer.aiter_bytes():
                 for entry in reading.feed(data):
                     yield entry
                 if reading.ended:
                     return
+            if reading.done or answer.status_code == 204:  # it has ended, and everything was read
+                yield await self._fetch()
 
     async def _fetch(self) -> Entry:
         """The whole message from the server."""

@@ -48,12 +48,14 @@ class Gap(StreamchatError):
 
 
 class Reading:
-    """``seq``: the last number told. ``whole``: the message has its beginning, so that the fold is the whole answer."""
+    """``seq``: the last number told. ``whole``: the message has its beginning, so that the fold is the whole answer.
+    ``done``: the server has nothing more to say on this connection."""
 
     def __init__(self, run_id: str, *, after: int = 0, model: str = "", whole: bool = True) -> None:
         self.seq = after
         self.whole = whole
         self.ended = False
+        self.done = False
         self._folding = Folding(Message(run_id, "assistant", status="streaming", model=model))
         self._decoder = SSEDecoder()
 
@@ -69,6 +71,7 @@ class Reading:
 
     def connect(self) -> None:
         """The next bytes are those of a new connection, opened after ``seq``."""
+        self.done = False
         retry, self._decoder = self._decoder.retry, SSEDecoder()
         self._decoder.retry = retry
 
@@ -94,7 +97,8 @@ class Reading:
         return Entry(seq, Snapshot(message))
 
     def _take(self, sent: ServerSentEvent) -> Entry | None:
-        if sent.event == "message":  # [DONE], which follows the ending
+        if sent.event == "message":
+            self.done = sent.raw == b"[DONE]"
             return None
         try:
             number = _number(sent.id)

@@ -171,15 +171,14 @@ class Run(RunView):
         reading = self._reading
         reading.connect()
         with self._client._http.stream("GET", p.events_path(self.id), params={"after": reading.seq}) as answer:
-            if answer.status_code == 204:  # it has ended, and everything was read
-                yield self._fetch()
-                return
-            if answer.status_code != 200:
+            if answer.status_code >= 300:
                 p.check(answer.status_code, answer.headers, answer.read())
             for data in answer.iter_bytes():
                 yield from reading.feed(data)
                 if reading.ended:
                     return
+            if reading.done or answer.status_code == 204:  # it has ended, and everything was read
+                yield self._fetch()
 
     def _fetch(self) -> Entry:
         """The whole message from the server."""

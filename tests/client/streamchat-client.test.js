@@ -138,9 +138,11 @@ test("a snapshot is the text from there on; an ended run that was read to its en
   const run = one.client.follow("run-1", { after: 2 });
   expect((await all(run)).map(({ seq, type }) => [seq, type])).toEqual([[3, "snapshot"], [4, "usage"], [5, "finished"]]);
   expect(run.text).toBe("whole");
-  const other = serve({ status: 204 }).client.follow("run-1", { after: 5 });
-  expect((await all(other)).map(({ type }) => type)).toEqual(["snapshot"]);
-  expect([other.text, other.ending.type]).toEqual([MESSAGE.text, "finished"]);
+  for (const last of [{ status: 204 }, { text: "data: [DONE]\n\n" }]) {
+    const other = serve(last).client.follow("run-1", { after: 5 });
+    expect((await all(other)).map(({ type }) => type)).toEqual(["snapshot"]);
+    expect([other.text, other.ending.type]).toEqual([MESSAGE.text, "finished"]);
+  }
 });
 
 test("a replay changes nothing; a missing number is asked for", async () => {
