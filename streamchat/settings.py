@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     run_keep: Seconds = Field(600, validation_alias="STREAMCHAT_RUN_KEEP")
     run_entries: int = Field(10_000, ge=100, validation_alias="STREAMCHAT_RUN_ENTRIES")
     public_url: str | None = Field(None, validation_alias="STREAMCHAT_PUBLIC_URL")
+    cors_origins: CommaList = Field((), validation_alias="STREAMCHAT_CORS_ORIGINS")
+    streams_per_client: int = Field(64, ge=1, le=100_000, validation_alias="STREAMCHAT_STREAMS_PER_CLIENT")
     connect_timeout: Seconds = Field(10, validation_alias="STREAMCHAT_CONNECT_TIMEOUT")
     first_token_timeout: Seconds = Field(120, validation_alias="STREAMCHAT_FIRST_TOKEN_TIMEOUT")
     idle_timeout: Seconds = Field(180, validation_alias="STREAMCHAT_IDLE_TIMEOUT")
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     # Set by the supervisor of several workers, not by people: where it lends what exists once per machine.
     children: Path | None = Field(None, validation_alias="STREAMCHAT_CHILDREN", repr=False)
 
-    @field_validator("servers", "models", "tools", "approve", "trust", mode="before")
+    @field_validator("servers", "models", "tools", "approve", "trust", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -77,6 +79,15 @@ class Settings(BaseSettings):
             name, _, url = item.partition("=")
             if not name or not url.startswith(("http://", "https://")):
                 raise ValueError(f"{item!r} is not name=http://…")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_of_pages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            scheme, _, host = item.rstrip("/").partition("://")
+            if scheme not in ("http", "https") or not host or "/" in host or "*" in host:
+                raise ValueError(f"{item!r} is not an origin such as https://chat.example")
         return value
 
     @field_validator("openai_base_url", "anthropic_base_url", "public_url")

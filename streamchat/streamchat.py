@@ -1,13 +1,23 @@
 """The Reflex app: pages and lifespan. No logic."""
 
 import reflex as rx
+from starlette.types import ASGIApp
 
 from streamchat.ui import presence
 from streamchat.ui.live import Live
 from streamchat.ui.page import not_found, page
+from streamchat.web.app import guard, mount
 from streamchat.wiring import lifespan
 
-app = rx.App(html_lang="en", toaster=None)
+
+class App(rx.App):
+    """Reflex's app, with the access check around all of it: its own one knows only the page."""
+
+    def __call__(self) -> ASGIApp:
+        return guard(super().__call__())
+
+
+app = App(html_lang="en", toaster=None, api_transformer=mount)
 # The page says itself when its socket is lost; Reflex's banner would cover it.
 app.app_wraps.pop((5, "Overlay"))
 # One route for / and /c/<id>: moving between them keeps the page, its socket and its focus.
