@@ -10,7 +10,7 @@ from functools import cache
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamchat.web import conversations, health, plain, problems, runs
+from streamchat.web import conversations, health, plain, problems, runs, socket
 from streamchat.web.access import Access, Policy
 from streamchat.web.bodies import Bodies
 from streamchat.wiring import services
@@ -38,7 +38,7 @@ def build_api() -> FastAPI:
     )
     app.add_middleware(Bodies)
     problems.install(app)
-    for module in (runs, conversations, plain, health):
+    for module in (runs, socket, conversations, plain, health):
         app.include_router(module.router)
     return app
 

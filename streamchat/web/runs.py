@@ -15,8 +15,8 @@ from streamchat.chat.wire import message_to_wire
 from streamchat.runs.log import Snapshot
 from streamchat.web.encoding import json_bytes
 from streamchat.web.problems import BadRequest
-from streamchat.web.reading import Reader, look
-from streamchat.web.shapes import PROBLEMS, Problem, RunIn, RunOut, Started
+from streamchat.web.reading import Reader, decide, look
+from streamchat.web.shapes import PROBLEMS, DecisionIn, Problem, RunIn, RunOut, Started
 from streamchat.web.streaming import EventStream, sse
 from streamchat.wiring import LOCAL_OWNER, services
 
@@ -51,7 +51,7 @@ def run_json(conversation_id: str, snapshot: Snapshot) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, response_model=Started, responses={200: {"model": Started}} | PROBLEMS(
-    400, 403, 404, 413, 415, 422, 503
+    400, 403, 404, 408, 413, 415, 422, 503
 ))  # fmt: skip
 async def start(asked: RunIn) -> Response:
     """Begin an answer. The same ``client_message_id`` again answers 200 with the same run."""
@@ -85,6 +85,14 @@ async def stop(run_id: RunId) -> Response:
     """Stop it, and wait until it has stopped. Nothing happens to one that has ended."""
     runs = services().runs
     await runs.cancel(LOCAL_OWNER, run_id)
+    return json_response(run_json(*await look(runs, LOCAL_OWNER, run_id)))
+
+
+@router.post("/{run_id}/decisions", response_model=RunOut, responses=PROBLEMS(400, 403, 404, 408, 413, 415, 422, 503))
+async def decision(run_id: RunId, said: DecisionIn) -> Response:
+    """Approve or deny a tool call that waits for it. The run goes on when no other one waits."""
+    runs = services().runs
+    await decide(runs, LOCAL_OWNER, run_id, said.call_id, said.decision())
     return json_response(run_json(*await look(runs, LOCAL_OWNER, run_id)))
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from streamchat.chat.messages import FilePart, ImagePart, Part, Status, TextPart, ToolState
 from streamchat.chat.request import Options
+from streamchat.runs.decisions import MAX_REASON, Decision
 
 MAX_PARTS = 100
 
@@ -83,6 +84,23 @@ class RunIn(_In):
         if isinstance(self.message, str):
             return (TextPart(self.message),)
         return tuple(map(_part, self.message))
+
+
+class Deciding(BaseModel):
+    """A person's word about a tool call that waits. ``arguments``: changed ones; ``always``: in this conversation."""
+
+    call_id: Annotated[str, StringConstraints(max_length=200)]
+    approve: bool
+    arguments: dict[str, Any] | None = None
+    reason: Annotated[str, StringConstraints(max_length=MAX_REASON)] = ""
+    always: bool = False
+
+    def decision(self) -> Decision:
+        return Decision(self.approve, self.arguments, self.reason, self.always)
+
+
+class DecisionIn(Deciding, _In):
+    pass
 
 
 def _part(part: TextIn | ImageIn | FileIn) -> Part:
