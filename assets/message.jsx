@@ -94,7 +94,7 @@ const Part = memo(
       case "reasoning":
         return <Reasoning part={part} name={`${id}/${part.index}`} />;
       case "tool_call":
-        return <ToolCall part={part} name={`${id}/${part.id}`} />;
+        return <ToolCall part={part} id={id} />;
       case "notice":
         // How an answer was stopped is said at its end; that it was asked again matters until it answers.
         if (part.kind === "stopped" || (part.kind === "retrying" && !latest)) return null;

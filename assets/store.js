@@ -12,11 +12,10 @@
 // * A frame with a checksum is compared with the text that is there; a difference is a gap, and is counted.
 
 import { crc32 } from "./checksum.js";
-import { endParts, lengthOf, partsOf, putPart, shownParts, takePiece } from "./parts.js";
+import { changeParts, endParts, isRunning, lengthOf, partsOf, putPart, takePiece, viewOf } from "./parts.js";
 import { Resync, systemClock } from "./resync.js";
 
-const RUNNING = new Set(["streaming", "waiting"]);
-
+export { textOf } from "./parts.js";
 const nothing = { opened: false, conversation: null, title: "", earlier: false, missing: false, error: "", generation: 0 };
 
 export class TranscriptStore {
@@ -50,7 +49,7 @@ export class TranscriptStore {
     return () => listeners.delete(listener);
   };
 
-  // "open", "sent", "say" and "end" frames, at once, and "mismatch" where a checksum told one.
+  // Frames that say something, open, end or change a status, at once, and "mismatch" where a checksum told one.
   onFrame = (listener) => {
     this._frameListeners.add(listener);
     return () => this._frameListeners.delete(listener);
@@ -60,19 +59,19 @@ export class TranscriptStore {
     if (!frame || (frame.k === undefined && frame.m === undefined)) return;
     this.stats.frames += 1;
     const take = TAKERS[frame.k ?? "piece"];
-    if (frame.k === "sent" || frame.k === "say") return this._tell(frame);
+    if (frame.k === "sent" || frame.k === "say" || frame.k === "undecided") return this._tell(frame);
     if (!take) return;
     // The "open" may have come before this page listened.
     if (frame.k !== "open" && !this._believes) return void this._resync.ask();
     take.call(this, frame);
-    if (frame.k === "open" || frame.k === "end") this._tell(frame);
+    if (frame.k === "open" || frame.k === "end" || frame.status) this._tell(frame);
     if (this._metaDirty || this._dirty.size) this.onDirty();
   }
 
   // The connection was lost: what is shown stays, but only an "open" is believed.
   disconnected() {
     if (this._believes) {
-      for (const { fields, tally } of this._entries.values()) if (RUNNING.has(fields.status)) tally.reconnects += 1;
+      for (const { fields, tally } of this._entries.values()) if (isRunning(fields.status)) tally.reconnects += 1;
     }
     this._believes = false;
   }
@@ -142,16 +141,25 @@ export class TranscriptStore {
     this._advanced(entry, s);
   }
 
-  _part({ m, s, p, part }) {
+  _part({ m, s, p, part, status }) {
     const entry = this._current(m, s);
     if (!entry) return;
     if (!putPart(entry.parts, p, part)) return this._gap(entry);
-    this._advanced(entry, s);
+    this._advanced(entry, s, status);
   }
 
-  _end({ m, s, k: _, length, c, ...ending }) {
+  // What changed of tool calls, and perhaps of the message's status.
+  _patch({ m, s, set, status }) {
     const entry = this._current(m, s);
     if (!entry) return;
+    if (!changeParts(entry.parts, set)) return this._gap(entry);
+    this._advanced(entry, s, status);
+  }
+
+  _end({ m, s, k: _, length, c, set, ...ending }) {
+    const entry = this._current(m, s);
+    if (!entry) return;
+    if (set && !changeParts(entry.parts, set)) return this._gap(entry);
     if (length !== undefined && lengthOf(entry.parts) !== length) return this._gap(entry);
     if (c !== undefined && c !== entry.crc) return this._mismatch(entry);
     entry.fields.verified = c !== undefined;
@@ -170,7 +178,11 @@ export class TranscriptStore {
     return null;
   }
 
-  _advanced(entry, seq) {
+  _advanced(entry, seq, status) {
+    if (status) {
+      entry.fields.status = status;
+      this._setMeta({});
+    }
     entry.seq = seq;
     entry.heard = this._clock.now();
     this._dirty.add(entry.fields.id);
@@ -182,7 +194,7 @@ export class TranscriptStore {
     const old = this._entries.get(message.id);
     const now = this._clock.now();
     const entry = { fields, seq: seq ?? 0, gap: false, began: old?.began ?? now, heard: now, view: old?.view };
-    entry.crc = RUNNING.has(fields.status) ? crc32(text) : 0;
+    entry.crc = isRunning(fields.status) ? crc32(text) : 0;
     entry.tally = old?.tally ?? { pieces: 0, gaps: 0, reconnects: 0 };
     if (old?.fields.verified && old.seq === entry.seq) fields.verified = true;
     entry.parts = partsOf(message, old?.parts);
@@ -192,7 +204,7 @@ export class TranscriptStore {
   }
 
   _settle(entry) {
-    if (!RUNNING.has(entry.fields.status)) endParts(entry.parts);
+    if (!isRunning(entry.fields.status)) endParts(entry.parts);
   }
 
   _gap(entry) {
@@ -212,7 +224,7 @@ export class TranscriptStore {
 
   _setMeta(change) {
     const meta = { ...this._meta, ...change };
-    meta.answering = meta.ids.some((id) => RUNNING.has(this._entries.get(id)?.fields.status));
+    meta.answering = meta.ids.some((id) => isRunning(this._entries.get(id)?.fields.status));
     this._meta = meta;
     this._metaDirty = true;
   }
@@ -233,16 +245,6 @@ const TAKERS = {
   earlier: TranscriptStore.prototype._earlier,
   piece: TranscriptStore.prototype._piece,
   part: TranscriptStore.prototype._part,
+  patch: TranscriptStore.prototype._patch,
   end: TranscriptStore.prototype._end,
 };
-
-// What is painted of a message; see `parts.js`.
-function viewOf({ fields, parts, began, heard, tally }) {
-  const running = RUNNING.has(fields.status);
-  return { ...fields, parts: shownParts(parts, running), running, began, heard, tally };
-}
-
-// The text of a message as it is copied: text parts only.
-export function textOf(view) {
-  return view.parts.map((part) => (part.type === "text" ? part.splitter.text : "")).join("");
-}

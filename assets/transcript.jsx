@@ -17,10 +17,10 @@ const FRAME = "f_rx_state_";
 const HYDRATED = "is_hydrated_rx_state_";
 const EAGER = 16_000; // characters that are rendered at once where a conversation is opened
 
-export function Transcript({ state, suggestions, onResync, onRetry, onContinue, onEarlier }) {
+export function Transcript({ state, suggestions, onResync, onRetry, onContinue, onEarlier, onDecide }) {
   useFrames(state);
   useEffect(() => {
-    Object.assign(actions, { resync: onResync, retry: onRetry, continue: onContinue, earlier: onEarlier });
+    Object.assign(actions, { resync: onResync, retry: onRetry, continue: onContinue, earlier: onEarlier, decide: onDecide });
   });
   const meta = useSyncExternalStore(store.subscribe.bind(null, "meta"), store.meta, store.meta);
   const [scroller, content] = useFollow(meta);
@@ -76,7 +76,7 @@ function useFrames(state) {
 // With every (re)connect the tab's last frame comes again: it may be an "open" of an address that was left meanwhile, or
 // a sentence that was said before. (What is said in that moment is said again: the outbox sends again after an "open".)
 function isNews(frame, hydrated) {
-  if (frame?.k === "say" || frame?.k === "sent") return hydrated;
+  if (frame?.k === "say" || frame?.k === "sent" || frame?.k === "undecided") return hydrated;
   const here = /^\/(?:c\/([\w-]{1,64})\/?)?$/.exec(location.pathname);
   return frame?.k !== "open" || !here || (here[1] ?? null) === frame.conversation;
 }
@@ -183,7 +183,8 @@ function Announcements() {
     });
     const stopFrames = store.onFrame((frame) => {
       if (frame.k === "end") say(endingWords(frame, store.message(frame.m)));
-      if (frame.k === "say") say(frame.text);
+      if (frame.k === "say" || frame.k === "undecided") say(frame.text);
+      if (frame.k === "patch" && frame.status === "waiting") say("Waiting for your approval");
     });
     return () => {
       stopMeta();

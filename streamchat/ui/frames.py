@@ -5,6 +5,7 @@ Knows entries of the log; knows nothing of tabs, conversations or Reflex. Rules:
 * A frame carries what is new, never what the page has: its size grows neither with the answer nor with the history.
 * Offsets count UTF-16 code units within a part, as the browser does.
 * What waits is joined: a slow tab gets fewer and larger pieces, and slows nobody.
+* Of a tool call that is there only what changed is told (``toolviews``), in a frame ``patch``: part -> changed fields.
 * Now and then, and at the end, a frame carries the CRC-32 of the answer's text so far (as UTF-8), which the page
   compares with what it has.
 """
@@ -18,10 +19,11 @@ from zlib import crc32
 
 from streamchat.chat import events as e
 from streamchat.chat.fold import Folding
-from streamchat.chat.messages import Message, ReasoningPart, TextPart, whole
+from streamchat.chat.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart, whole
 from streamchat.chat.outcome import explain, offers
 from streamchat.chat.wire import message_to_wire, part_to_wire
 from streamchat.runs.log import Entry, Snapshot
+from streamchat.ui.toolviews import Describe, ToolViews, tool_view, unknown
 
 Frame: TypeAlias = dict[str, Any]
 # Entries between two checksums.
@@ -46,14 +48,24 @@ def sent(client_id: str) -> Frame:
     return {"k": "sent", "client_id": client_id, "n": number()}
 
 
+def undecided(run_id: str, call_id: str, text: str) -> Frame:
+    """A decision about a tool call was not taken: why."""
+    return {"k": "undecided", "m": run_id, "call": call_id, "text": whole(text), "n": number()}
+
+
 def utf16(text: str) -> int:
     """Length in UTF-16 code units."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def view(message: Message, seq: int) -> Frame:
-    """A whole message for the page."""
-    return message_to_wire(message) | {"seq": seq} | _outcome(message)
+def view(message: Message, seq: int, describe: Describe = unknown) -> Frame:
+    """A whole message for the page; ``describe`` says what is known of a tool."""
+    parts = [_part(part, describe) for part in message.parts]
+    return message_to_wire(message) | {"parts": parts, "seq": seq} | _outcome(message)
+
+
+def _part(part: Part, describe: Describe) -> Frame:
+    return tool_view(part, describe) if isinstance(part, ToolCallPart) else part_to_wire(part)
 
 
 def _outcome(message: Message) -> Frame:
@@ -65,37 +77,47 @@ def _outcome(message: Message) -> Frame:
 class LiveAnswer:
     """An answer that grows: what the page has of it, and the frames that bring it further."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, describe: Describe = unknown) -> None:
         self.seq = snapshot.seq
         self._folding = Folding(snapshot.message)
         self._lengths = {
             i: utf16(p.text) for i, p in enumerate(snapshot.message.parts) if isinstance(p, TextPart | ReasoningPart)
         }
         self._id = snapshot.message.id
+        self._describe = describe
+        self._status = snapshot.message.status
+        self._tools = ToolViews(snapshot.message, describe)
         self._checksum = crc32(whole(snapshot.message.text).encode())
         self._checked = 0
 
     def frames(self, entries: Iterable[Entry]) -> Iterator[Frame]:
-        piece: Frame | None = None
+        waiting: Frame | None = None  # what the next entry may join
         for entry in entries:
             self.seq, event = entry.seq, entry.event
             index = self._folding.add(event)
             if index is not None and isinstance(event, e.TextDelta | e.ReasoningDelta):
-                if piece is not None and piece["p"] == index:
-                    piece |= {"s": entry.seq, "t": piece["t"] + event.text}
+                if waiting is not None and waiting.get("p") == index:
+                    waiting |= {"s": entry.seq, "t": waiting["t"] + event.text}
                 else:
-                    if piece is not None:
-                        yield piece
-                    piece = self._piece(index, event, entry.seq)
+                    if waiting is not None:
+                        yield waiting
+                    waiting = self._piece(index, event, entry.seq)
                 self._lengths[index] = self._lengths.get(index, 0) + utf16(event.text)
-                self._check(piece, event)
-                continue
-            if piece is not None:
-                yield piece
-                piece = None
-            yield from self._other(index, event)
-        if piece is not None:
-            yield piece
+                self._check(waiting, event)
+            elif index is not None and isinstance(event, e.ToolCallArguments):
+                change = self._tools.grown(index, event.fragment)
+                if change or self._folding.status != self._status:
+                    if waiting is not None and waiting.get("k") != "patch":
+                        yield waiting
+                        waiting = None
+                    waiting = self._patch({index: change}, waiting)
+            else:
+                if waiting is not None:
+                    yield waiting
+                    waiting = None
+                yield from self._other(index, event)
+        if waiting is not None:
+            yield waiting
 
     def _piece(self, index: int, event: e.TextDelta | e.ReasoningDelta, seq: int) -> Frame:
         piece = {"m": self._id, "s": seq, "p": index, "o": self._lengths.get(index, 0), "t": event.text}
@@ -109,18 +131,52 @@ class LiveAnswer:
                 self._checked, piece["c"] = self.seq, self._checksum
 
     def _other(self, index: int | None, event: e.Event) -> Iterator[Frame]:
-        if isinstance(event, e.ToolCallArguments | e.UsageReported):
-            return  # Fragments of JSON are nobody's reading; usage comes with the end.
+        if isinstance(event, e.UsageReported):
+            return  # It comes with the end.
         if isinstance(event, e.Ending):
             yield self._end()
+        elif isinstance(event, e.Waiting):
+            yield self._patch(self._changed(self._tools.calls(event.call_ids)))
         elif index is None:
-            yield {"k": "message", "message": view(self._folding.message, self.seq)}
+            yield {"k": "message", "message": view(self._folding.message, self.seq, self._describe)}
         else:
-            part = part_to_wire(self._folding.part(index))
-            yield {"k": "part", "m": self._id, "s": self.seq, "p": index, "part": part}
+            yield self._placed(index)
+
+    def _placed(self, index: int) -> Frame:
+        """A part that is new to the page, or what changed of a tool call that it has."""
+        part = self._folding.part(index)
+        if not isinstance(part, ToolCallPart):
+            told = part_to_wire(part)
+        elif self._tools.knows(index):
+            return self._patch(self._changed([index]))
+        else:
+            told = self._tools.whole(index, part)
+        return {"k": "part", "m": self._id, "s": self.seq, "p": index, "part": told} | self._moved()
+
+    def _changed(self, indices: Iterable[int]) -> dict[int, Frame]:
+        parts = {index: self._folding.part(index) for index in indices}
+        calls = {index: part for index, part in parts.items() if isinstance(part, ToolCallPart)}
+        return {index: change for index, part in calls.items() if (change := self._tools.changed(index, part))}
+
+    def _patch(self, changes: dict[int, Frame], joined: Frame | None = None) -> Frame:
+        patch = joined or {"k": "patch", "m": self._id, "set": {}}
+        patch["s"] = self.seq
+        for index, change in changes.items():
+            patch["set"][str(index)] = patch["set"].get(str(index), {}) | change
+        return patch | self._moved()
+
+    def _moved(self) -> Frame:
+        """The status, where the page has another."""
+        if self._folding.status == self._status:
+            return {}
+        self._status = self._folding.status
+        return {"status": self._status}
 
     def _end(self) -> Frame:
-        whole = view(self._folding.message, self.seq)
+        whole = view(self._folding.message, self.seq, self._describe)
         length = utf16(whole["text"])
         kept = {k: whole[k] for k in ("status", "stop_reason", "error", "usage", "why", "offers") if k in whole}
+        # Calls that did not come to their end.
+        if changes := self._changed(self._tools.calls()):
+            kept["set"] = {str(index): change for index, change in changes.items()}
         return {"k": "end", "m": self._id, "s": self.seq, "length": length, "c": self._checksum, **kept}

@@ -23,6 +23,8 @@ class Transcript(rx.Component):
         "remend@1.4.0",
         "lowlight@3.3.0",
         "highlight.js@11.11.1",
+        # The version that Reflex's own charts use.
+        "recharts@3.10.1",
     ]
 
     state: rx.Var[str]
@@ -31,6 +33,7 @@ class Transcript(rx.Component):
     on_retry: _Again
     on_continue: _Again
     on_earlier: rx.EventHandler[rx.event.passthrough_event_spec(str)]
+    on_decide: rx.EventHandler[rx.event.passthrough_event_spec(str, str, dict)]
 
 
 class Composer(rx.Component):

@@ -69,8 +69,9 @@ def test_hostile_text_everywhere(chat: Chat, wire: Wire) -> None:
     opened = {"k": "open", "g": 10**9, "conversation": None, "earlier": False, "missing": False}
     wire.tell(opened | {"title": TAG, "messages": hostile()})
     page.locator("[data-message-id=c] .block").first.wait_for()
-    for summary in page.locator("summary").all():
-        summary.click()
+    closed = page.locator("details:not([open]) > summary")
+    while closed.count():
+        closed.first.click()
     page.locator(".reasoning .block").first.wait_for()
     page.wait_for_timeout(500)
     inside = page.locator("[aria-busy]")

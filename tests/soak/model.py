@@ -84,7 +84,9 @@ class PageModel:
                 self.messages.pop(frame["m"], None)
             case "earlier":
                 self._earlier(frame)
-            case None | "part" | "end":
+            case "undecided":
+                self.said.append(frame["text"])
+            case None | "part" | "patch" | "end":
                 return self._grow(frame)
             case _:
                 raise AssertionError(f"no such frame: {frame}")
@@ -147,10 +149,15 @@ class PageModel:
             if frame["p"] > len(shown.parts):
                 return f"there are {len(shown.parts)} parts"
             shown.parts[frame["p"] : frame["p"] + 1] = [dict(frame["part"])]
+        for index, change in frame.get("set", {}).items():
+            changed = shown.parts[int(index)] | change
+            shown.parts[int(index)] = {name: value for name, value in changed.items() if value is not None}
+        if "status" in frame:
+            shown.ending["status"] = frame["status"]
         if kind == "end":
             if frame["length"] != utf16(shown.text):
                 return f"the length is {utf16(shown.text)}"
-            shown.ending |= {key: frame[key] for key in frame if key not in ("k", "m", "s", "c", "length")}
+            shown.ending |= {key: frame[key] for key in frame if key not in ("k", "m", "s", "c", "length", "set")}
         if "c" in frame and frame["c"] != crc32(shown.text.encode()):
             return "the checksum is another"
         return None

@@ -231,3 +231,44 @@ test("what did not change is not painted again", () => {
   expect(after[0].part).toBe(before[0].part);
   expect(after[1].version).not.toBe(before[1].version);
 });
+
+test("what changed of a tool call is put into it, and the message's status with it", () => {
+  const call = { type: "tool_call", id: "t", name: "f", state: "receiving", arguments: null };
+  const { store } = opened(streaming("a", "x", 3));
+  const frames = [];
+  store.onFrame((frame) => frames.push(frame.status));
+  store.feed({ k: "part", m: "a", s: 4, p: 1, part: call });
+  store.feed({ k: "patch", m: "a", s: 5, set: { 1: { fields: { city: "Li" } } } });
+  store.flush();
+  const before = store.message("a").parts[1];
+  expect(before.fields).toEqual({ city: "Li" });
+  store.feed({ k: "patch", m: "a", s: 6, status: "waiting", set: { 1: { fields: null, arguments: { city: "Lima" }, state: "awaiting-approval" } } });
+  store.flush();
+  const after = store.message("a").parts[1];
+  expect([after.state, after.arguments, "fields" in after, before.state]).toEqual(["awaiting-approval", { city: "Lima" }, false, "receiving"]);
+  expect([store.message("a").status, store.meta().answering, frames]).toEqual(["waiting", true, ["waiting"]]);
+  store.feed({ k: "end", m: "a", s: 7, status: "stopped", length: 1, set: { 1: { state: "stopped" } } });
+  store.flush();
+  expect(store.message("a").parts[1].state).toBe("stopped");
+});
+
+test("a change of a part that is not there is a gap", () => {
+  for (const set of [{ 0: { state: "done" } }, { 7: { state: "done" } }]) {
+    const { store } = opened(streaming("a", "x", 3));
+    store.feed({ k: "patch", m: "a", s: 4, set });
+    expect(store.stats.gaps).toBe(1);
+  }
+});
+
+test("a text that a tool call or a thought follows is whole at once", () => {
+  const call = { type: "tool_call", id: "t", name: "f", state: "running", arguments: {} };
+  const { store } = opened(streaming("a", "Let me look.", 3), { ...streaming("b", "One."), parts: [{ type: "text", text: "One." }, call] });
+  store.feed({ k: "part", m: "a", s: 4, p: 1, part: call });
+  store.flush();
+  for (const id of ["a", "b"]) expect(store.message(id).parts[0].splitter.closed.length).toBe(1);
+  store.feed({ m: "a", s: 5, p: 2, o: 0, t: "hm", y: "reasoning" });
+  store.feed({ m: "a", s: 6, p: 3, o: 0, t: "So" });
+  store.flush();
+  const [, , thought, text] = store.message("a").parts;
+  expect([thought.splitter.ended, text.splitter.ended, text.open]).toEqual([true, false, true]);
+});
