@@ -19,7 +19,8 @@ from streamchat.chat.fold import fold
 from streamchat.chat.messages import Message, ToolCallPart
 from streamchat.errors import InvalidInput, NotFound, StreamchatError
 from streamchat.runs.log import Log, Snapshot
-from streamchat.runs.ports import Store, StoredAnswer, Toolbox
+from streamchat.runs.ports import Store, StoredAnswer
+from streamchat.tools.toolbox import Toolbox
 
 DENIED = "The person did not allow this call."
 MAX_REASON = 2000
@@ -58,7 +59,7 @@ class Parked:
                 new = list(events(stored.message))
                 message, seq = fold(stored.message, new), stored.seq + len(new)
                 if await self._store.move_on(message, seq, after=stored.seq, worker=self._worker):
-                    self._log.resume(Snapshot(stored.seq, stored.message))
+                    self._log.go_on(Snapshot(stored.seq, stored.message))
                     for event in new:
                         self._log.append(run_id, event)
                     return stored, message
@@ -87,9 +88,7 @@ def decided(message: Message, call_id: str, decision: Decision, toolbox: Toolbox
         reason = decision.reason.strip()[:MAX_REASON]
         return [ToolResult(call_id, "denied", error=f"{DENIED} They said: {reason}" if reason else DENIED)]
     arguments = call.arguments or {} if decision.arguments is None else decision.arguments
-    offered = toolbox.offered(frozenset()) if toolbox is not None else ()
-    tool = next((tool for tool in offered if tool.spec.name == call.name), None)
-    if tool is not None:
+    if toolbox is not None and (tool := toolbox.get(call.name)):
         try:
             arguments = tool.check(arguments)
         except StreamchatError as error:

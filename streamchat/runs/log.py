@@ -6,7 +6,7 @@ Knows nothing of providers, storage or pages. Rules:
 * ``append`` never waits.
 * A reader that asks beyond what is kept gets a ``Snapshot`` first and goes on from there.
 * An ended run is kept for ``KEEP_SECONDS``, then forgotten: the stored message answers for it.
-* A run that waits for an approval has no writer. Whoever goes on with it says so (``resume``), here or elsewhere.
+* A run that waits for an approval has no writer. Whoever goes on with it says so (``go_on``), here or elsewhere.
 
 ``MemoryLog`` is the log of one process, ``redis_log.RedisLog`` that of several; ``tests/runs/test_log_contract.py``
 is what both keep.
@@ -55,7 +55,7 @@ class Log(Protocol):
         """Begin the log of the run whose answer is ``message``; its id is the run's."""
         ...
 
-    def resume(self, start: Snapshot) -> None:
+    def go_on(self, start: Snapshot) -> None:
         """Go on here with a run that waited, as it was stored. Its readers stay."""
         ...
 
@@ -146,7 +146,7 @@ class MemoryLog:
         for event in events:
             self.append(message.id, event)
 
-    def resume(self, start: Snapshot) -> None:
+    def go_on(self, start: Snapshot) -> None:
         if not self.has(start.message.id) or self.reached(start.message.id)[0] != start.seq:
             self.restore(start)
 

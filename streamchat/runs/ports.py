@@ -1,15 +1,12 @@
-"""What runs need of the database, of the models and of the tools, as protocols. ``storage/``, ``tools/`` and
-``wiring/`` fill them."""
+"""What runs need of the database and of the models, as protocols. ``storage/`` and ``wiring/`` fill them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from streamchat.chat.events import Event, Json
 from streamchat.chat.messages import Message, Part
-from streamchat.chat.request import ToolSpec
 from streamchat.providers.base import ModelInfo, Provider
 
 
@@ -58,31 +55,6 @@ class Chosen(Protocol):
 
 class Choices(Protocol):
     async def choices(self, owner: str, conversation_id: str) -> Chosen: ...
-
-
-class Tool(Protocol):
-    """A function that a model may call. ``approve``: only after a person agreed."""
-
-    @property
-    def spec(self) -> ToolSpec: ...
-    @property
-    def approve(self) -> bool: ...
-
-    def check(self, arguments: Mapping[str, Json]) -> Mapping[str, Json]:
-        """The arguments as the tool takes them. Raises ``StreamchatError`` with a sentence for the model."""
-        ...
-
-
-class Toolbox(Protocol):
-    def offered(self, off: frozenset[str]) -> Sequence[Tool]:
-        """All tools but those, and those of the servers, named in ``off``."""
-        ...
-
-    def execute(
-        self, tool: Any, call_id: str, arguments: Mapping[str, Json], context: Any
-    ) -> AsyncGenerator[Event, None]:
-        """Progress, then exactly one ``ToolResult``. Raises nothing; closing it ends the call."""
-        ...
 
 
 class Answering(Protocol):

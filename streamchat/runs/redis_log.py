@@ -52,11 +52,11 @@ class RedisLog:
         self._local.open(message, events)
         self.outbox.open(Snapshot(0, message))
 
-    def resume(self, start: Snapshot) -> None:
+    def go_on(self, start: Snapshot) -> None:
         """See ``Log``. From now on it is written here, wherever it was written before."""
         self.mirrors.drop(start.message.id)
         self._superseded.discard(start.message.id)
-        self._local.resume(start)
+        self._local.go_on(start)
         self.outbox.open(start)
 
     def append(self, run_id: str, event: Event) -> Entry:

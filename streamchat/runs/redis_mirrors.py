@@ -52,7 +52,7 @@ class Mirrors:
 
     def adopt(self, whole: Snapshot) -> None:
         """The local log has this run, and it is written elsewhere from now on, if at all."""
-        self._local.resume(whole)
+        self._local.go_on(whole)
         self._mirrors[whole.message.id] = _Mirror(f"{whole.seq}-0", asyncio.get_running_loop().time())
         self._changed.set()
 

@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from streamchat.chat.events import Event, Stopped
 from streamchat.chat.messages import Message, Part, ToolCallPart, settled
@@ -27,10 +26,12 @@ from streamchat.runs.decisions import Decision, Parked, decided
 from streamchat.runs.elsewhere import stop_elsewhere
 from streamchat.runs.feed import Feed, Note
 from streamchat.runs.log import Log, Snapshot
-from streamchat.runs.ports import Begun, Models, Store, Toolbox
+from streamchat.runs.ports import Begun, Models, Store
 from streamchat.runs.produce import Running, produce
 from streamchat.runs.tools import Tools
 from streamchat.runs.writer import Writer
+from streamchat.tools.context import Context, Services
+from streamchat.tools.toolbox import Toolbox
 
 
 class Runs:
@@ -45,11 +46,11 @@ class Runs:
         policy: Policy,
         worker: str,
         toolbox: Toolbox | None = None,
-        tool_context: Callable[[str, str], Any] = lambda owner, conversation_id: None,
+        tool_services: Services | None = None,
         ask_stop: Callable[[str], None] | None = None,
     ) -> None:
-        """``toolbox``: ``None`` where there are no tools; ``tool_context``: what they are told, by owner and
-        conversation. ``ask_stop`` tells the other workers to stop a run; ``None`` where there are none."""
+        """``toolbox``: ``None`` where there are no tools; ``tool_services``: what they may ask of the program.
+        ``ask_stop`` tells the other workers to stop a run; ``None`` where there are none."""
         self.log = log
         self.feed = feed
         self._store = store
@@ -58,7 +59,7 @@ class Runs:
         self._policy = policy
         self._worker = worker
         self._toolbox = toolbox
-        self._tool_context = tool_context
+        self._tool_services = tool_services
         self._ask_stop = ask_stop
         self._parked = Parked(store, log, worker)
         self._running: dict[str, Running] = {}
@@ -227,8 +228,9 @@ class Runs:
         info = self._models.info(model)
         tools = None
         if self._toolbox is not None and wishes.tools is None and info.capabilities.tools:
-            context = self._tool_context(run.owner, run.conversation_id)
-            tools = Tools(self._toolbox, self._store, run.owner, run.conversation_id, context)
+            home = asyncio.get_running_loop()
+            context = Context(run.owner, run.conversation_id, self._tool_services, home)
+            tools = Tools(self._toolbox, self._store, context)
         asking = Asking(
             Target(self._models.provider(model), info.name, info.label),
             Request(info.name, history, wishes.system, wishes.options, wishes.tools or ()),

@@ -1,6 +1,6 @@
 """The tools of one run: which are offered, which calls need a person's word, and their running side by side.
 
-Knows a toolbox and the person's choices by their protocols; ``tools/`` knows how a tool is run. Rules:
+``tools/`` knows how one call is run. Rules:
 
 * A call runs only if its tool is offered here and its arguments fit; else the model is told why not.
 * Calls run at the same time; the order of their results is that of the calls, because each belongs to its part.
@@ -10,7 +10,7 @@ Knows a toolbox and the person's choices by their protocols; ``tools/`` knows ho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -18,7 +18,11 @@ from streamchat.chat import events as e
 from streamchat.chat.messages import ToolCallPart
 from streamchat.chat.request import ToolSpec
 from streamchat.errors import StreamchatError
-from streamchat.runs.ports import Choices, Tool, Toolbox
+from streamchat.runs.ports import Choices, Chosen
+from streamchat.tools.context import Context
+from streamchat.tools.definition import Tool
+from streamchat.tools.execution import execute
+from streamchat.tools.toolbox import Toolbox
 
 AT_ONCE = 8
 MAX_CALLS = 128
@@ -26,20 +30,18 @@ MAX_CALLS = 128
 
 
 class Tools:
-    """``context`` is what the tools are told of the run."""
+    """``context``: for whom, and in which conversation."""
 
-    def __init__(self, toolbox: Toolbox, choices: Choices, owner: str, conversation_id: str, context: Any) -> None:
+    def __init__(self, toolbox: Toolbox, choices: Choices, context: Context) -> None:
         self._toolbox = toolbox
         self._choices = choices
-        self._owner = owner
-        self._conversation_id = conversation_id
         self._context = context
         self._offered: dict[str, Tool] = {}
         self._calls = 0
 
     async def specs(self) -> tuple[ToolSpec, ...]:
         """What the model is offered. Raises ``StorageError``."""
-        chosen = await self._choices.choices(self._owner, self._conversation_id)
+        chosen = await self._chosen()
         self._offered = {tool.spec.name: tool for tool in self._toolbox.offered(chosen.off)}
         return tuple(tool.spec for tool in self._offered.values())
 
@@ -56,18 +58,21 @@ class Tools:
                 continue
             if tool.approve and not decided:
                 if always is None:
-                    always = (await self._choices.choices(self._owner, self._conversation_id)).always
+                    always = (await self._chosen()).always
                 if call.name not in always:
                     asked.append(call.id)
                     continue
             due.append((tool, call, arguments))
         if due:
-            sources = [self._toolbox.execute(tool, call.id, arguments, self._context) for tool, call, arguments in due]
+            sources = [execute(tool, call.id, arguments, self._context) for tool, call, arguments in due]
             async with aclosing(side_by_side(sources)) as events:
                 async for event in events:
                     yield event
         if asked:
             yield e.Waiting(tuple(asked))
+
+    async def _chosen(self) -> Chosen:
+        return await self._choices.choices(self._context.owner, self._context.conversation_id)
 
     def _checked(self, call: ToolCallPart) -> tuple[Tool, dict[str, Any]]:
         self._calls += 1
@@ -79,7 +84,7 @@ class Tools:
         return tool, dict(tool.check(call.arguments or {}))
 
 
-async def side_by_side(sources: Iterable[AsyncGenerator[e.Event, None]]) -> AsyncGenerator[e.Event, None]:
+async def side_by_side(sources: Sequence[AsyncGenerator[e.Event, None]]) -> AsyncGenerator[e.Event, None]:
     """The events of all as they come, a few of them at a time. Closing this closes them all."""
     said: asyncio.Queue[e.Event | None] = asyncio.Queue()
     room = asyncio.Semaphore(AT_ONCE)

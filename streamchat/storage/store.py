@@ -168,9 +168,9 @@ class Storage:
             await self._database.write(lambda connection: writing.store(connection, entries))
 
     async def end(self, message: Message, seq: int) -> bool:
-        """Store an ending. False where the row had another one (or is gone), which stays."""
-        if not message.ended:
-            raise ValueError(f"a message that is {message.status} has not ended")
+        """Store an ending, or that the answer waits. False where the row had another one (or is gone), which stays."""
+        if message.status == "streaming":
+            raise ValueError("a message that is streaming has not ended")
         return await self._database.write(lambda connection: writing.finish(connection, message, seq))
 
     async def beat(self, run_ids: Iterable[str]) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from streamchat.chat.events import Event
+from streamchat.chat.events import Event, Finished
 from streamchat.chat.request import Request
 from streamchat.providers.base import ModelInfo
 from streamchat.providers.catalog import Catalog, Source
@@ -20,6 +20,8 @@ from streamchat.runs.log import MemoryLog
 from streamchat.runs.runs import Runs
 from streamchat.runs.writer import Writer
 from streamchat.storage import Storage
+from streamchat.tools.definition import Tool
+from streamchat.tools.toolbox import Toolbox
 
 
 class QueueProvider:
@@ -37,6 +39,8 @@ class QueueProvider:
                 if isinstance(event, BaseException):
                     raise event
                 yield event
+                if isinstance(event, Finished):
+                    return
         finally:
             self.closed += 1
 
@@ -76,12 +80,20 @@ class World:
             await asyncio.sleep(0.005)
         return self.log.snapshot(run_id).message
 
+    async def reached(self, run_id: str, status: str):
+        """The message once the database has it with this status."""
+        while (message := await self.stored(run_id)).status != status:
+            await asyncio.sleep(0.005)
+        return message
+
     async def stored(self, run_id: str):
         return (await self.store.answer("local", run_id)).message
 
 
 @asynccontextmanager
-async def make_world(path: Path, policy: Policy | None = None, catalog: Catalog | None = None) -> AsyncIterator[World]:
+async def make_world(
+    path: Path, policy: Policy | None = None, catalog: Catalog | None = None, tools: Sequence[Tool] = ()
+) -> AsyncIterator[World]:
     store = Storage(f"sqlite+aiosqlite:///{path / 'chat.db'}")
     await store.open()
     provider, log, feed = QueueProvider(), MemoryLog(), MemoryFeed()
@@ -95,6 +107,7 @@ async def make_world(path: Path, policy: Policy | None = None, catalog: Catalog 
         writer=writer,
         policy=policy or Policy(),
         worker="test",
+        toolbox=Toolbox(tools),
     )
     writer.start()
     try:

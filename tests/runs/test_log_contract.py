@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from streamchat.chat.events import Finished, Stopped, TextDelta
+from streamchat.chat.events import Finished, Stopped, TextDelta, ToolCallReady, ToolCallStarted, ToolResult, Waiting
 from streamchat.chat.fold import fold
 from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, OutOfOrder
@@ -105,6 +105,26 @@ async def test_beyond_the_end_is_a_snapshot(two: Two):
     first, last = await asyncio.wait_for(reader, 20)
     assert (first.seq, first.message.text) == (3, "w0 w1 w2 ")
     assert last.seq == 4
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_run_that_waited_goes_on_for_the_readers_it_has(two: Two, elsewhere: bool):
+    """Whoever goes on with it, here or where it was only read: the next number follows, nobody attaches anew."""
+    two.opened(3)
+    for event in (ToolCallStarted("c", "send"), ToolCallReady("c", {}), Waiting(("c",))):
+        two.writer.append("run", event)
+    await two.arrived()
+    readers = [asyncio.create_task(collect(log)) for log in (two.writer, two.reader)]
+    await asyncio.sleep(0.05)
+    stored = two.writer.snapshot("run")
+    on, other = (two.reader, two.writer) if elsewhere else (two.writer, two.reader)
+    on.go_on(stored)
+    on.append("run", ToolResult("c", "denied"))
+    on.append("run", Finished())
+    for found in await asyncio.wait_for(asyncio.gather(*readers), 20):
+        assert [entry.seq for entry in found] == list(range(1, 9))
+        assert found[-1].last
+    assert other.snapshot("run") == on.snapshot("run")
 
 
 async def test_nothing_follows_the_ending(two: Two):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streamchat.chat.events import Finished, TextDelta
+from streamchat.chat.events import Finished, TextDelta, ToolCallReady, ToolCallStarted
 from streamchat.chat.messages import Message, TextPart
 from streamchat.errors import InvalidInput, NotFound, StreamchatError
 from streamchat.providers.base import ModelInfo
@@ -18,16 +18,25 @@ from streamchat.providers.catalog import Catalog, Source
 from streamchat.runs import elsewhere as runs_module
 from streamchat.runs.attempts import Policy
 from streamchat.runs.bell import Bell
+from streamchat.runs.decisions import Decision
 from streamchat.runs.log import Snapshot
 from streamchat.runs.redis_engine import RedisEngine, redis_engine
 from streamchat.runs.runs import Runs
 from streamchat.runs.writer import Writer
 from streamchat.storage import Storage
+from streamchat.tools.definition import tool
+from streamchat.tools.toolbox import Toolbox
 from streamchat.wiring import recovery
 from streamchat.wiring.recovery import Recovery
 from tests.redis_server import RedisServer
 from tests.runs.conftest import QueueProvider
 from tests.runs.two_workers import told, until
+
+
+@tool(approve=True)
+async def send(to: str) -> str:
+    """Asks before it runs."""
+    return f"sent to {to}"
 
 
 @dataclass
@@ -65,6 +74,7 @@ async def worker(name: str, redis: str, database: str) -> AsyncIterator[Worker]:
             writer=writer,
             policy=Policy(),
             worker=name,
+            toolbox=Toolbox([send]),
             ask_stop=engine.feed.ask_stop,
         )
         engine.feed.on_stop = runs.stop_here
@@ -274,3 +284,43 @@ async def test_closing_one_worker_tells_the_readers_of_the_other(redis: RedisSer
         assert items[-1].last
         assert (await other.store.answer("local", run_id)).message.status == "interrupted"
         assert await other.attached(run_id) == (await other.store.answer("local", run_id)).message
+
+
+@pytest.mark.parametrize("redis_forgot", [False, True])
+async def test_a_decision_on_another_worker(two: tuple[Worker, Worker], redis: RedisServer, redis_forgot: bool):
+    """A run that waits belongs to nobody: whichever worker hears the decision goes on with it, and the readers of the
+    other one see it. Also where Redis has forgotten the run meanwhile."""
+    one, other = two
+    begun = await one.start()
+    one.provider.say(TextDelta("a "), ToolCallStarted("c", "send"), ToolCallReady("c", {"to": "Ada"}))
+    one.provider.say(Finished("tool-calls"))
+    while (await other.store.answer("local", begun.run_id)).message.status != "waiting":
+        await asyncio.sleep(0.01)
+    readers = [asyncio.create_task(told(one.engine.log, run_id=begun.run_id))]
+    await one.engine.log.outbox.sent(20)
+    if redis_forgot:
+        redis.ask("DEL", f"streamchat:run:{begun.run_id}")
+    else:
+        readers.append(asyncio.create_task(told(other.engine.log, run_id=begun.run_id)))
+    await other.runs.decide("local", begun.run_id, "c", Decision(True))
+    other.provider.say(TextDelta("done"), Finished())
+    for found in await asyncio.wait_for(asyncio.gather(*readers), 30):
+        assert [item.seq for item in found] == list(range(1, len(found) + 1))
+        assert found[-1].last
+    stored = await one.store.answer("local", begun.run_id)
+    assert (stored.message.status, stored.message.text) == ("finished", "a done")
+    assert one.engine.log.snapshot(begun.run_id).message == stored.message
+
+
+async def test_stop_on_another_worker_while_it_waits(two: tuple[Worker, Worker]):
+    """Stopped from wherever; the readers of both are told."""
+    one, other = two
+    begun = await one.start()
+    one.provider.say(ToolCallStarted("c", "send"), ToolCallReady("c", {"to": "Ada"}), Finished("tool-calls"))
+    while (await other.store.answer("local", begun.run_id)).message.status != "waiting":
+        await asyncio.sleep(0.01)
+    await one.engine.log.outbox.sent(20)
+    reader = asyncio.create_task(told(one.engine.log, run_id=begun.run_id))
+    await other.runs.stop("local", begun.conversation_id)
+    assert (await asyncio.wait_for(reader, 20))[-1].last
+    assert (await one.store.answer("local", begun.run_id)).message.status == "stopped"
