@@ -17,7 +17,7 @@ from reflex_base.utils.exceptions import LockExpiredError
 
 from streamchat.chat.messages import TextPart
 from streamchat.errors import InvalidInput, StreamchatError
-from streamchat.ui import chats
+from streamchat.ui import chats, deciding
 from streamchat.ui.follower import Follower
 from streamchat.ui.frames import Frame, say, sent
 from streamchat.ui.transcript import earlier_messages
@@ -107,6 +107,13 @@ class Live(rx.State):
     async def keep_on(self, message_id: str, client_id: str, model: str):
         """Continue a partial answer, as a sibling."""
         if said := await _again(message_id, client_id, model, keep=True):
+            async with self:
+                self.f = said
+
+    @rx.event(background=True)
+    async def decide(self, run_id: str, call_id: str, decision: dict):
+        """Say whether a tool call that waits may run."""
+        if said := await deciding.decide(run_id, call_id, decision):
             async with self:
                 self.f = said
 

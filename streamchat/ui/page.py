@@ -31,6 +31,7 @@ def page() -> rx.Component:
                     on_retry=Live.retry,
                     on_continue=Live.keep_on,
                     on_earlier=Live.earlier,
+                    on_decide=Live.decide,
                 ),
                 Composer.create(
                     models=Chats.models,

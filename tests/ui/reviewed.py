@@ -25,6 +25,7 @@ HANDLERS = {
     f"{LIVE}.stop": "takes nothing; stops what runs in the tab's conversation, for its owner",
     f"{LIVE}.retry": "message id, client id and model are checked by the runs and the store",
     f"{LIVE}.keep_on": "as retry",
+    f"{LIVE}.decide": "every argument is checked; the runs look for the call in the owner's answers only",
     f"{LIVE}.earlier": "the message id is looked for in the owner's conversation only",
     f"{LIVE}.setvar": _SETVAR,
     f"{CHATS}.setvar": _SETVAR,
