@@ -26,14 +26,32 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="build what changed and serve on http://localhost:3000 (PORT changes the port)")
     commands.add_parser("build", help="build the page if something it is made of has changed")
+    _add_ask(commands.add_parser("ask", help="ask a running server from the terminal, and see the answer as it comes"))
     asked = parser.parse_args(arguments)
     try:
-        return _run() if asked.command == "run" else _build()
+        return {"run": _run, "build": _build}[asked.command]() if asked.command != "ask" else _ask(asked)
     except StreamchatError as error:
         print(error.user_message, file=sys.stderr)  # noqa: T201 the terminal is this module's page
         return 1
     except KeyboardInterrupt:
         return 130  # Ctrl-C; a server has ended in order by then, and raises the signal again
+
+
+def _add_ask(parser: argparse.ArgumentParser) -> None:
+    url = f"http://127.0.0.1:{os.environ.get('PORT') or 3000}"
+    parser.add_argument("question", nargs="*", help="what to ask; read from a pipe where it is left out")
+    parser.add_argument("--model", help="provider:model; the server's first one otherwise")
+    parser.add_argument("--conversation", metavar="ID", help="ask in this conversation instead of in a new one")
+    parser.add_argument("--follow", metavar="RUN", help="read a run that has begun, instead of asking")
+    parser.add_argument("--json", action="store_true", help="one event a line, for programs")
+    parser.add_argument("--url", default=url, help=f"the server's address (default: {url})")
+
+
+def _ask(asked: argparse.Namespace) -> int:
+    from streamchat.client.ask import Wanted, main
+
+    question = " ".join(asked.question)
+    return main(Wanted(question, asked.url, asked.model, asked.conversation, asked.follow, asked.json))
 
 
 def _build() -> int:

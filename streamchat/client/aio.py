@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 import httpx2
 
@@ -32,6 +33,7 @@ class AsyncClient:
     ) -> None:
         self.url = base_url.rstrip("/")
         self.patience = patience
+        self._runs: WeakSet[AsyncRun] = WeakSet()
         self._http = httpx2.AsyncClient(
             base_url=self.url,
             headers={**p.HEADERS, **(headers or {})},
@@ -46,6 +48,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections. Runs go on: they are the server's."""
+        for run in list(self._runs):
+            await run.close()
         await self._http.aclose()
 
     async def start(
@@ -106,6 +110,7 @@ class AsyncRun(RunView):
         self._client = client
         self._source = self._read()
         self._turn = asyncio.Lock()
+        client._runs.add(self)
 
     async def entries(self) -> AsyncGenerator[Entry, None]:
         """The numbered events, up to and with the ending. Raises ``Unreachable``, ``NotFound``."""
@@ -126,7 +131,7 @@ class AsyncRun(RunView):
         """The text, piece by piece. Raises ``Incomplete`` at the end of an answer that failed or was cut off."""
         async with aclosing(self.entries()) as entries:
             async for entry in entries:
-                if piece := self._text_of(entry.event):
+                if piece := self.new_text(entry.event):
                     yield piece
         self._check_complete()
 
@@ -156,6 +161,8 @@ class AsyncRun(RunView):
     async def _next(self) -> Entry | None:
         while not self._over:
             if (entry := await anext(self._source, None)) is not None:
+                if self._over:
+                    await self._source.aclose()
                 return entry
             if not self._over:  # a cancelled wait had ended it
                 self._source = self._read()

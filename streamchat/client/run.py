@@ -40,7 +40,7 @@ class RunView:
     def _over(self) -> bool:
         return self._reading.ended or self._closed
 
-    def _text_of(self, event: Told) -> str:
+    def new_text(self, event: Told) -> str:
         """What is new in the text: of a snapshot, what comes after the text that was told."""
         piece = ""
         if isinstance(event, TextDelta):

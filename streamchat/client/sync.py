@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 import httpx2
 
@@ -31,6 +32,7 @@ class Client:
     ) -> None:
         self.url = base_url.rstrip("/")
         self.patience = patience
+        self._runs: WeakSet[Run] = WeakSet()
         self._http = httpx2.Client(
             base_url=self.url,
             headers={**p.HEADERS, **(headers or {})},
@@ -45,6 +47,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections. Runs go on: they are the server's."""
+        for run in list(self._runs):
+            run.close()
         self._http.close()
 
     def start(
@@ -104,6 +108,7 @@ class Run(RunView):
         super().__init__(begun, reading, first)
         self._client = client
         self._source = self._read()
+        client._runs.add(self)
 
     def entries(self) -> Generator[Entry, None, None]:
         """The numbered events, up to and with the ending. Raises ``Unreachable``, ``NotFound``."""
@@ -122,7 +127,7 @@ class Run(RunView):
     def text(self) -> Generator[str, None, None]:
         """The text, piece by piece. Raises ``Incomplete`` at the end of an answer that failed or was cut off."""
         for event in self.events():
-            if piece := self._text_of(event):
+            if piece := self.new_text(event):
                 yield piece
         self._check_complete()
 
@@ -147,6 +152,8 @@ class Run(RunView):
     def _next(self) -> Entry | None:
         while not self._over:
             if (entry := next(self._source, None)) is not None:
+                if self._over:
+                    self._source.close()
                 return entry
             if not self._over:  # an exception from outside, Ctrl-C above all, had ended it
                 self._source = self._read()

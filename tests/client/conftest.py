@@ -8,6 +8,9 @@ import pytest
 
 from tests.client.api import Api
 from tests.e2e.loop import LoopThread
+from tests.web.conftest import api, make_api
+
+__all__ = ["api", "make_api"]
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +29,5 @@ def serve(loop: LoopThread) -> Iterator[Callable[[Api], str]]:
         return api.serve(loop)
 
     yield serve
-    for api in started:
-        api.close(loop)
+    for one in started:
+        one.close(loop)

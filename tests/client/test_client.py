@@ -97,7 +97,7 @@ async def test_following_begins_with_what_there_is(client: type, serve: Serve) -
 @both
 @pytest.mark.parametrize("fault", [Fault(204), Fault(body=b"data: [DONE]\n\n")])
 async def test_an_ended_run_that_was_read_to_its_end_says_so(client: type, serve: Serve, fault: Fault) -> None:
-    """The server has nothing more to say (204, or only its end marker): the message is fetched, nobody waits for ever."""
+    """The server has nothing more to say (204, or only its end mark): the message is fetched, nobody waits."""
     heard, message = await client(serve(Api(SAID, [fault]))).follow(RUN, len(SAID))
     assert [type(entry.event) for entry in heard] == [Snapshot]
     assert message.status == "finished"
