@@ -1,7 +1,7 @@
 """The one place that names concrete classes and builds them from the settings.
 
 Here: the services of a process and their life. ``models``: which models are on offer, and who answers for each.
-``recovery``: answers whose process is gone.
+``tools``: which tools there are. ``recovery``: answers whose process is gone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -25,8 +25,10 @@ from streamchat.runs.runs import Runs
 from streamchat.runs.writer import Writer
 from streamchat.settings import Settings, load_settings
 from streamchat.storage import Storage
+from streamchat.tools.toolbox import Toolbox
 from streamchat.wiring.models import build_catalog, build_policy
 from streamchat.wiring.recovery import Recovery
+from streamchat.wiring.tools import build_toolbox
 
 LOCAL_OWNER = "local"
 # What keeping a tab's state raises while the Redis that it is kept in is away.
@@ -41,6 +43,7 @@ class Services:
     models: Catalog
     store: Storage
     runs: Runs
+    tools: Toolbox = field(default_factory=Toolbox)
 
 
 _services: Services | None = None
@@ -68,6 +71,7 @@ async def lifespan() -> AsyncIterator[None]:
 @asynccontextmanager
 async def running_services(settings: Settings) -> AsyncIterator[Services]:
     """Services with an open database, and what is done behind them. Raises ``StorageError``."""
+    tools = build_toolbox(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = Storage(settings.database)
     await store.open()
@@ -85,6 +89,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 writer=writer,
                 policy=build_policy(settings, models),
                 worker=worker,
+                toolbox=tools,
                 ask_stop=engine.feed.ask_stop if engine else None,
             )
             if engine:
@@ -94,7 +99,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
             writer.start()
             try:
                 async with _behind(recovery.work(), _discover(models, feed), models.warm_up()):
-                    yield Services(settings, models, store, runs)
+                    yield Services(settings, models, store, runs, tools)
             finally:
                 await runs.close()
                 await writer.close()
