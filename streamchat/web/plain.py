@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from streamchat.chat.events import ENDINGS, Event, Failed, Finished, Interrupted, TextDelta
@@ -28,7 +28,7 @@ from streamchat.web.problems import BadRequest
 from streamchat.web.reading import Reader, ending_of, look
 from streamchat.web.runs import position
 from streamchat.web.shapes import PROBLEMS
-from streamchat.web.streaming import EventStream
+from streamchat.web.streaming import EventStream, client_of, streams
 from streamchat.wiring import LOCAL_OWNER, services
 
 PATHS = ("/stream", "/stream-chat", "/stream-with-meta")
@@ -51,19 +51,23 @@ Form = Callable[[bytes, str, int], bytes]
 
 @router.get("/stream", response_class=EventStream, responses=RESPONSES)
 @router.get("/stream-chat", response_class=EventStream, responses=RESPONSES)
-async def stream(query: Query_, model: Model = None, last_event_id: Place = None) -> Response:
+async def stream(request: Request, query: Query_, model: Model = None, last_event_id: Place = None) -> Response:
     """Each piece of text as `data: <text>`."""
-    return await _answer(query, model, last_event_id, _text)
+    return await _answer(request, query, model, last_event_id, _text)
 
 
 @router.get("/stream-with-meta", response_class=EventStream, responses=RESPONSES)
-async def stream_with_meta(query: Query_, model: Model = None, last_event_id: Place = None) -> Response:
+async def stream_with_meta(
+    request: Request, query: Query_, model: Model = None, last_event_id: Place = None
+) -> Response:
     """Each piece of text as `{"type": "token", "content": …, "token_num": n}`."""
-    return await _answer(query, model, last_event_id, _token)
+    return await _answer(request, query, model, last_event_id, _token)
 
 
-async def _answer(query: str, model: str | None, place: str | None, form: Form) -> Response:
+async def _answer(request: Request, query: str, model: str | None, place: str | None, form: Form) -> Response:
     served = services()
+    limit = served.settings.streams_per_client
+    streams.check(client_of(request.scope), limit)  # before anything is asked
     if place:
         run_id, after = _read(place)
         _, snapshot = await look(served.runs, LOCAL_OWNER, run_id)
@@ -80,7 +84,7 @@ async def _answer(query: str, model: str | None, place: str | None, form: Form) 
         run_id, after = begun.run_id, 0
     reader = Reader(served.runs, LOCAL_OWNER, run_id, after)
     chunks = _chunks(run_id, reader, form, resumed=after > 0)
-    return EventStream(chunks, gone=reader.close, limit=served.settings.streams_per_client)
+    return EventStream(chunks, gone=reader.close, limit=limit)
 
 
 def _read(place: str) -> tuple[str, int]:

@@ -40,11 +40,19 @@ class Streams:
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
 
+    def check(self, client: str, limit: int) -> None:
+        """Raises ``TooManyStreams`` where no other one fits in."""
+        if self.reads(client) >= limit:
+            raise TooManyStreams(f"{limit} streams are open from this address. Close one, or try later.")
+
     def enter(self, client: str, limit: int) -> None:
         """Raises ``TooManyStreams``."""
-        if self._open[client] >= limit:
-            raise TooManyStreams(f"More than {limit} streams are open from this address. Close one, or try later.")
+        self.check(client, limit)
         self._open[client] += 1
+
+    def reads(self, client: str) -> int:
+        """How many streams it reads."""
+        return self._open.get(client, 0)
 
     def leave(self, client: str) -> None:
         self._open[client] -= 1
