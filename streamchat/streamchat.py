@@ -7,6 +7,7 @@ from streamchat.ui import presence
 from streamchat.ui.live import Live
 from streamchat.ui.page import not_found, page
 from streamchat.web.app import guard, mount
+from streamchat.web.grpc_server import grpc_lifespan
 from streamchat.wiring import lifespan
 
 
@@ -25,4 +26,5 @@ app.app_wraps.pop((5, "Overlay"))
 app.add_page(page, route="/[[area]]/[[conversation]]", title="streamchat", on_load=Live.follow)
 app.add_page(not_found, route="404", title="streamchat")
 app.register_lifespan_task(lifespan)
+app.register_lifespan_task(grpc_lifespan)
 presence.watch(app)
