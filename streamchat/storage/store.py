@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.messages import Message, Part
 from streamchat.errors import InvalidInput, StorageError
-from streamchat.storage import reading, writing
+from streamchat.storage import reading, searching, writing
 from streamchat.storage.address import read_address
 from streamchat.storage.engine import Database
 from streamchat.storage.migrate import prepare
 from streamchat.storage.titles import clean_title
-from streamchat.storage.views import Begun, Conversation, ConversationRow, RunRow, StoredRun, ToolChoices
+from streamchat.storage.views import Begun, Conversation, ConversationRow, Hit, RunRow, StoredRun, ToolChoices
 
 _PLAIN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _TITLE_LENGTH = 200
@@ -86,6 +86,17 @@ class Storage:
     async def ended(self, run_ids: Iterable[str]) -> list[StoredRun]:
         """Those of these answers that have ended."""
         return await self._database.read(lambda connection: reading.ended(connection, run_ids))
+
+    async def search(self, owner: str, query: str, *, limit: int = 20, before: str | None = None) -> list[Hit]:
+        """The messages with all these words (of the last one its beginning is enough), newest first.
+
+        An answer is found when it has ended. ``before``: the ``cursor`` of the last hit of the page before.
+        """
+        if not isinstance(query, str):
+            raise InvalidInput("A search needs words.")
+        return await self._database.read(
+            lambda connection: searching.search(connection, _owner(owner), query, limit, before)
+        )
 
     # Answers
 

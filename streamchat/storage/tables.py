@@ -1,4 +1,4 @@
-"""The two tables.
+"""The tables.
 
 Knows nothing of queries or of who writes. Rules:
 
@@ -15,7 +15,21 @@ from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -124,3 +138,27 @@ class MessageTable(Table, table=True):
     opaque: Any = _json()
     parts: Any = _json(nullable=False)
     request: Any = _json()
+
+
+class MessageWordsTable(Table, table=True):
+    """What the search looks at: the ``text`` of a message that has ended (its beginning), and its ``words``.
+
+    SQLite looks into an FTS5 table beside it, which triggers keep, PostgreSQL into an index of ``words``; both are made
+    by the migration.
+    """
+
+    __tablename__: ClassVar[str] = "message_words"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy asks
+    __table_args__ = (UniqueConstraint("message_id"),)
+
+    id: int = Field(sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))
+    message_id: str = Field(sa_column=Column(Text, ForeignKey("message.id", ondelete="CASCADE"), nullable=False))
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    words: str = Field(sa_column=Column(Text().with_variant(TSVECTOR(), "postgresql"), nullable=False))
+
+
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """What Alembic compares with the tables here: all but what each database has of its own for the search."""
+    own = (
+        kind == "table" and name is not None and name.startswith("message_words_")
+    ) or name == "ix_message_words_words"
+    return not own

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from streamchat.chat.messages import Message, Status
+from streamchat.chat.messages import Message, Role, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,23 @@ class ToolChoices:
 
     always: frozenset[str] = frozenset()
     off: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that a search found. ``snippet``: one line around the first word, what was found between « and »."""
+
+    conversation_id: str
+    title: str
+    message_id: str
+    role: Role
+    snippet: str
+    created_at: datetime
+
+    @property
+    def cursor(self) -> str:
+        """Where the next, older page begins: hand it to ``Storage.search(before=…)``."""
+        return f"{self.created_at.isoformat()}~{self.message_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from streamchat.errors import InvalidInput
 from streamchat.storage import reading
 from streamchat.storage.codec import message_from_columns, message_to_columns, plain_text
 from streamchat.storage.reading import conversation, message
+from streamchat.storage.searching import index
 from streamchat.storage.tables import OPEN, new_id, now
 from streamchat.storage.titles import title_of
 from streamchat.storage.views import Begun
@@ -108,6 +109,7 @@ async def store(connection: AsyncConnection, entries: Sequence[tuple[Message, in
 async def finish(connection: AsyncConnection, ended: Message, seq: int) -> bool:
     """Whether the row has this ending now, also where an earlier try had stored it."""
     if await store(connection, [(ended, seq)]):
+        await index(connection, ended)
         await _touch_of(connection, ended.id)
         return True
     query = select(message.c.status, message.c.seq).where(message.c.id == ended.id)
@@ -122,6 +124,7 @@ async def move_on(connection: AsyncConnection, changed: Message, seq: int, after
     columns = {**message_to_columns(changed), "seq": seq, "worker": worker, "heartbeat_at": time, "updated_at": time}
     moved = (await connection.execute(query.values(columns))).rowcount == 1
     if moved and changed.ended:
+        await index(connection, changed)
         await _touch_of(connection, changed.id)
     return moved
 
@@ -155,6 +158,7 @@ async def sweep(connection: AsyncConnection, stale_before: datetime, sentence: s
         if after.parts == before.parts:
             del columns["parts"]  # unchanged, so not rewritten: it may hold what only a newer version can read
         await connection.execute(update(message).where(message.c.id == row.id), {**columns, "updated_at": now()})
+        await index(connection, after)
         swept.append((row.id, row.conversation_id))
     return swept
 
@@ -222,6 +226,7 @@ async def _insert(
         row |= {"request_key": request["key"], "worker": plain_text(request["worker"]), "heartbeat_at": time}
         row["request"] = request.get("more") or None
     await connection.execute(insert(message), row)
+    await index(connection, new)
 
 
 async def _touch(connection: AsyncConnection, conversation_id: str, **also: str) -> None:

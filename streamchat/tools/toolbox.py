@@ -8,12 +8,15 @@ Knows nothing of settings or of how tools run. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from streamchat.chat.events import Json, ToolProgress, ToolResult
 from streamchat.errors import SettingsError
+from streamchat.tools.context import Context
 from streamchat.tools.definition import Tool
+from streamchat.tools.execution import execute
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ class Toolbox:
     def get(self, name: str) -> Tool | None:
         """The tool of this name, if there is one now."""
         return self._all().get(name)
+
+    def execute(
+        self, tool: Tool, call_id: str, arguments: Mapping[str, Json], context: Context
+    ) -> AsyncGenerator[ToolProgress | ToolResult, None]:
+        """Run one call: see ``execution.execute``."""
+        return execute(tool, call_id, arguments, context)
 
     def servers(self) -> tuple[ServerState, ...]:
         """The MCP servers of the settings, and how each is."""

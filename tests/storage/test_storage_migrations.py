@@ -22,8 +22,9 @@ from streamchat.chat.messages import TextPart
 from streamchat.errors import StorageError
 from streamchat.storage import Storage, migrate
 from streamchat.storage.migrate import SCRIPTS, alembic_config
-from streamchat.storage.tables import Table
+from streamchat.storage.tables import Table, is_ours
 
+COMPARED = {"compare_type": True, "render_as_batch": True, "include_name": is_ours}
 LATER = '''"""A step for this test."""
 
 import sqlalchemy as sa
@@ -61,7 +62,7 @@ async def test_tables_and_steps_agree(storage: Storage) -> None:
     """The migrations make exactly the tables that the program reads and writes: no step is missing."""
 
     def differences(connection: Connection) -> list:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
+        context = MigrationContext.configure(connection, opts=COMPARED)
         return compare_metadata(context, Table.metadata)
 
     assert await on(storage, differences) == []
@@ -74,7 +75,7 @@ async def test_the_comparison_sees_a_difference(storage: Storage) -> None:
     def spoil(connection: Connection) -> list:
         connection.execute(sa.text("DROP INDEX ix_message_parent_id"))
         connection.execute(sa.text("ALTER TABLE message ADD COLUMN extra TEXT"))
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts=COMPARED)
         return [entry[0] for entry in compare_metadata(context, Table.metadata)]
 
     assert sorted(await on(storage, spoil)) == ["add_index", "remove_column"]

@@ -139,7 +139,7 @@ async def test_a_crowded_server(postgres: PostgresServer, url: str) -> None:
 async def test_tables_that_were_dropped(storage: Storage, url: str) -> None:
     """Somebody emptied the database under us."""
     with psycopg.connect(url) as other:
-        other.execute("DROP TABLE message, conversation")
+        other.execute("DROP TABLE message_words, message, conversation")
     with pytest.raises(StorageError) as caught:
         await begin(storage)
     assert (caught.value.reason, caught.value.transient) == ("gone", False)

@@ -12,7 +12,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from streamchat.storage.tables import Table, UtcDateTime
+from streamchat.storage.tables import Table, UtcDateTime, is_ours
 
 
 def render(kind: str, item: Any, _context: object) -> str | Literal[False]:
@@ -26,6 +26,7 @@ def run(connection: Connection) -> None:
         target_metadata=Table.metadata,
         render_as_batch=True,  # SQLite alters a table by copying it
         render_item=render,
+        include_name=is_ours,
         transactional_ddl=True,
     )
     with context.begin_transaction():

@@ -1,0 +1,79 @@
+"""The words of messages, for the search; those of the messages that are there are read once."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import TSVECTOR
+
+from streamchat.storage.codec import plain_text
+from streamchat.storage.searching import KEEP, row_of
+from streamchat.storage.words import MAX_INDEXED, words_of
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+ADDED = """
+CREATE TRIGGER message_words_added AFTER INSERT ON message_words BEGIN
+    INSERT INTO message_words_fts (rowid, words) VALUES (new.id, new.words);
+END
+"""
+REMOVED = """
+CREATE TRIGGER message_words_removed AFTER DELETE ON message_words BEGIN
+    INSERT INTO message_words_fts (message_words_fts, rowid, words) VALUES ('delete', old.id, old.words);
+END
+"""
+# Words come in lower case and between spaces: there is nothing left to be cut or folded.
+WORDS = """
+CREATE VIRTUAL TABLE message_words_fts
+USING fts5(words, content='message_words', content_rowid='id', tokenize='ascii')
+"""
+MESSAGES = sa.table("message", sa.column("id"), sa.column("role"), sa.column("status"), sa.column("parts", sa.JSON))
+BATCH = 200
+
+
+def upgrade() -> None:
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    op.create_table(
+        "message_words",
+        sa.Column("id", sa.Integer if sqlite else sa.BigInteger, primary_key=True, autoincrement=True),
+        sa.Column("message_id", sa.Text, sa.ForeignKey("message.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("words", sa.Text if sqlite else TSVECTOR, nullable=False),
+        sa.UniqueConstraint("message_id"),
+    )
+    if sqlite:
+        for statement in (WORDS, ADDED, REMOVED):
+            op.execute(statement)
+    else:
+        op.create_index("ix_message_words_words", "message_words", ["words"], postgresql_using="gin")
+    _read_messages()
+
+
+def _read_messages() -> None:
+    connection, last = op.get_bind(), ""
+    columns = MESSAGES.c
+    asked = sa.select(MESSAGES).where(
+        columns.role.in_(("user", "assistant")), columns.status.not_in(("streaming", "waiting"))
+    )
+    while rows := connection.execute(asked.where(columns.id > last).order_by(columns.id).limit(BATCH)).all():
+        last = rows[-1].id
+        for row in rows:
+            said = plain_text(_text(row.parts)[:MAX_INDEXED])
+            if words := words_of(said):
+                dialect = connection.dialect.name
+                connection.execute(KEEP[dialect], row_of(dialect, row.id, said, words))
+
+
+def _text(parts: object) -> str:
+    """As ``Message.text``; a damaged row has none."""
+    kept = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return "".join(str(part.get("text", "")) for part in kept if part.get("type") == "text")
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE message_words_fts")
+    op.drop_table("message_words")
