@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.e2e.served import free_port
+
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 _MAIN = """
 {user}
@@ -38,13 +40,17 @@ def why_not() -> str | None:
 
 
 class Nginx:
-    def __init__(self, port: int, workers: Sequence[int]) -> None:
+    """``grpc``: where the workers' gRPC port is, if they have one; nginx serves it on ``grpc_port``."""
+
+    def __init__(self, port: int, workers: Sequence[int], grpc: int = 1) -> None:
         self.port = port
+        self.grpc_port = free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="streamchat-nginx-"))
         site = SHIPPED.read_text()
-        for shipped, own in (("127.0.0.1:8080", port), ("127.0.0.1:3001", workers[0]), ("127.0.0.1:3002", workers[1])):
-            assert site.count(shipped) == 1, shipped
-            site = site.replace(shipped, f"127.0.0.1:{own}")
+        ports = {8080: port, 3001: workers[0], 3002: workers[1], 8081: self.grpc_port, 50051: grpc}
+        for shipped, own in ports.items():
+            assert site.count(f"127.0.0.1:{shipped}") == 1, shipped
+            site = site.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{own}")
         (self._folder / "site.conf").write_text(site)
         user = "user root;" if os.geteuid() == 0 else ""
         (self._folder / "nginx.conf").write_text(_MAIN.format(folder=self._folder, user=user))
