@@ -42,7 +42,7 @@ export function Approval({ part, run }) {
         </span>
       </label>
       <div className="decision">
-        <button type="button" className="button primary" disabled={sent} data-testid="approve" onClick={approve}>
+        <button type="button" className="button primary" aria-disabled={sent} data-testid="approve" onClick={approve}>
           {words.approve}
         </button>
         <div className="denial">
@@ -50,7 +50,7 @@ export function Approval({ part, run }) {
             Reason, told to the model (optional)
           </label>
           <input id={`${id}r`} type="text" placeholder="Reason (optional)" autoComplete="off" maxLength={500} disabled={sent} value={reason} onChange={(event) => setReason(event.target.value)} />
-          <button type="button" className="button" disabled={sent} data-testid="deny" onClick={deny}>
+          <button type="button" className="button" aria-disabled={sent} data-testid="deny" onClick={deny}>
             {words.deny}
           </button>
         </div>
@@ -70,7 +70,7 @@ function wordsFor({ again }, edited) {
   return { question: "The model asks to run this.", approve: edited ? "Approve with changes" : "Approve", deny: "Deny" };
 }
 
-// One decision at a time; it may be made anew where it was not taken, or where nobody knows whether it was.
+// One decision at a time (its button is not disabled: it would lose the focus); it may be made anew where it was not taken, or where nobody knows whether it was.
 function useDecision(run, call) {
   const [sent, setSent] = useState(false);
   const [refusal, setRefusal] = useState("");
@@ -85,6 +85,7 @@ function useDecision(run, call) {
     [run, call],
   );
   const decide = (decision) => {
+    if (sent) return;
     setSent(true);
     setRefusal("");
     actions.decide(run, call, decision);

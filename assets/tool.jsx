@@ -2,7 +2,7 @@
 //
 // Names, arguments and results are data of strangers: they are shown as text. No JSON is shown before it parsed.
 
-import { useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 
 import { Guard } from "./guard.jsx";
 import { keepPanel, panelOpen } from "./kept.js";
@@ -48,6 +48,11 @@ function Panel({ part, name, children }) {
   const [choice, choose] = useState(() => ({ name, open: panelOpen(name) }));
   if (choice.name !== name) choose({ name, open: panelOpen(name) });
   const open = choice.open ?? true;
+  const element = useRef(null);
+  // The browser toggles by itself, and says so later.
+  useLayoutEffect(() => {
+    element.current.open = open;
+  }, [name, open]);
   const toggled = (event) => {
     const now = event.currentTarget.open;
     if (now === open) return;
@@ -56,7 +61,7 @@ function Panel({ part, name, children }) {
   };
   const took = durationWords(part.duration_ms);
   return (
-    <details className="panel tool" data-testid="tool-panel" data-state={part.state} data-call-id={part.id} open={open} onToggle={toggled}>
+    <details className="panel tool" data-testid="tool-panel" data-state={part.state} data-call-id={part.id} open={open} onToggle={toggled} ref={element}>
       <summary>
         <Mark state={part.state} />
         <bdi className="tool-name">{clip(part.name, 200)}</bdi>

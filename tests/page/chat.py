@@ -74,14 +74,26 @@ class Wire:
 
     def __init__(self, page: Page) -> None:
         self.mute = False
+        self.deaf = False  # what the page says does not reach the server
+        self.said: list[str] = []
         self._browser: WebSocketRoute | None = None
         page.route_web_socket(lambda url: "/_event" in url, self._connect)
 
     def _connect(self, browser: WebSocketRoute) -> None:
         self._browser = browser
         server = browser.connect_to_server()
-        browser.on_message(server.send)
+        browser.on_message(lambda message: self._heard(server, message))
         server.on_message(lambda message: None if self.mute else browser.send(message))
+
+    def _heard(self, server: WebSocketRoute, message: str | bytes) -> None:
+        self.said.append(str(message))
+        if not self.deaf:
+            server.send(message)
+
+    def calls(self, handler: str) -> list[dict[str, Any]]:
+        """What the page asked of a handler of ``Live``, oldest first."""
+        asked = [json.loads(text.split(",", 1)[1])[1] for text in self.said if text.startswith("42/_event,")]
+        return [event["payload"] for event in asked if event["name"] == f"{LIVE}.{handler}"]
 
     def cut(self) -> None:
         assert self._browser is not None
