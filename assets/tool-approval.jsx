@@ -70,7 +70,8 @@ function wordsFor({ again }, edited) {
   return { question: "The model asks to run this.", approve: edited ? "Approve with changes" : "Approve", deny: "Deny" };
 }
 
-// One decision at a time (its button is not disabled: it would lose the focus); it may be made anew where it was not taken, or where nobody knows whether it was.
+// One decision at a time (its buttons are not disabled: they would lose the focus); it may be made anew where it was not
+// taken, or where nobody knows whether it was.
 function useDecision(run, call) {
   const [sent, setSent] = useState(false);
   const [refusal, setRefusal] = useState("");

@@ -17,6 +17,7 @@ from streamchat.runs.bell import Bell
 from streamchat.runs.feed import Note
 from streamchat.runs.log import Snapshot
 from streamchat.ui.frames import Frame, LiveAnswer, number, say, view
+from streamchat.ui.toolviews import About, Describe
 from streamchat.wiring import Services
 
 # Not for the browser: the list of conversations changed, or that of models.
@@ -36,8 +37,18 @@ async def earlier_messages(services: Services, owner: str, conversation_id: str 
     if before not in ids:
         raise NotFound("There is no such message.")
     end = ids.index(before)
-    shown = conversation.messages[max(0, end - PAGE) : end]
-    return {"k": "earlier", "messages": [view(m, 0) for m in shown], "earlier": end > PAGE, "n": number()}
+    shown = [view(m, 0, describing(services)) for m in conversation.messages[max(0, end - PAGE) : end]]
+    return {"k": "earlier", "messages": shown, "earlier": end > PAGE, "n": number()}
+
+
+def describing(services: Services) -> Describe:
+    """What is known of a tool now: those of servers come and go."""
+
+    def describe(name: str) -> About:
+        tool = services.tools.get(name)
+        return About(tool.spec.parameters, tool.server) if tool else About()
+
+    return describe
 
 
 class Transcript:
@@ -45,6 +56,7 @@ class Transcript:
 
     def __init__(self, services: Services, owner: str, conversation_id: str | None) -> None:
         self._services = services
+        self._describe = describing(services)
         self._owner = owner
         self._conversation_id = conversation_id
         self._bell = Bell()
@@ -109,18 +121,18 @@ class Transcript:
         """The message as it is now; from here on it is followed if it grows."""
         if message.ended:
             self._unended.discard(message.id)
-            return view(message, 0)
+            return view(message, 0, self._describe)
         log = self._services.runs.log
         try:
             await log.attach(message.id)
             snapshot = log.snapshot(message.id)
         except NotFound:
             self._unended.add(message.id)
-            return view(message, 0)
+            return view(message, 0, self._describe)
         if not snapshot.message.ended:
-            self._live[message.id] = LiveAnswer(snapshot)
+            self._live[message.id] = LiveAnswer(snapshot, self._describe)
             log.listen(message.id, self._bell)
-        return view(snapshot.message, snapshot.seq)
+        return view(snapshot.message, snapshot.seq, self._describe)
 
     async def _grown(self, run_id: str) -> list[Frame]:
         """What is new of a live answer."""
@@ -135,8 +147,8 @@ class Transcript:
         answer = self._live[run_id]
         batch = self._services.runs.log.take(run_id, answer.seq)
         if isinstance(batch, Snapshot):
-            self._live[run_id] = LiveAnswer(batch)
-            yield {"k": "message", "message": view(batch.message, batch.seq)}
+            self._live[run_id] = LiveAnswer(batch, self._describe)
+            yield {"k": "message", "message": view(batch.message, batch.seq, self._describe)}
             ended = batch.message.ended
         else:
             yield from answer.frames(batch)

@@ -93,7 +93,7 @@ class Wire:
     def calls(self, handler: str) -> list[dict[str, Any]]:
         """What the page asked of a handler of ``Live``, oldest first."""
         asked = [json.loads(text.split(",", 1)[1])[1] for text in self.said if text.startswith("42/_event,")]
-        return [event["payload"] for event in asked if event["name"] == f"{LIVE}.{handler}"]
+        return [event.get("payload", {}) for event in asked if event["name"] == f"{LIVE}.{handler}"]
 
     def cut(self) -> None:
         assert self._browser is not None
