@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     rescue: bool = Field(False, validation_alias="STREAMCHAT_RESCUE")
     fallback_model: str | None = Field(None, validation_alias="STREAMCHAT_FALLBACK_MODEL")
     tools: CommaList = Field((), validation_alias="STREAMCHAT_TOOLS")
+    schema_tools: CommaList = Field((), validation_alias="STREAMCHAT_SCHEMA_TOOLS")
     approve: CommaList = Field((), validation_alias="STREAMCHAT_APPROVE")
     trust: CommaList = Field((), validation_alias="STREAMCHAT_TRUST")
     port: int = Field(3000, ge=1, le=65535, validation_alias="PORT")
@@ -57,14 +58,14 @@ class Settings(BaseSettings):
     # Set by the supervisor of several workers, not by people: where it lends what exists once per machine.
     children: Path | None = Field(None, validation_alias="STREAMCHAT_CHILDREN", repr=False)
 
-    @field_validator("servers", "models", "tools", "approve", "trust", "cors_origins", mode="before")
+    @field_validator("servers", "models", "tools", "schema_tools", "approve", "trust", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
 
-    @field_validator("models")
+    @field_validator("models", "schema_tools")
     @classmethod
     def _model_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for item in value:

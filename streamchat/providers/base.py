@@ -26,11 +26,13 @@ class Capabilities:
 
     ``context``: tokens of the window, ``None`` if unknown. ``continues``: how a partial answer is sent
     back for *Continue*: ``prefill`` as the last assistant message, ``ask`` as history plus a request to
-    go on. ``refuses``: names of ``Options`` fields that the model does not take.
+    go on. ``refuses``: names of ``Options`` fields that the model does not take. ``schema_tools``: no tools of
+    its own, but held to a schema it can use ours (``providers.schema_tools``).
     """
 
     reasoning: bool = False
     tools: bool = True
+    schema_tools: bool = False
     images: bool = False
     schema: bool = True
     context: int | None = None

@@ -14,10 +14,11 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamchat.errors import InvalidInput, NotFound, ProviderError
 from streamchat.providers.base import Capabilities, ModelInfo, Provider
+from streamchat.providers.schema_tools import SchemaTools
 
 _NAME = re.compile(r"[\w./:@+-]{1,100}")
 
@@ -56,10 +57,12 @@ class Source:
 
 @dataclass(slots=True)
 class Catalog:
-    """``chosen``: the ids to offer, in order; empty offers everything that is known."""
+    """``chosen``: the ids to offer, in order; empty offers everything that is known. ``schema_tools``: the ids of
+    models that have no tools of their own and get ours by a schema."""
 
     sources: Sequence[Source]
     chosen: Sequence[str] = field(default=())
+    schema_tools: Sequence[str] = field(default=())
 
     @property
     def offered(self) -> Mapping[str, ModelInfo]:
@@ -86,8 +89,9 @@ class Catalog:
 
     def provider(self, model_id: str) -> Provider:
         """Who answers for this model. Raises as ``info``."""
-        self.info(model_id)
-        return next(s.provider for s in self.sources if s.name == model_id.partition(":")[0])
+        by_schema = self.info(model_id).capabilities.schema_tools
+        provider = next(s.provider for s in self.sources if s.name == model_id.partition(":")[0])
+        return SchemaTools(provider) if by_schema else provider
 
     async def discover(self) -> bool:
         """Ask the servers for their models; whether any answered."""
@@ -110,7 +114,10 @@ class Catalog:
 
     def _find(self, model_id: str) -> ModelInfo | None:
         name = model_id.partition(":")[0]
-        return next((source.info(model_id) for source in self.sources if source.name == name), None)
+        model = next((source.info(model_id) for source in self.sources if source.name == name), None)
+        if model is None or model_id not in self.schema_tools:
+            return model
+        return replace(model, capabilities=replace(model.capabilities, tools=False, schema_tools=True))
 
 
 def _unknown(model_id: str) -> ModelInfo:

@@ -227,7 +227,8 @@ class Runs:
         """The task that brings an answer, which the log has, to its end."""
         info = self._models.info(model)
         tools = None
-        if self._toolbox is not None and wishes.tools is None and info.capabilities.tools:
+        able = info.capabilities.tools or info.capabilities.schema_tools
+        if self._toolbox is not None and wishes.tools is None and able:
             home = asyncio.get_running_loop()
             context = Context(run.owner, run.conversation_id, self._tool_services, home)
             tools = Tools(self._toolbox, self._store, context)

@@ -26,7 +26,7 @@ ANTHROPIC_MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 def build_catalog(settings: Settings) -> Catalog:
     """Vendors whose key is set, further servers, the embedded model, the simulator; then the vendors without a key."""
     sources = [*_openai(settings), _anthropic(settings), *_servers(settings), _local(settings), _simulator(settings)]
-    return Catalog(sources, settings.models)
+    return Catalog(sources, settings.models, settings.schema_tools)
 
 
 def build_policy(settings: Settings, models: Catalog) -> Policy:

@@ -8,15 +8,17 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from streamchat.chat.events import Event, Finished, TextDelta, UsageReported
+from streamchat.chat.events import Event, Finished, TextDelta, ToolCallReady, ToolCallStarted, UsageReported
 from streamchat.chat.messages import Message, TextPart
-from streamchat.chat.request import Options, Request
+from streamchat.chat.request import Options, Request, ToolSpec
 from streamchat.errors import ProviderError
 from streamchat.providers.local import Local
+from streamchat.providers.schema_tools import SchemaTools
 
 MISSING = Local().available()
 needs_model = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
@@ -215,3 +217,22 @@ async def test_without_the_weights_it_says_so(monkeypatch: pytest.MonkeyPatch):
         pytest.skip(MISSING)
     monkeypatch.setattr("streamchat.providers.local.WEIGHTS", ("no_such_weights", "x.gguf"))
     assert "weights" in (Local().available() or "")
+
+
+@needs_model
+@pytest.mark.parametrize("question", ["What is 17 * 23? Use calculate.", "Say hello."])
+async def test_tools_by_a_schema(model: Local, question: str):
+    """Held to the schema, this model calls one of the declared tools with arguments that are an object, or replies."""
+    tools = (
+        ToolSpec("calculate", "Computes.", {"type": "object", "properties": {"expression": {"type": "string"}}}),
+        ToolSpec("current_time", "The time.", {"type": "object", "properties": {}}),
+    )
+    asked = replace(request(question, max_tokens=200), tools=tools)
+    events = [event async for event in SchemaTools(model).stream(asked)]
+    started = [event.name for event in events if isinstance(event, ToolCallStarted)]
+    if events[-1] == Finished("tool-calls"):
+        assert set(started) <= {"calculate", "current_time"}
+        assert isinstance(events[-2], ToolCallReady)
+    else:
+        assert events[-1] in (Finished("stop"), Finished("length"))
+        assert started or not "".join(e.text for e in events if isinstance(e, TextDelta)).startswith("{")
