@@ -1,0 +1,129 @@
+"""Every example runs as its README says, against a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.relay import Relay
+from tests.e2e.served import ROOT, Served, environment
+from tests.examples.conftest import EXAMPLES, Pages
+
+QUESTION = "n=30 rate=300 kind=numbered"
+ANSWER = " ".join(f"w{n:06}" for n in range(1, 31))
+PAGES = {"eventsource.html": "Done", "fetch.html": "finished", "hook.html": "finished"}
+LAST_LINE = {
+    "with_client.py": r"finished stop UsageReported\(input=\d+, output=\d+.*\)",
+    "with_httpx.py": "finished",
+    "with_grpc.py": r"finished \d+ tokens",
+}
+pytestmark = pytest.mark.timeout(180)
+
+
+def run(command: list[str], served: Served, **settings: str) -> str:
+    """What an example says."""
+    env = environment({"STREAMCHAT_URL": served.url, "PYTHONPATH": str(ROOT), **settings})
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", LAST_LINE)
+def test_python(name: str, served: Served, grpc_port: int):
+    """The whole answer, then how it ended."""
+    said = run([sys.executable, f"examples/{name}", QUESTION], served, STREAMCHAT_GRPC_PORT=str(grpc_port))
+    answer, last = said.splitlines()
+    assert answer == ANSWER
+    assert re.fullmatch(LAST_LINE[name], last), last
+
+
+def test_curl(served: Served):
+    """The events as they are sent, the end mark, and the message."""
+    said = run(["sh", "examples/curl.sh", QUESTION], served)
+    pieces = re.findall(r'^data: \{"type":"text-delta","text":"([^"]*)"\}$', said, re.MULTILINE)
+    assert "".join(pieces) == ANSWER
+    assert "event: finished" in said
+    assert "data: [DONE]" in said
+    assert f'"text":"{ANSWER}"' in said.splitlines()[-1]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    context = browser.new_context()
+    page = context.new_page()
+    page.problems = []  # pyright: ignore[reportAttributeAccessIssue]
+    page.on("pageerror", lambda error: page.problems.append(str(error)))  # pyright: ignore[reportAttributeAccessIssue]
+    return page
+
+
+def address(name: str, pages: Pages, served: Served) -> str:
+    folder = "bundled" if name == "hook.html" else "examples"
+    return f"{pages.url}/{folder}/{name}?server={served.url}"
+
+
+def conversations(served: Served) -> list[dict]:
+    return json.loads(served.get("/api/conversations")[2])["conversations"]
+
+
+def ask(page: Page, question: str) -> None:
+    page.locator("input").fill(question)
+    page.get_by_role("button", name="Ask").click()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages(name: str, page: Page, pages: Pages, served: Served):
+    """From another origin that is on the list: text while it comes, then all of it, and how it ended. Twice."""
+    page.goto(address(name, pages, served))
+    for rate in ("50", "1000"):
+        ask(page, f"n=30 rate={rate} kind=numbered")
+        expect(page.locator("#answer")).to_contain_text("w000003", timeout=30_000)
+        if rate == "50":
+            assert "w000030" not in page.locator("#answer").inner_text()
+        expect(page.locator("#status")).to_have_text(PAGES[name], timeout=30_000)
+        assert page.locator("#answer").inner_text() == ANSWER
+    assert page.problems == []  # pyright: ignore[reportAttributeAccessIssue]
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", ["fetch.html", "hook.html"])
+def test_pages_stop(name: str, page: Page, pages: Pages, served: Served):
+    """Stop stops the run, not only the reading."""
+    page.goto(address(name, pages, served))
+    ask(page, "n=500 rate=20 kind=numbered")
+    expect(page.locator("#answer")).to_contain_text("w000003", timeout=30_000)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#status")).to_have_text("stopped", timeout=30_000)
+    kept = page.locator("#answer").inner_text()
+    time.sleep(0.3)
+    assert page.locator("#answer").inner_text() == kept
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", ["eventsource.html", "hook.html"])
+def test_a_cut_connection_is_taken_up_again(name: str, page: Page, pages: Pages, served: Served, relay: Relay):
+    """The browser's own EventSource and the hook go on behind the last piece: one run, every word once."""
+    known = len(conversations(served))
+    page.goto(address(name, pages, served).replace(served.url, relay.url))
+    ask(page, "n=100 rate=25 kind=numbered")
+    for word in ("w000005", "w000030"):
+        expect(page.locator("#answer")).to_contain_text(word, timeout=30_000)
+        assert relay.cut() > 0
+    expect(page.locator("#status")).to_have_text(PAGES[name], timeout=60_000)
+    assert page.locator("#answer").inner_text() == " ".join(f"w{n:06}" for n in range(1, 101))
+    assert len(conversations(served)) == known + 1
+    page.context.close()
+
+
+def test_every_example_is_listed_and_run():
+    """A file that is in the folder is in its README, and in this test."""
+    readme = (EXAMPLES / "README.md").read_text()
+    files = {path.name for path in EXAMPLES.iterdir()} - {"README.md"}
+    assert files == {*LAST_LINE, *PAGES, "hook.jsx", "curl.sh"}
+    assert all(f"({name})" in readme for name in files)
