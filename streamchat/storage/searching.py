@@ -42,7 +42,7 @@ _MATCHES = {
 
 async def index(connection: AsyncConnection, ended: Message) -> None:
     """Keep the words of a message that will not change any more, so that it is found."""
-    said = plain_text(ended.text[:MAX_INDEXED]) if ended.role in _SEARCHED and ended.ended else ""
+    said = ended.text if ended.role in _SEARCHED and ended.ended else ""
     if words := words_of(said):
         dialect = connection.dialect.name
         await connection.execute(KEEP[dialect], row_of(dialect, ended.id, said, words))
@@ -50,6 +50,7 @@ async def index(connection: AsyncConnection, ended: Message) -> None:
 
 def row_of(dialect: str, message_id: str, said: str, words: Sequence[str]) -> dict[str, Any]:
     """The values of ``KEEP``."""
+    said = plain_text(said[:MAX_INDEXED])
     if dialect == "postgresql":
         placed = (f"'{word}':{min(place, _MAX_POSITION)}" for place, word in enumerate(words, 1))
         return {"message_id": message_id, "text": said, "words": " ".join(placed)}

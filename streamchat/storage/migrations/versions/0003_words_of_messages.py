@@ -6,9 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
-from streamchat.storage.codec import plain_text
 from streamchat.storage.searching import KEEP, row_of
-from streamchat.storage.words import MAX_INDEXED, words_of
+from streamchat.storage.words import words_of
 
 revision = "0003"
 down_revision = "0002"
@@ -61,7 +60,7 @@ def _read_messages() -> None:
     while rows := connection.execute(asked.where(columns.id > last).order_by(columns.id).limit(BATCH)).all():
         last = rows[-1].id
         for row in rows:
-            said = plain_text(_text(row.parts)[:MAX_INDEXED])
+            said = _text(row.parts)
             if words := words_of(said):
                 dialect = connection.dialect.name
                 connection.execute(KEEP[dialect], row_of(dialect, row.id, said, words))
