@@ -80,19 +80,18 @@ export class Streamchat {
   /** Ask a model; the same clientMessageId is the same run. @param {string|{}[]} message @param {Ask & Reading} [how] */
   async start(message, { model, conversationId, clientMessageId = newId(), system, options, ...reading } = {}) {
     const ids = { conversation_id: conversationId, client_message_id: clientMessageId };
-    const body = JSON.stringify({ message, model, system, options, ...ids });
-    const post = { method: "POST", headers: { "Content-Type": "application/json" }, body, signal: reading.signal };
-    const begun = await this._ask("/api/runs", post);
+    const begun = await this._ask("/api/runs", { ...json({ message, model, system, options, ...ids }), ...reading });
     return new Run(this, begun.run_id, { conversationId: begun.conversation_id, ...reading });
   }
 
   /** Read a run, from its beginning or behind event number `after`. @param {{after?: number} & Reading} [how] */
   follow = (runId, how = {}) => new Run(this, runId, how);
-
   /** The run so far: `{run_id, conversation_id, status, seq, message}`. */
   get = (runId, signal) => this._ask(path(runId), { signal });
   /** Stop a run; nothing happens to one that has ended. */
   stop = (runId) => this._ask(path(runId), { method: "DELETE" });
+  /** A word about a call that waits for it. @param {{call_id: string, approve: boolean, [more: string]: any}} said */
+  decide = async (runId, said) => (await this._fetch(`${path(runId)}/decisions`, json(said))).json();
 
   async _ask(address, request) {
     const pause = pauses(this.patience);
@@ -183,6 +182,7 @@ export class Run {
   }
 }
 
+const json = (body) => ({ method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 const path = (runId) => `/api/runs/${encodeURIComponent(runId)}`;
 
 /** Waits before the next try: up to 0.25, 0.5, 1 … 8 s, by lot. Throws what was wrong where none makes sense. */

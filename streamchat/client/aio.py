@@ -90,9 +90,24 @@ class AsyncClient:
         """Stop a run; nothing happens to one that has ended. Its message. Raises ``NotFound``."""
         return p.run_from(await self._ask("DELETE", p.run_path(run_id)))[2]
 
-    async def _ask(self, method: str, path: str, body: Any = None) -> bytes:
+    async def decide(
+        self,
+        run_id: str,
+        call_id: str,
+        approve: bool,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        reason: str = "",
+        always: bool = False,
+    ) -> Message:
+        """Approve or deny a tool call that waits; the message then. ``arguments``: changed ones; ``always``: in this
+        conversation. Raises ``InvalidInput`` for a call that does not wait, and ``NotFound``."""
+        body = p.decision_body(call_id, approve, arguments, reason, always)
+        return p.run_from(await self._ask("POST", p.decisions_path(run_id), body, patience=0.0))[2]
+
+    async def _ask(self, method: str, path: str, body: Any = None, *, patience: float | None = None) -> bytes:
         """One request, sent again while that makes sense; the body of the answer."""
-        backoff = Backoff(self.patience)
+        backoff = Backoff(self.patience if patience is None else patience)
         while True:
             try:
                 answer = await self._http.request(method, path, json=body)

@@ -14,14 +14,16 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
-from streamchat.chat.events import Waiting
-from streamchat.chat.messages import Message
+from streamchat.chat.events import ToolCallReady, ToolResult, Waiting
+from streamchat.chat.messages import Message, ToolCallPart
 from streamchat.chat.outcome import explain
 from streamchat.client.aio import AsyncClient, AsyncRun
+from streamchat.client.approval import decisions
+from streamchat.client.reading import Snapshot, Told
 from streamchat.client.terminal import JsonLines, Screen, harmless
 from streamchat.errors import InvalidInput, StreamchatError
 
@@ -100,11 +102,24 @@ class _Asking:
         screen.begin(run.id, run.conversation_id)
         if self._interrupted:
             self._later(self._stop())
+        asking: asyncio.Task[None] | None = None
         async for entry in run.entries():
+            if asking and not isinstance(entry.event, ToolCallReady | ToolResult):
+                asking.cancel()  # it was decided, here or elsewhere
             screen.show(entry, run.new_text(entry.event))
-            if isinstance(screen, Screen) and isinstance(entry.event, Waiting):
-                screen.waits(f"{wanted.url}/c/{run.conversation_id}")
+            if isinstance(screen, Screen) and (waiting := _waiting(entry.event, run.message)):
+                screen.waits(f"{wanted.url}/c/{run.conversation_id}", asked=sys.stdin.isatty())
+                if sys.stdin.isatty():
+                    asking = self._later(self._decide(client, run, waiting))
         return await run.final()
+
+    async def _decide(self, client: AsyncClient, run: AsyncRun, call_ids: Sequence[str]) -> None:
+        async with aclosing(decisions(run.message, call_ids)) as decided:
+            async for call_id, approve in decided:
+                try:
+                    await client.decide(run.id, call_id, approve)
+                except StreamchatError as error:
+                    print(harmless(error.user_message), file=sys.stderr)  # noqa: T201 the terminal is this module's page
 
     def _interrupt(self) -> None:
         self._interrupted += 1
@@ -115,10 +130,11 @@ class _Asking:
         else:
             asyncio.get_running_loop().call_later(BEGIN_SECONDS, lambda: self._run or self._leave())
 
-    def _later(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _later(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._behind.add(task)
         task.add_done_callback(self._behind.discard)
+        return task
 
     async def _stop(self) -> None:
         assert self._run is not None
@@ -138,6 +154,16 @@ class _Asking:
         with suppress(OSError):
             print(f"\n{harmless(text)}", file=sys.stderr)  # noqa: T201 the terminal is this module's page
         return INTERRUPTED
+
+
+def _waiting(event: Told, message: Message) -> Sequence[str]:
+    """The calls that this event says wait for a person."""
+    if isinstance(event, Waiting):
+        return event.call_ids
+    if isinstance(event, Snapshot) and message.status == "waiting":
+        calls = (part for part in message.parts if isinstance(part, ToolCallPart))
+        return [call.id for call in calls if call.state == "awaiting-approval"]
+    return ()
 
 
 def _with_question(wanted: Wanted) -> Wanted:

@@ -105,6 +105,18 @@ def run_path(run_id: str) -> str:
     return f"/api/runs/{quote(run_id, safe='')}"
 
 
+def decisions_path(run_id: str) -> str:
+    return f"{run_path(run_id)}/decisions"
+
+
+def decision_body(
+    call_id: str, approve: bool, arguments: Mapping[str, Any] | None, reason: str, always: bool
+) -> dict[str, Any]:
+    """The body of ``POST /api/runs/{run_id}/decisions``."""
+    body = {"call_id": call_id, "approve": approve, "reason": reason, "always": always}
+    return body if arguments is None else body | {"arguments": dict(arguments)}
+
+
 def events_path(run_id: str) -> str:
     return f"{run_path(run_id)}/events"
 

@@ -117,10 +117,13 @@ class Screen:
             case e.SourceAdded(url, title):
                 self._tell(f"· {short(title)} {short(url)}".replace("  ", " "))
 
-    def waits(self, address: str) -> None:
-        """A tool call waits for a person."""
-        self._tell(f"This answer waits for your approval: {short(address)}")
-        self._do("Waiting for approval")
+    def waits(self, address: str, *, asked: bool) -> None:
+        """A tool call waits for a person, who is ``asked`` here, or has to look at ``address``."""
+        if asked:
+            self._do(None)
+        else:
+            self._tell(f"This answer waits for your approval: {short(address)}")
+            self._do("Waiting for approval")
 
     def end(self, message: Message, sentence: str | None) -> None:
         """The answer has ended; ``sentence``: why it is not simply complete."""

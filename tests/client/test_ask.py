@@ -18,8 +18,9 @@ import pytest
 from streamchat.chat import events as e
 from streamchat.chat.wire import event_to_wire
 from streamchat.client.terminal import harmless
+from streamchat.tools import tool
 from tests.e2e.served import ROOT, environment, free_port
-from tests.web.conftest import Api
+from tests.web.conftest import Api, MakeApi
 
 PATIENCE = 30
 
@@ -72,13 +73,16 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(*arguments: str, terminal: bool = False, stdin: int | None = None) -> AsyncIterator[Asked]:
+async def asking(
+    *arguments: str, terminal: bool = False, person: bool = False, stdin: int | None = None
+) -> AsyncIterator[Asked]:
+    """``person``: the terminal's input is a person's too."""
     ours, its = pty.openpty() if terminal else (None, asyncio.subprocess.PIPE)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streamchat", "ask", *arguments),
         cwd=ROOT,
         env=environment({"COLUMNS": "80"}),
-        stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+        stdin=its if person else asyncio.subprocess.DEVNULL if stdin is None else stdin,
         stdout=its,
         stderr=its if terminal else asyncio.subprocess.PIPE,
     )
@@ -237,6 +241,51 @@ async def test_a_terminal_shows_a_spinner_then_the_answer(api: Api):
     assert code == 0
     assert "\x1b[K" in said.rpartition("Thinking")[2]
     assert re.sub(r"\r\x1b\[K(\x1b\[2m[^\x1b]*\x1b\[0m)?", "", out) == "It is noon.\r\n"
+
+
+@tool(approve=True)
+async def send(to: str) -> str:
+    """Something that cannot be taken back."""
+    return f"sent to {to}"
+
+
+CALL = (e.ToolCallStarted("c1", "send"), e.ToolCallReady("c1", {"to": "Ada"}), e.Finished("tool-calls"))
+
+
+@pytest.mark.parametrize(("word", "line"), [("y", "✓ send: sent to Ada"), ("", "✗ send: The person did not allow")])
+async def test_a_person_is_asked_about_a_call_that_waits(make_api: MakeApi, word: str, line: str):
+    """With what it would do; only a yes allows it; the answer goes on with what came of it."""
+    async with make_api(tools=(send,)) as api:
+        async with asking("--url", api.url, "send it", terminal=True, person=True) as asked:
+            api.provider.say(*CALL)
+            await asked.until('Allow send {"to": "Ada"}? [y/N]')
+            assert asked.terminal is not None
+            os.write(asked.terminal, f"{word}\n".encode())
+            api.provider.say(e.TextDelta("Well."), e.Finished())
+            code, out, _ = await asked.end()
+        assert code == 0
+        assert line in out
+        assert "Well." in out
+
+
+async def test_what_was_decided_elsewhere_is_not_asked_any_more(make_api: MakeApi):
+    """The page says yes while the terminal asks: the answer goes on there too. In a pipe nobody is asked."""
+    async with make_api(tools=(send,)) as api:
+        for person in (True, False):
+            async with asking("--url", api.url, "send it", terminal=person, person=person) as asked:
+                api.provider.say(*CALL)
+                run_id = await run_of(api)
+                await api.world.reached(run_id, "waiting")
+                if person:
+                    await asked.until("[y/N]")
+                answer = await api.client.post(f"/api/runs/{run_id}/decisions", json={"call_id": "c1", "approve": True})
+                assert answer.status_code == 200
+                api.provider.say(e.TextDelta("Done."), e.Finished())
+                code, out, err = await asked.end()
+            assert code == 0
+            assert "Done." in out
+            assert "sent to Ada" in (out if person else err)
+            assert person or f"{api.url}/c/" in err
 
 
 async def test_a_model_has_no_power_over_the_terminal(api: Api):

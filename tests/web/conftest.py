@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket
 from streamchat import wiring
 from streamchat.chat.sse import ServerSentEvent, SSEDecoder
 from streamchat.settings import Settings
+from streamchat.tools import Tool
 from streamchat.web.app import guard, mount
 from streamchat.wiring import Services
 from tests.runs.conftest import QueueProvider, World, make_world
@@ -106,12 +107,14 @@ def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeApi:
     """``async with make_api(NAME="value", …) as api``: the settings are environment variables."""
 
     @asynccontextmanager
-    async def make(wrap: Callable[[Any], Any] = lambda app: app, **settings: str) -> AsyncIterator[Api]:
+    async def make(
+        wrap: Callable[[Any], Any] = lambda app: app, tools: Sequence[Tool] = (), **settings: str
+    ) -> AsyncIterator[Api]:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
             given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(tmp_path)} | settings
-            async with make_world(tmp_path) as world:
+            async with make_world(tmp_path, tools=tools) as world:
                 built = Services(Settings.model_validate(given), world.runs._models, world.store, world.runs)  # pyright: ignore[reportArgumentType, reportCallIssue]
                 monkeypatch.setattr(wiring, "_services", built)
                 client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
