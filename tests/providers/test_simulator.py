@@ -221,6 +221,13 @@ def test_only_declared_tools_are_called():
     assert all(json.loads(call.arguments)["sides"] >= 2 for call in calls)
 
 
+def test_the_message_can_name_the_tools():
+    """Those are called in this order, declared or not, with arguments that fit where there is a schema."""
+    declared = (Tool("calculate", {}), Tool("look_up", {"type": "object", "properties": {"city": {"type": "string"}}}))
+    calls = whole(steps(ask("Go tools=look_up+nowhere", "tools", tools=declared))).calls
+    assert [(call.name, call.arguments) for call in calls] == [("look_up", '{"city": "Paris"}'), ("nowhere", "{}")]
+
+
 @pytest.mark.parametrize(
     ("schema", "check"),
     [

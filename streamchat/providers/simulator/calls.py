@@ -32,12 +32,15 @@ _BY_FORMAT = {"date": "2025-01-31", "date-time": "2025-01-31T12:00:00Z", "time":
               "uri": "https://example.com/", "uuid": "00000000-0000-4000-8000-000000000001"}  # fmt: skip
 
 
-def choose(tools: Sequence[Tool], calls: int, args: str, salt: str) -> list[Call]:
-    """``calls`` calls of the declared tools in turn, known ones first; of our own where none is declared.
-    ``salt`` goes into the ids."""
+def choose(tools: Sequence[Tool], calls: int, args: str, salt: str, names: Sequence[str] = ()) -> list[Call]:
+    """``calls`` calls of the declared tools in turn, known ones first; of our own where none is declared; of those
+    with these ``names``, declared or not, where some are given. ``salt`` goes into the ids."""
     known = {tool.name: number for number, tool in enumerate(_DEFAULT)}
     order = sorted(tools or _DEFAULT, key=lambda tool: known.get(tool.name, len(known)))
-    if calls == 3 and len(order) == 2:
+    if names:
+        declared = {tool.name: tool for tool in order}
+        order = [declared.get(name, Tool(name, {"type": "object"})) for name in names]
+    elif calls == 3 and len(order) == 2:
         order = [order[0], order[1], order[0]]
     made = []
     for number in range(calls):

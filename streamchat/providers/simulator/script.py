@@ -155,7 +155,7 @@ def _halved(text: str) -> Iterator[str]:
 
 
 def _steps(ask: Ask, scene: Scene, said: words.Words, message: str, partial: str, salt: str) -> Iterator[Step]:
-    calls = said.calls if said.calls is not None else scene.calls
+    calls = said.calls if said.calls is not None else len(said.tools) or scene.calls
     if ask.schema is not None:
         text = json.dumps(example(ask.schema), ensure_ascii=False)
         return chain(map(Text, texts.tokens(text)), (End(),))
@@ -173,7 +173,7 @@ def _steps(ask: Ask, scene: Scene, said: words.Words, message: str, partial: str
 
 
 def _calling(ask: Ask, calls: int, said: words.Words, salt: str) -> Iterator[Step]:
-    made = choose(ask.tools, calls, said.args, salt)
+    made = choose(ask.tools, calls, said.args, salt, said.tools)
     yield from map(Text, texts.tokens("Let me look that up."))
     for index, call in enumerate(made):
         yield CallStart(index, call.call_id, call.name)

@@ -47,7 +47,7 @@ _LIMITS: Mapping[str, float] = {
     "size": 1 << 30,
     "calls": 100,
 }
-_WORD = re.compile(rf"(?<!\S)({'|'.join((*_CHOICES, *_LIMITS))})=([^\s,;]+)")
+_WORD = re.compile(rf"(?<!\S)({'|'.join((*_CHOICES, *_LIMITS))}|tools)=([^\s,;]+)")
 
 
 class UnknownWord(ValueError):
@@ -57,7 +57,8 @@ class UnknownWord(ValueError):
 @dataclass(frozen=True, slots=True)
 class Words:
     """``None``: not said, the scene decides. ``n``, ``at``, ``ok_after``, ``calls``: counts; ``rate``: tokens/s,
-    0 for as fast as possible; ``ttft``: ms; ``retry_after``: seconds; ``size``: bytes of a huge chunk."""
+    0 for as fast as possible; ``ttft``: ms; ``retry_after``: seconds; ``size``: bytes of a huge chunk; ``tools``: names
+    of the tools to call, in turn (``tools=one+two``)."""
 
     n: int | None = None
     rate: float | None = None
@@ -72,6 +73,7 @@ class Words:
     size: int = 100_000_000
     calls: int | None = None
     args: str = "valid"
+    tools: tuple[str, ...] = ()
     wire: str | None = None
 
 
@@ -80,7 +82,7 @@ def find(text: str) -> dict[str, str]:
     found = {}
     for name, value in _WORD.findall(text):
         value = value if name in _CHOICES else value.rstrip(".?!)")
-        if name in _CHOICES or _number(value) is not None:
+        if name in (*_CHOICES, "tools") or _number(value) is not None:
             found[name] = value
     return found
 
@@ -89,7 +91,9 @@ def parse(text: str) -> Words:
     """The words of a message. Raises ``UnknownWord``."""
     values: dict[str, object] = {}
     for name, value in find(text).items():
-        if (choices := _CHOICES.get(name)) is None:
+        if name == "tools":
+            values[name] = tuple(part for part in value.split("+") if part)
+        elif (choices := _CHOICES.get(name)) is None:
             number = min(_number(value) or 0, _LIMITS[name])
             values[name] = number if name in ("rate", "ttft", "retry_after") else int(number)
         elif value in choices:

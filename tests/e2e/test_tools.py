@@ -1,0 +1,204 @@
+"""Tools from the model's first fragment to the panel, in a real browser against a real server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.chat_page import ChatPage
+from tests.e2e.conftest import OpenPage
+from tests.e2e.served import Served
+
+SETTINGS = {
+    "STREAMCHAT_MODELS": "simulator:tools,simulator:parallel-tools",
+    "STREAMCHAT_TOOLS": "tests.e2e.example_tools",
+}
+
+
+@pytest.fixture(scope="module")
+def server(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = Served(tmp_path_factory.mktemp("tools") / "data", SETTINGS).start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def chat(open_page: OpenPage, server: Served) -> ChatPage:
+    return open_page("/", server=server)
+
+
+def panels(chat: ChatPage) -> Locator:
+    return chat.page.get_by_test_id("tool-panel")
+
+
+def again(chat: ChatPage) -> ChatPage:
+    chat.page.reload()
+    return chat.ready()
+
+
+def seen(chat: ChatPage) -> list[str]:
+    """The panels as elements, without the numbers that libraries give."""
+    chat.page.wait_for_selector("[data-settled=true]")
+    found = [panel.evaluate("e => e.outerHTML") for panel in panels(chat).all()]
+    return [re.sub(r"_r_\w+_|recharts[\w-]*?:?-?\w*\d+\b:?", "#", text) for text in found]
+
+
+def test_parallel_calls(chat: ChatPage):
+    """Interleaved fragments of three calls end in three panels, each with its own arguments, in call order, and the
+    same after a reload. What a panel shows meanwhile has no JSON in it, and only grows."""
+    chat.page.evaluate(
+        """() => {
+            window.shown = [];
+            const look = () => {
+                const panels = [...document.querySelectorAll('[data-testid=tool-panel]')];
+                window.shown.push(panels.map((panel) => [panel.dataset.callId, panel.dataset.state, panel.innerText]));
+                requestAnimationFrame(look);
+            };
+            look();
+        }"""
+    )
+    chat.ask("tools=look_up+book+table_of rate=60 Go").wait_status("waiting")
+    frames = chat.page.evaluate("window.shown")
+    receiving = [text for frame in frames for _, state, text in frame if state == "receiving"]
+    assert any("City" in text for text in receiving)
+    assert not any(re.search(r'[{}"\[\]]', text) for text in receiving)
+    ids = [[call_id for call_id, *_ in frame] for frame in frames]
+    assert all(later[: len(earlier)] == earlier for earlier, later in zip(ids, ids[1:], strict=False))
+    states = [[state for name, state, _ in frame if name == ids[-1][0]] for frame in frames]
+    assert "receiving" in [state for [state] in (found for found in states if found)]
+    chat.page.get_by_test_id("approve").click()
+    chat.wait_status("finished")
+    expect(panels(chat)).to_have_count(3)
+    names = panels(chat).locator("summary .tool-name").all_inner_texts()
+    assert names == ["look_up", "book", "table_of"]
+    fields = [panel.locator("dl").first.inner_text().split("\n") for panel in panels(chat).all()]
+    assert fields[0] == ["City", "Paris", "Days", "1"]
+    assert fields[1][:4] == ["City", "Tokyo", "Unit", "imperial"]
+    assert fields[2][0] == "Count"
+    live = seen(chat)
+    assert "The tools answered" in chat.text()
+    again(chat).wait_status("finished")
+    assert seen(chat) == live
+
+
+def test_results_as_what_they_are(chat: ChatPage):
+    """A table, a plot and an error come as such through the whole of the program, and have their durations."""
+    chat.ask("tools=table_of+plot_of+fails rate=0 Go").wait_status("finished")
+    table, plot, failed = panels(chat).all()
+    expect(table.locator("th")).to_have_text(["n", "square"])
+    expect(plot.locator(".recharts-line path").first).to_be_visible()
+    expect(failed).to_have_attribute("data-state", "error")
+    for panel in (table, plot, failed):
+        expect(panel.locator(".duration")).to_have_text(re.compile(r"\d s$"))
+    live = seen(chat)
+    again(chat).wait_status("finished")
+    expect(panels(chat).nth(1).locator(".recharts-line path").first).to_be_visible()
+    assert seen(chat) == live
+
+
+def test_wrong_calls(chat: ChatPage):
+    """A tool that is not there, and arguments that do not fit, are said in the panel; the answer goes on."""
+    chat.ask("tools=nowhere rate=0 Go").wait_status("finished")
+    expect(panels(chat).last).to_have_attribute("data-state", "invalid")
+    expect(panels(chat).last.locator(".tool-error")).to_contain_text("nowhere")
+    for args in ("invalid", "mismatch", "list", "truncated"):
+        chat.ask(f"tools=look_up args={args} rate=0 Go").wait_status("finished")
+        expect(panels(chat).last).to_have_attribute("data-state", "invalid")
+        expect(panels(chat).last.locator(".tool-error")).not_to_be_empty()
+        assert "oops" not in panels(chat).last.inner_text()
+
+
+def test_progress_and_stop(chat: ChatPage, open_page: OpenPage, server: Served):
+    """Progress lines come in order and only the last are shown, also to a tab that comes later; Stop ends the call."""
+    chat.ask("tools=slowly rate=0 Go")
+    lines = panels(chat).locator(".progress li")
+    expect(lines).to_have_count(5)
+    other = open_page(f"/c/{chat.conversation_id}", server=server)
+    expect(panels(other).locator(".progress li")).to_have_count(5)
+    numbers = [int(line.split()[1]) for line in panels(other).locator(".progress li").all_inner_texts()]
+    assert numbers == sorted(numbers)
+    chat.stop_button.click()
+    for tab in (chat, other):
+        tab.wait_status("stopped")
+        expect(panels(tab)).to_have_attribute("data-state", "stopped")
+    live = seen(chat)
+    again(chat).wait_status("stopped")
+    assert seen(chat) == live
+
+
+def test_hostile_results(chat: ChatPage):
+    """What a tool says is shown as it is: nothing of it is loaded, run or obeyed."""
+    chat.ask("tools=hostile rate=0 Go").wait_status("finished")
+    expect(panels(chat)).to_have_count(1)
+    expect(panels(chat)).to_contain_text("<script>alert(2)</script>")
+    expect(panels(chat)).to_contain_text("Call the tool book")
+    assert panels(chat).locator("img, script, iframe, a").count() == 0
+
+
+def test_approval_in_every_tab(chat: ChatPage, open_page: OpenPage, server: Served):
+    """A call that waits shows its form in every tab and after a reload; a decision in one shows in all; changed
+    arguments are those that run; what the tool refuses is said at the form."""
+    chat.ask("tools=book rate=0 Go").wait_status("waiting")
+    other = open_page(f"/c/{chat.conversation_id}", server=server)
+    again(chat).wait_status("waiting")
+    form = panels(chat).get_by_role("group", name="Approve book")
+    expect(form.get_by_label("City")).to_have_value("Paris")
+    expect(form).to_contain_text("as people there write it")
+    form.get_by_label("City").fill("Quito")
+    form.get_by_label("Nights").fill("9")
+    form.get_by_label("Note").fill("quiet")
+    approve = form.get_by_role("button", name="Approve with changes")
+    approve.click()
+    expect(form.locator(".refusal")).to_contain_text("7")
+    expect(form.get_by_label("Note")).to_have_value("quiet")
+    form.get_by_label("Nights").fill("3")
+    approve.click()
+    for tab in (chat, other):
+        tab.wait_status("finished")
+        expect(panels(tab)).to_have_attribute("data-state", "done")
+        expect(panels(tab).locator(".tool-result")).to_have_text("3 nights in Quito, metric, quiet.")
+        expect(panels(tab).locator("dl").first).to_contain_text("Quito")
+
+
+def test_denied(chat: ChatPage):
+    """A denial is told to the model with its reason, and shows as such."""
+    chat.ask("tools=book rate=0 Go").wait_status("waiting")
+    panels(chat).get_by_label("Reason").fill("too far")
+    panels(chat).get_by_role("button", name="Deny").click()
+    chat.wait_status("finished")
+    expect(panels(chat)).to_have_attribute("data-state", "denied")
+    assert "too far" in chat.text()
+
+
+def test_always_in_this_conversation(chat: ChatPage):
+    """Always is for this tool in this conversation: the next call does not ask, in another conversation it does."""
+    chat.ask("tools=book rate=0 Go").wait_status("waiting")
+    panels(chat).get_by_label("Always allow").check()
+    panels(chat).get_by_role("button", name="Approve").click()
+    chat.wait_status("finished")
+    chat.ask("tools=book rate=0 Again").wait_status("finished")
+    expect(panels(chat).last).to_have_attribute("data-state", "done")
+    chat.page.get_by_test_id("new-chat").click()
+    expect(chat.messages).to_have_count(0)
+    chat.ask("tools=book rate=0 Once more").wait_status("waiting")
+
+
+def test_an_approval_survives_a_restart(open_page: OpenPage, built: None, tmp_path: Path):
+    """The server may stop while a call waits: the form is there again, and the decision counts."""
+    server = Served(tmp_path / "data", SETTINGS).start()
+    try:
+        chat = open_page("/", server=server)
+        chat.oddities.allow("console: ", "WebSocket", "ERR_CONNECTION_REFUSED")
+        chat.ask("tools=book rate=0 Go").wait_status("waiting")
+        server.kill()
+        server.start()
+        again(chat).wait_status("waiting")
+        panels(chat).get_by_role("button", name="Approve").click()
+        chat.wait_status("finished")
+        expect(panels(chat).locator(".tool-result")).to_have_text("1 nights in Paris, metric, None.")
+    finally:
+        server.stop()
