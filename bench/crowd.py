@@ -1,6 +1,6 @@
 """A child process of ``bench.log``: many answers at once, in a process that has nothing else to do.
 
-``python -m bench.crowd queue|run <runs> <seconds>`` prints one line of JSON.
+``python -m bench.crowd queue|run <runs> <seconds> [<redis url>]`` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Delays:
         self.seconds += [now - float(text[i : i + WIDTH]) for i in range(0, len(text), WIDTH)]
 
 
-async def main(kind: str, runs: int, seconds: float) -> None:
+async def main(kind: str, runs: int, seconds: float, redis: str = "") -> None:
     paced, delays = Paced(int(seconds * RATE)), Delays()
     offsets = [number / runs / RATE for number in range(runs)]
     with tempfile.TemporaryDirectory() as data:
-        settings = Settings.model_validate({"STREAMCHAT_DATA_DIR": data})
+        settings = Settings.model_validate({"STREAMCHAT_DATA_DIR": data, "STREAMCHAT_REDIS_URL": redis or None})
         async with running_services(settings) as services:
             model = ModelInfo(MODEL, "words")
             services.models.sources = [*services.models.sources, Source("paced", paced, [model])]
@@ -129,4 +129,4 @@ async def _queue(services: Services, paced: Paced, delays: Delays, offset: str) 
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]))

@@ -12,13 +12,16 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 from bench.tables import MISSING, number, show, spread
 from streamchat.chat.events import Finished, TextDelta
 from streamchat.chat.messages import Message
 from streamchat.runs.log import Entry, MemoryLog, follow
+from streamchat.runs.redis_engine import redis_engine
+from tests import redis_server
 
 READERS = (1, 50, 200)
 RUNS = (50, 100, 200)
@@ -29,16 +32,36 @@ _KEPT_TOKENS = 2000
 
 async def run(quick: bool) -> None:
     share = 5 if quick else 1
-    _appends(50_000 // share)
+    with _redis() as url:
+        await _appends(50_000 // share, url)
     await _fan_out(2_000 // share)
-    await _crowds(seconds=2 if quick else 8)
+    with _redis() as url:
+        await _crowds(2 if quick else 8, url)
 
 
-def _appends(events: int) -> None:
+@contextmanager
+def _redis() -> Iterator[str | None]:
+    """The address of a Redis of our own; ``None`` where none is installed."""
+    if redis_server.why_not():
+        yield None
+        return
+    server = redis_server.RedisServer()
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.remove()
+
+
+async def _appends(events: int, redis: str | None) -> None:
     rows = [
         ["*floor*: `list.append` of the entry", spread(_batches(_list_append, events)), MISSING],
         ["`MemoryLog.append`", spread(_batches(_log_append, events)), number(_kept_bytes(), 0)],
     ]
+    if redis:
+        costs = [await _redis_append(redis, events // 5) for _ in range(_BATCHES)]
+        rows.append(["`RedisLog.append`", spread(append for append, _ in costs), MISSING])
+        rows.append(["the same, until Redis has it", spread(sent for _, sent in costs), MISSING])
     note = f"Bytes: per token of an answer of {_KEPT_TOKENS:,} tokens that is kept in the log, its text included."
     show(f"An append ({events:,} words, nobody reads)", ["", "µs/event", "bytes/event"], rows, note)
 
@@ -65,6 +88,19 @@ def _log_append(events: int) -> None:
     log.open(_answer("m"))
     for _ in range(events):
         log.append("m", TextDelta(WORD))
+
+
+async def _redis_append(url: str, events: int) -> tuple[float, float]:
+    """CPU of this process per event: of the call, and with what goes to Redis behind it."""
+    async with redis_engine(url, worker="bench") as engine:
+        engine.log.open(_answer(run_id := uuid4().hex))
+        await engine.log.outbox.sent(20)
+        started = time.process_time()
+        for _ in range(events):
+            engine.log.append(run_id, TextDelta(WORD))
+        appended = time.process_time() - started
+        await engine.log.outbox.sent(60)
+        return appended / events * 1e6, (time.process_time() - started) / events * 1e6
 
 
 def _kept_bytes() -> float:
@@ -136,11 +172,14 @@ async def _told(readers: int, events: int, read: Callable[[], Any], tell: Callab
     return spent / events / readers * 1e6
 
 
-async def _crowds(seconds: float) -> None:
+async def _crowds(seconds: float, redis: str | None) -> None:
     rows = []
+    kinds = [("*floor*: a queue each", "queue", ""), ("runs", "run", "")]
+    if redis:
+        kinds.append(("runs, on Redis", "run", redis))
     for runs in RUNS:
-        for name, kind in (("*floor*: a queue each", "queue"), ("runs", "run")):
-            result = await _crowd(kind, runs, seconds)
+        for name, kind, url in kinds:
+            result = await _crowd(kind, runs, seconds, url)
             costs = number(result["cpu"], 3), number(result["busy"], 2), number(result["kb"], 0)
             rows.append([f"{runs} · {name}", *(number(ms, 2) for ms in result["ms"]), *costs])
     show(
@@ -152,8 +191,8 @@ async def _crowds(seconds: float) -> None:
     )
 
 
-async def _crowd(kind: str, runs: int, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.crowd", kind, str(runs), str(seconds)]
+async def _crowd(kind: str, runs: int, seconds: float, redis: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.crowd", kind, str(runs), str(seconds), redis]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         output, _ = await asyncio.wait_for(child.communicate(), seconds * 5 + 30)
