@@ -107,7 +107,7 @@ async def test_a_decision_goes_on_with_the_run(make_api: MakeApi):
                 assert run.message.status == "waiting"
                 await api.world.reached(run.id, "waiting")
                 api.provider.say(e.TextDelta("Done."), e.Finished())
-                await client.decide(run.id, *event.call_ids, True, arguments={"to": "Grace", "copies": 2})
+                await client.decide(run.id, event.call_ids[0], True, arguments={"to": "Grace", "copies": 2})
             if isinstance(event, e.ToolResult):
                 result = event.result
         assert result == "sent to Grace, 2"
