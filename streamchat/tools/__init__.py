@@ -8,7 +8,7 @@ from streamchat.tools.definition import Tool, tool
 from streamchat.tools.execution import execute
 from streamchat.tools.signature import BadArguments
 from streamchat.tools.toolbox import ServerState, Toolbox
-from streamchat.tools.values import Image, Plot, Progress, Series, Table
+from streamchat.tools.values import Image, Plot, Progress, Series, Table, ToolError
 
 __all__ = [
     "BadArguments",
@@ -21,6 +21,7 @@ __all__ = [
     "Services",
     "Table",
     "Tool",
+    "ToolError",
     "Toolbox",
     "execute",
     "tool",

@@ -24,7 +24,7 @@ from streamchat.chat.messages import whole
 from streamchat.tools.context import Context
 from streamchat.tools.definition import Tool
 from streamchat.tools.signature import BadArguments
-from streamchat.tools.values import BadResult, Progress, to_result
+from streamchat.tools.values import BadResult, Progress, ToolError, to_result
 
 MAX_LINES = 100
 MAX_LINE = 500
@@ -106,7 +106,7 @@ class Call:
             outcome = Outcome("done", to_result(value, self._tool.max_bytes))
         except BadArguments as error:
             outcome = Outcome("invalid", error=error.user_message)
-        except BadResult as error:
+        except (BadResult, ToolError) as error:
             outcome = Outcome("error", error=error.user_message)
         except BaseException as error:
             outcome = self._failed(error)

@@ -37,6 +37,12 @@ _TIMES = (datetime, date, time)
 Number = int | float
 
 
+class ToolError(StreamchatError):
+    """For tools: what went wrong, as the sentence that the person and the model are to read."""
+
+    kind = "tool"
+
+
 class BadResult(StreamchatError):
     """What the tool returned cannot be shown or told to a model."""
 

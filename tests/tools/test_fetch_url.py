@@ -1,0 +1,315 @@
+"""Fetching a page: only what everybody may reach, at every hop, and no more than a page."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+import zlib
+from collections.abc import AsyncIterator
+from ipaddress import ip_address
+
+import pytest
+
+from streamchat.chat.events import ToolResult
+from streamchat.tools.builtin import builtin_tools, fetch_url
+from streamchat.tools.builtin.fetch_url import MAX_BYTES, MAX_REDIRECTS, MAX_TEXT, fetch_url_tool
+from streamchat.tools.guard import Address, is_public
+from tests.tools.running import result_of
+from tests.tools.web import Web, page, redirect, web_server
+
+ARTICLE = f"""<html><head><title>T</title><script>alert(1)</script></head><body><nav><a href="/">Home</a></nav>
+<article><h1>Tides</h1><p>{"The moon pulls the water. " * 20}</p>
+<p>See <a href="/more">more</a> about <b>tides</b>.</p></article></body></html>"""
+
+
+def only_loopback(address: Address) -> bool:
+    """The policy of these tests: the server that they run, and nothing else."""
+    return str(address) == "127.0.0.1"
+
+
+async def fetch(url: str, allowed=only_loopback, **more) -> ToolResult:
+    return await result_of(fetch_url_tool(allowed, **more), {"url": url})
+
+
+async def refused(url: str, allowed=is_public, **more) -> str:
+    result = await fetch(url, allowed, **more)
+    assert (result.state, result.result) == ("error", None)
+    assert result.error
+    assert "\n" not in result.error
+    return result.error
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[Web]:
+    async with web_server() as served:
+        yield served
+
+
+async def test_the_readable_text_of_a_page(web: Web) -> None:
+    """What the page is about, without its navigation and scripts; where it came from is said first."""
+    web.answers["/"] = page(ARTICLE)
+    text = (await fetch(web.url("/"))).result
+    assert text.startswith(web.url("/"))
+    assert "# Tides" in text
+    assert "The moon pulls the water." in text
+    assert "**tides**" in text
+    assert "alert" not in text
+    assert "cookie" not in web.asked[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (page("<p>hi</p>", "text/html"), "hi"),
+        (page("a < b", "text/plain"), "a < b"),
+        (page('{"a": 1}', "application/json"), '{"a": 1}'),
+        (page("<a/>", "application/atom+xml"), "<a/>"),
+        (page("Größe".encode("latin-1"), "text/plain; charset=latin-1"), "Größe"),
+        (page("Größe".encode("latin-1"), "text/plain; charset=nonsense"), "Gr\ufffd\ufffde"),
+        (page("", "text/html"), "(The page has no readable text.)"),
+        (page("<html><body></body></html>", "text/html"), "(The page has no readable text.)"),
+        (page(gzip.compress(b"packed"), "text/plain", "200 OK", "Content-Encoding: gzip"), "packed"),
+    ],
+)
+async def test_other_texts_come_as_they_are(web: Web, answer: bytes, expected: str) -> None:
+    """Small pages, plain text, JSON, odd encodings."""
+    web.answers["/"] = answer
+    assert (await fetch(web.url("/"))).result.partition("\n\n")[2] == expected
+
+
+async def test_it_asks_before_it_fetches() -> None:
+    """A page can be told who asks for it, and what: the person decides."""
+    assert {tool.name: tool.approve for tool in builtin_tools()}["fetch_url"] is True
+    assert fetch_url.fetch_url_tool().approve
+
+
+# Where it may not go
+
+PRIVATE = [
+    "127.0.0.1", "127.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254",
+    "100.64.0.1",
+    "100.127.255.255", "0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
+    "192.0.0.1",
+    "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "::1", "::", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "::ffff:169.254.169.254", "::ffff:100.64.0.1", "::127.0.0.1", "fe80::1", "fe80::1%eth0", "fec0::1", "fc00::1",
+    "fd00:ec2::254", "ff02::1", "2002:7f00:1::", "2002:0a00:0001::1", "64:ff9b::7f00:1", "64:ff9b:1::a00:1",
+    "2001:0:7f00:1::", "2001:db8::1",
+]  # fmt: skip
+PUBLIC = ["1.1.1.1", "93.184.215.14", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111", "::ffff:1.1.1.1"]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_addresses_that_are_not_public(address: str) -> None:
+    """Loopback, private, link-local, shared, multicast, reserved, unspecified, and what hides one of them."""
+    assert not is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_addresses_that_are(address: str) -> None:
+    """The internet."""
+    assert is_public(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "localhost", "localhost.", "LOCALHOST", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1",
+        "127.1", "0",
+        "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:0001]",
+        "[::7f00:1]",
+        "10.0.0.1", "169.254.169.254", "100.64.0.1", "192.168.0.1", "[fe80::1]", "[fd00::1]", "224.0.0.1",
+        "１２７.0.0.1", "127。0。0。1", "ⓛocalhost",
+    ],
+)  # fmt: skip
+async def test_no_way_to_write_it_gets_in(web: Web, host: str) -> None:
+    """However the address of this machine or of its network is written, nothing is connected."""
+    await refused(web.url("/", host))
+    assert web.asked == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "gopher://127.0.0.1:70/", "ftp://example.org/", "data:text/plain,x",
+        "javascript:alert(1)",
+        "http://user@example.org/", "http://user:pass@example.org/", "http://1.1.1.1@127.0.0.1/", "http://",
+        "http:///x",
+        "//example.org", "example.org", "", "http://[::1", "http://exa mple.org", "http://a\x00b/",
+        "http://" + "a" * 5000,
+        "http://xn--/", "http://\ud83d.org/", "unix:///var/run/docker.sock", "http+unix://x/",
+    ],
+)  # fmt: skip
+async def test_other_schemes_and_tricks_are_refused(url: str) -> None:
+    """With a sentence, without a connection."""
+
+    async def nowhere(host: str, port: int) -> list[str]:
+        raise OSError("no look-up in this test")
+
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        assert (await result_of(fetch_url_tool(), {"url": url})).state == "invalid"
+        return
+    await refused(url, resolve=nowhere)
+
+
+@pytest.mark.parametrize(
+    "to", ["http://127.0.0.2:{port}/secret", "//127.0.0.2:{port}/secret", "http://localhost.:{port}/secret"]
+)
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+async def test_a_redirect_is_checked_like_the_first_address(web: Web, to: str, status: str) -> None:
+    """Each hop is a look-up, a check and a connection of its own."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"] if host == "front.example" else ["127.0.0.2"]
+
+    web.answers["/"] = redirect(to.format(port=web.port), status)
+    web.answers["/secret"] = page("secret")
+    told = await refused(web.url("/", "front.example"), only_loopback, resolve=resolve)
+    assert "not a public address" in told
+    assert len(web.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "to", ["file:///etc/passwd", "gopher://x/", "http://user@127.0.0.1/", "http://[", "http://\x01"]
+)
+async def test_a_redirect_to_something_else_is_refused(web: Web, to: str) -> None:
+    """Also to another scheme, or to nothing."""
+    web.answers["/"] = redirect(to)
+    await refused(web.url("/"), only_loopback)
+
+
+async def test_redirects_that_are_fine_are_followed(web: Web) -> None:
+    """Relative ones too; where the page was found in the end is told."""
+    web.answers |= {"/a": redirect("/b"), "/b": redirect(web.url("/c")), "/c": page("there", "text/plain")}
+    assert (await fetch(web.url("/a"))).result == f"{web.url('/c')}\n\nthere"
+
+
+async def test_redirects_end(web: Web) -> None:
+    """A circle is left after a few rounds."""
+    web.answers["/"] = redirect("/")
+    assert "redirects more than" in await refused(web.url("/"), only_loopback)
+    assert len(web.asked) == MAX_REDIRECTS + 1
+
+
+async def test_a_name_that_changes_its_address_is_asked_once(web: Web) -> None:
+    """A name server that first shows a public address and then a private one: what was checked is what is connected."""
+    asked: list[str] = []
+
+    async def rebinding(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
+
+    web.answers["/"] = page("public", "text/plain")
+    assert (await fetch(web.url("/", "rebind.example"), only_loopback, resolve=rebinding)).state == "done"
+    assert asked == ["rebind.example"]
+    assert "Host: rebind.example" in web.asked[0]
+
+    # The same name in a redirect is a new connection: looked up and checked anew, and now refused.
+    asked.clear()
+    web.answers["/"] = redirect(web.url("/secret", "rebind.example"))
+    web.answers["/secret"] = page("secret", "text/plain")
+    await refused(web.url("/", "rebind.example"), only_loopback, resolve=rebinding)
+    assert [head.split(" ")[1] for head in web.asked] == ["/", "/"]
+
+
+async def test_one_bad_address_among_good_ones_refuses_the_name(web: Web) -> None:
+    """A name with a public and a private address is not what it seems."""
+
+    async def both(host: str, port: int) -> list[str]:
+        return ["127.0.0.1", "10.0.0.1"]
+
+    await refused(web.url("/", "mixed.example"), only_loopback, resolve=both)
+    assert web.asked == []
+
+
+async def test_a_proxy_in_the_environment_is_not_used(web: Web, monkeypatch) -> None:
+    """It would connect for us, past the check."""
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, web.url(""))
+    await refused("http://10.0.0.1/")
+    assert web.asked == []
+
+
+# How much
+
+
+async def test_a_page_that_is_too_large_is_not_read(web: Web) -> None:
+    """Reading stops at the limit."""
+    sent = 0
+
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+        while sent < 100 * MAX_BYTES:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    web.answers["/"] = endless
+    assert "larger than 2 MB" in await refused(web.url("/"), only_loopback)
+    assert sent < 50 * MAX_BYTES
+
+
+async def test_a_bomb_is_not_unpacked(web: Web) -> None:
+    """A few kilobytes that unpack to a gigabyte cost no more than a page."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(b"\0" * 2**20) for _ in range(512)) + packer.flush()
+    assert len(bomb) < MAX_BYTES
+    web.answers["/"] = page(bomb, "text/plain", "200 OK", "Content-Encoding: gzip")
+    assert "larger than 2 MB" in await refused(web.url("/"), only_loopback)
+
+
+async def test_a_server_that_says_nothing_is_left(web: Web, monkeypatch) -> None:
+    """After the limit of time, also where it drips."""
+
+    async def drips(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+        for _ in range(600):
+            writer.write(b".")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(fetch_url, "SECONDS", 0.5)
+    web.answers["/"] = drips
+    began = time.monotonic()
+    assert "in time" in await refused(web.url("/"), only_loopback)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (page(b"\x89PNG", "image/png"), "image/png"),
+        (page(b"x", "application/octet-stream"), "octet-stream"),
+        (page("x", "text/html", "404 Not Found"), "404 Not Found"),
+        (page("x", "text/html", "500 Oh"), "500"),
+        (page("x", "text/plain", "200 OK", "Content-Encoding: br"), "packed"),
+        (page("not gzip", "text/plain", "200 OK", "Content-Encoding: gzip"), "damaged"),
+        (b"garbage\r\n\r\n", "could not be fetched"),
+        (b"", "could not be fetched"),
+    ],
+)
+async def test_what_is_no_page_is_said(web: Web, answer: bytes, told: str) -> None:
+    """Pictures, errors, unknown or broken packing, servers that speak nonsense."""
+    web.answers["/"] = answer
+    assert told in await refused(web.url("/"), only_loopback)
+
+
+async def test_a_long_text_is_shortened(web: Web) -> None:
+    """And says so."""
+    web.answers["/"] = page("x" * (MAX_TEXT + 5), "text/plain")
+    text = (await fetch(web.url("/"))).result
+    assert text.endswith("x\n[shortened]")
+
+
+async def test_a_host_that_does_not_exist_is_a_sentence() -> None:
+    """Nothing of the client's inside is told."""
+
+    async def nobody(host: str, port: int) -> list[str]:
+        raise OSError(-2, "Name or service not known")
+
+    assert await refused("http://nowhere.example/", resolve=nobody) == (
+        "The page could not be fetched: there is no host nowhere.example."
+    )
