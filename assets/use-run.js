@@ -24,7 +24,9 @@ export function useRun(url = "") {
     try {
       const run = await open(reading.signal);
       show({ id: run.id, conversationId: run.conversationId });
-      for await (const { type } of run) show({ text: run.text, status: type === "waiting" ? type : "streaming" });
+      for await (const { type, message } of run) {
+        show({ text: run.text, status: message?.status ?? (type === "waiting" ? type : "streaming") });
+      }
       show({ status: run.ending.type, error: run.ending.message });
     } catch (error) {
       show({ status: "failed", error: error.message });

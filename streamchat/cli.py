@@ -122,7 +122,9 @@ def _check_grpc(host: str, port: int) -> None:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             pass
     except OSError as error:
-        raise SettingsError(f"Cannot serve gRPC on {host}:{port}: {os.strerror(error.errno or 0)}.") from None
+        raise SettingsError(
+            f"Cannot serve gRPC on {host}:{port}: {(error.strerror or str(error)).partition(' (')[0]}."
+        ) from None
 
 
 def _say(text: str) -> None:

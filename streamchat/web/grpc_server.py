@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 
 from streamchat.wiring import services
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 0.5
 _OPTIONS = (
     ("grpc.so_reuseport", 1),
     # A reader that is half open is noticed, and what stands between keeps the connection while a model is silent.

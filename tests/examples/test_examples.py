@@ -121,6 +121,14 @@ def test_a_cut_connection_is_taken_up_again(name: str, page: Page, pages: Pages,
     page.context.close()
 
 
+def test_the_app_serves_the_browser_client(served: Served):
+    """A page of the app's own origin needs no copy of it."""
+    status, headers, body = served.get("/streamchat-client.js")
+    assert status == 200
+    assert "javascript" in headers["content-type"]
+    assert body == (ROOT / "assets" / "streamchat-client.js").read_bytes()
+
+
 def test_every_example_is_listed_and_run():
     """A file that is in the folder is in its README, and in this test."""
     readme = (EXAMPLES / "README.md").read_text()
