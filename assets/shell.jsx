@@ -6,6 +6,7 @@ import { ColorModeContext, EventLoopContext } from "$/utils/context-registry";
 
 import { grouped } from "./days.js";
 import { shared, store } from "./session.js";
+import { ToolMenu } from "./tool-menu.jsx";
 import "./streamchat.css";
 
 const SLOW_MS = 700;
@@ -90,7 +91,7 @@ function Conversation({ row, current, close }) {
   );
 }
 
-export function Header() {
+export function Header({ onTools, onSwitch }) {
   const meta = useSyncExternalStore(store.subscribe.bind(null, "meta"), store.meta, store.meta);
   const open = useSyncExternalStore(sidebarOpen.subscribe, sidebarOpen.get, () => false);
   return (
@@ -109,6 +110,7 @@ export function Header() {
         {meta.title}
       </div>
       <Connection />
+      <ToolMenu onTools={onTools} onSwitch={onSwitch} />
       <ThemeToggle />
     </header>
   );

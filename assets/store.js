@@ -16,6 +16,7 @@ import { changeParts, endParts, isRunning, lengthOf, partsOf, putPart, takePiece
 import { Resync, systemClock } from "./resync.js";
 
 export { textOf } from "./parts.js";
+const SAYING = new Set(["sent", "say", "undecided", "tools"]); // not about the transcript
 const nothing = { opened: false, conversation: null, title: "", earlier: false, missing: false, error: "", generation: 0 };
 
 export class TranscriptStore {
@@ -59,7 +60,7 @@ export class TranscriptStore {
     if (!frame || (frame.k === undefined && frame.m === undefined)) return;
     this.stats.frames += 1;
     const take = TAKERS[frame.k ?? "piece"];
-    if (frame.k === "sent" || frame.k === "say" || frame.k === "undecided") return this._tell(frame);
+    if (SAYING.has(frame.k)) return this._tell(frame);
     if (!take) return;
     // The "open" may have come before this page listened.
     if (frame.k !== "open" && !this._believes) return void this._resync.ask();

@@ -17,7 +17,7 @@ from reflex_base.utils.exceptions import LockExpiredError
 
 from streamchat.chat.messages import TextPart
 from streamchat.errors import InvalidInput, StreamchatError
-from streamchat.ui import chats, deciding
+from streamchat.ui import chats, deciding, toolmenu
 from streamchat.ui.follower import Follower
 from streamchat.ui.frames import Frame, say, sent
 from streamchat.ui.transcript import earlier_messages
@@ -116,6 +116,24 @@ class Live(rx.State):
         if said := await deciding.decide(run_id, call_id, decision):
             async with self:
                 self.f = said
+
+    @rx.event(background=True)
+    async def tools(self):
+        """Send the list of tools of this tab's conversation."""
+        async with self:
+            here = conversation_of(self.router.url.path)
+        said = await toolmenu.menu(here)
+        async with self:
+            self.f = said
+
+    @rx.event(background=True)
+    async def switch(self, name: str, on: bool):
+        """Switch a tool, or all of a server, on or off in this tab's conversation."""
+        async with self:
+            here = conversation_of(self.router.url.path)
+        said = await toolmenu.switched(here, name, on)
+        async with self:
+            self.f = said
 
     @rx.event(background=True)
     async def earlier(self, before: str):

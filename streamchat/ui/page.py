@@ -23,7 +23,7 @@ def page() -> rx.Component:
         Viewport.create(
             Sidebar.create(rows=Chats.rows),
             rx.el.main(
-                Header.create(),
+                Header.create(on_tools=Live.tools, on_switch=Live.switch),
                 Transcript.create(
                     state=Live.get_full_name(),
                     suggestions=SUGGESTIONS,

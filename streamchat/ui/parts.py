@@ -60,9 +60,11 @@ class Sidebar(_Shell):
 
 
 class Header(_Shell):
-    """Title, connection, theme."""
+    """Title, connection, tools, theme."""
 
     tag = "Header"
+    on_tools: rx.EventHandler[rx.event.no_args_event_spec]
+    on_switch: rx.EventHandler[rx.event.passthrough_event_spec(str, bool)]
 
 
 class Viewport(_Shell):

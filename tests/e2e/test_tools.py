@@ -202,3 +202,45 @@ def test_an_approval_survives_a_restart(open_page: OpenPage, built: None, tmp_pa
         expect(panels(chat).locator(".tool-result")).to_have_text("1 nights in Paris, metric, None.")
     finally:
         server.stop()
+
+
+def test_switched_off(chat: ChatPage, open_page: OpenPage, server: Served):
+    """A tool that is switched off in a conversation is not offered there, in no tab; elsewhere it is. A new chat has
+    nothing to keep it with, and says so."""
+    chat.page.get_by_test_id("tools").click()
+    menu = chat.page.get_by_role("group", name="Tools of this conversation")
+    expect(menu).to_contain_text("Once a conversation has begun")
+    expect(menu.get_by_label("look_up")).to_be_disabled()
+    chat.page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+    chat.ask("tools=look_up rate=0 Go").wait_status("finished")
+    expect(panels(chat).last).to_have_attribute("data-state", "done")
+    chat.page.get_by_test_id("tools").click()
+    expect(menu.get_by_label("book")).to_be_checked()
+    expect(menu.locator("label", has_text="book")).to_contain_text("asks first")
+    menu.get_by_label("look_up").uncheck()
+    other = open_page(f"/c/{chat.conversation_id}", server=server)
+    other.page.get_by_test_id("tools").click()
+    expect(other.page.get_by_label("look_up")).not_to_be_checked()
+    expect(other.page.get_by_label("book")).to_be_checked()
+    other.ask("tools=look_up rate=0 Again").wait_status("finished")
+    expect(panels(other).last).to_have_attribute("data-state", "invalid")
+    other.page.get_by_test_id("tools").click()
+    other.page.get_by_label("look_up").check()
+    other.ask("tools=look_up rate=0 And again").wait_status("finished")
+    expect(panels(other).last).to_have_attribute("data-state", "done")
+
+
+@pytest.mark.parametrize(
+    ("words", "state"), [("tools=look_up rate=2", "receiving"), ("tools=book rate=0", "awaiting-approval")]
+)
+def test_stop_at_any_time(chat: ChatPage, words: str, state: str):
+    """Stop while arguments arrive and while a call waits ends both, the call is stopped, and the composer is ready."""
+    chat.ask(f"{words} Go")
+    expect(panels(chat)).to_have_attribute("data-state", state)
+    chat.stop_button.click()
+    chat.wait_status("stopped")
+    expect(panels(chat)).to_have_attribute("data-state", "stopped")
+    expect(panels(chat).get_by_test_id("approve")).to_have_count(0)
+    expect(chat.send_button).to_be_visible()
+    chat.ask("tools=look_up rate=0 Go on").wait_status("finished")

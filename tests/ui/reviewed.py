@@ -26,6 +26,8 @@ HANDLERS = {
     f"{LIVE}.retry": "message id, client id and model are checked by the runs and the store",
     f"{LIVE}.keep_on": "as retry",
     f"{LIVE}.decide": "every argument is checked; the runs look for the call in the owner's answers only",
+    f"{LIVE}.tools": "takes nothing; names, descriptions and states of tools, and the owner's choices about them",
+    f"{LIVE}.switch": "the name of a tool or server, and a boolean, are checked; for the owner's conversation only",
     f"{LIVE}.earlier": "the message id is looked for in the owner's conversation only",
     f"{LIVE}.setvar": _SETVAR,
     f"{CHATS}.setvar": _SETVAR,
