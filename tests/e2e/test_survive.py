@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -177,6 +178,32 @@ def test_offline_for_a_while(open_page: OpenPage, relay: Relay, simulated: Simul
     assert chat.answers.last.get_attribute("data-status") == "streaming", "nothing is made up meanwhile"
     chat.page.context.set_offline(False)
     assert_whole(chat, simulated, text, 60)
+
+
+@pytest.mark.parametrize("n", [100, 3000])
+def test_a_frozen_page_comes_back(open_page: OpenPage, relay: Relay, simulated: Simulated, mark: str, n: int):
+    """A phone puts the page to sleep in mid-answer, without a network, until every socket is given up; when it wakes
+    up, the answer is there, whole or still growing, without a touch."""
+    chat = open_page("/", url=relay.url)
+    chat.oddities.allow(*OFFLINE)
+    text = f"{mark} n={n} rate=30 kind=numbered"
+    chat.ask(text).wait_text("w000005")
+    life = chat.page.context.new_cdp_session(chat.page)
+    life.send("Page.setWebLifecycleState", {"state": "frozen"})
+    chat.page.context.set_offline(True)
+    relay.cut()
+    time.sleep(40)
+    chat.page.context.set_offline(False)
+    life.send("Page.setWebLifecycleState", {"state": "active"})
+    chat.wait_text("w000100")
+    if n == 100:
+        assert_whole(chat, simulated, text, n)
+    else:
+        chat.wait_text("w001000")
+        words = chat.words()
+        assert words == numbered(len(words))
+        chat.stop_button.click()
+        chat.wait_status("stopped")
 
 
 def test_a_message_sent_without_a_connection_is_sent_once(
