@@ -51,6 +51,8 @@ async def ask(
         if alone:
             await _check_free(connection, conversation_id)
         title, history = row.title, await reading.branch(connection, row.leaf_id)
+        if not asked.parts and not asked.history and history and history[-1].role == "assistant":
+            history = history[:-1]  # no question: this answer goes on from the last one, and stands in its place
     said = [replace(earlier, id=new_id()) for earlier in asked.history]
     if asked.parts:
         said.append(Message(new_id(), "user", asked.parts))

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamchat.web import conversations, health, plain, problems, runs, socket
 from streamchat.web.access import Access, Policy
 from streamchat.web.bodies import Bodies
+from streamchat.web.vendors import models as vendor_models
+from streamchat.web.vendors import routes as vendor_routes
 from streamchat.wiring import services
 
 TREES = ("/api", "/v1")
@@ -38,7 +40,7 @@ def build_api() -> FastAPI:
     )
     app.add_middleware(Bodies)
     problems.install(app)
-    for module in (runs, socket, conversations, plain, health):
+    for module in (runs, socket, conversations, plain, health, vendor_models, vendor_routes):
         app.include_router(module.router)
     return app
 
