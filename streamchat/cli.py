@@ -122,9 +122,8 @@ def _check_grpc(host: str, port: int) -> None:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             pass
     except OSError as error:
-        raise SettingsError(
-            f"Cannot serve gRPC on {host}:{port}: {(error.strerror or str(error)).partition(' (')[0]}."
-        ) from None
+        why = (error.strerror or str(error)).partition(" (")[0]
+        raise SettingsError(f"Cannot serve gRPC on {host}:{port}: {why}.") from None
 
 
 def _say(text: str) -> None:

@@ -1,7 +1,7 @@
 """A Reflex plugin: only what the browser uses is published.
 
 Reflex copies ``assets/`` to the published folder as it is, the sources of the components too. Nobody reads
-them there: they are in the bundle.
+them there: they are in the bundle. The client for other programs' pages stays: it is in no bundle.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from reflex_base.plugins.base import Plugin
 
 _SOURCES = ("*.js", "*.jsx", "*.css")
+_FOR_OTHERS = ("streamchat-client.js",)
 
 
 class BundleOnlyPlugin(Plugin):
@@ -22,4 +23,5 @@ class BundleOnlyPlugin(Plugin):
         published = Path(context["static_dir"])
         for pattern in _SOURCES:
             for source in published.glob(pattern):
-                source.unlink()
+                if source.name not in _FOR_OTHERS:
+                    source.unlink()
