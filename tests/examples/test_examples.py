@@ -21,6 +21,7 @@ PAGES = {"eventsource.html": "Done", "fetch.html": "finished", "hook.html": "fin
 LAST_LINE = {
     "with_client.py": r"finished stop UsageReported\(input=\d+, output=\d+.*\)",
     "with_httpx.py": "finished",
+    "with_openai.py": r"\d+ tokens",
     "with_grpc.py": r"finished \d+ tokens",
 }
 pytestmark = pytest.mark.timeout(180)
