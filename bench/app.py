@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,12 @@ async def app(
     data: Path | None = None,
     bytecode: Path | None = None,
     public_url: str = "",
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[App]:
     """Serve on a free port until the block ends.
 
     ``data``: the data directory (a new one). ``bytecode``: where modules are kept compiled (where they always
-    are). ``public_url``: another address that the page is loaded from, as behind a proxy.
+    are). ``public_url``: another address that the page is loaded from, as behind a proxy. ``settings``: further ones.
     """
     with tempfile.TemporaryDirectory(prefix="streamchat-bench-") as empty:
         environment = os.environ | {
@@ -64,6 +65,7 @@ async def app(
             "OPENAI_BASE_URL": simulator.base_url,
             "OPENAI_API_KEY": simulator.address.api_key,
         }
+        environment |= settings or {}
         if bytecode:
             environment = {**environment, "PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
         async with _serving([sys.executable, *server], environment) as running:

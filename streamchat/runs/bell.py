@@ -18,7 +18,9 @@ class Bell:
 
     async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 the caller's heartbeat, not a deadline
         """Until somebody rings; ``False`` after ``timeout`` seconds of silence."""
-        if not self._event.is_set():
+        if timeout is None:
+            await self._event.wait()
+        elif not self._event.is_set():
             try:
                 async with asyncio.timeout(timeout):
                     await self._event.wait()

@@ -47,6 +47,9 @@ def ending_of(message: Message) -> Ending:
 
 async def look(runs: Runs, owner: str, run_id: str) -> tuple[str, Snapshot]:
     """The conversation of a run and its answer so far. Raises ``NotFound``, ``StorageError``."""
+    for run in runs.running(owner):
+        if run.run_id == run_id:  # written here, for this owner: no need to ask the database
+            return run.conversation_id, runs.log.snapshot(run_id)
     conversation_id, snapshot = await runs.get(owner, run_id)
     message = snapshot.message
     if message.status == "interrupted" and message.error is not None and message.error.kind == "process-gone":

@@ -6,6 +6,8 @@ Knows the shapes and the stream; the work is that of ``wiring.services().runs``.
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -16,12 +18,13 @@ from streamchat.runs.log import Snapshot
 from streamchat.web.encoding import json_bytes
 from streamchat.web.problems import BadRequest
 from streamchat.web.reading import Reader, decide, look
-from streamchat.web.shapes import PROBLEMS, DecisionIn, Problem, RunIn, RunOut, Started
-from streamchat.web.streaming import EventStream, sse
+from streamchat.web.shapes import PROBLEMS, DecisionIn, RunIn, RunOut, Started
+from streamchat.web.streaming import SSE_HEADERS, EventStream, sse
 from streamchat.wiring import LOCAL_OWNER, services
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 RunId = Annotated[str, Path(description="The id of a run: that of its answer.")]
+JSON_HEADERS = SSE_HEADERS | {"Content-Type": "application/json"}
 MAX_SEQ = 2**53 - 1  # what a browser can count
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -30,7 +33,6 @@ EVENTS: dict[int | str, dict[str, Any]] = {
         "model": RunOut,
     },
     204: {"description": "The reader that reconnects has seen the ending: it is to stop."},
-    409: {"model": Problem, "description": "`buffer=1`, and the answer has not ended."},
 }
 
 
@@ -101,20 +103,21 @@ async def events(
     request: Request,
     run_id: RunId,
     after: Annotated[str | None, Query(description="Send what came after this `seq`.")] = None,
-    buffer: Annotated[bool, Query(description="Not a stream: the whole answer, if it has ended.")] = False,
+    buffer: Annotated[bool, Query(description="No events: the whole answer, once it has ended.")] = False,
     last_event_id: Annotated[str | None, Header(description="As `after`, and before it.")] = None,
 ) -> Response:
     """Follow the answer from any number on, to its end."""
     served = services()
     begins = position(last_event_id or after)
     conversation_id, snapshot = await look(served.runs, LOCAL_OWNER, run_id)
-    if buffer:
-        return buffered(conversation_id, snapshot)
+    if buffer and snapshot.message.ended:
+        return json_response(run_json(conversation_id, snapshot))
     if last_event_id and snapshot.message.ended and begins == snapshot.seq:
         return Response(None, 204)
     reader = Reader(served.runs, LOCAL_OWNER, run_id, begins)
-    chunks = sse(served.runs, LOCAL_OWNER, run_id, reader)
-    return EventStream(chunks, gone=reader.close, limit=served.settings.streams_per_client)
+    chunks = whole(run_id, reader) if buffer else sse(served.runs, LOCAL_OWNER, run_id, reader)
+    kind = JSON_HEADERS if buffer else SSE_HEADERS
+    return EventStream(chunks, gone=reader.close, limit=served.settings.streams_per_client, headers=kind)
 
 
 def position(said: str | None) -> int:
@@ -126,8 +129,11 @@ def position(said: str | None) -> int:
     return int(said)
 
 
-def buffered(conversation_id: str, snapshot: Snapshot) -> Response:
-    """The whole answer. Raises ``NotEnded``."""
-    if not snapshot.message.ended:
-        raise BadRequest("The answer has not ended yet. Follow it, or ask again.", kind="conflict")
-    return json_response(run_json(conversation_id, snapshot))
+async def whole(run_id: str, reader: Reader) -> AsyncGenerator[bytes, None]:
+    """The answer as one JSON document, once it has ended; until then white space, so that no proxy gives up."""
+    async with aclosing(reader.batches()) as batches:
+        async for batch in batches:
+            if batch is None:
+                yield b" "
+    if not reader.closed:
+        yield json_bytes(run_json(*await look(services().runs, LOCAL_OWNER, run_id)))
