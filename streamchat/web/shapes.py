@@ -203,4 +203,7 @@ class HitOut(BaseModel):
 
 
 class Hits(BaseModel):
+    """Newest first. ``next``: the ``before`` of the next, older page, if there is one."""
+
     hits: list[HitOut]
+    next: str | None
