@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, validation_alias="STREAMCHAT_PUBLIC_URL")
     cors_origins: CommaList = Field((), validation_alias="STREAMCHAT_CORS_ORIGINS")
     streams_per_client: int = Field(64, ge=1, le=100_000, validation_alias="STREAMCHAT_STREAMS_PER_CLIENT")
+    completion_log: str | None = Field(None, validation_alias="STREAMCHAT_COMPLETION_LOG")
     connect_timeout: Seconds = Field(10, validation_alias="STREAMCHAT_CONNECT_TIMEOUT")
     first_token_timeout: Seconds = Field(120, validation_alias="STREAMCHAT_FIRST_TOKEN_TIMEOUT")
     idle_timeout: Seconds = Field(180, validation_alias="STREAMCHAT_IDLE_TIMEOUT")
@@ -127,6 +128,11 @@ def load_settings() -> Settings:
             for item in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError(f"Cannot start with these settings: {told}.") from None
+    if (settings.completion_log or "").startswith("redis:") and settings.redis_url is None:
+        raise SettingsError(
+            "Cannot start with these settings: STREAMCHAT_COMPLETION_LOG names a Redis stream, and needs "
+            "STREAMCHAT_REDIS_URL."
+        )
     if settings.workers > 1 and settings.redis_url is None:
         raise SettingsError(
             f"Cannot start with these settings: STREAMCHAT_WORKERS={settings.workers} needs STREAMCHAT_REDIS_URL, "

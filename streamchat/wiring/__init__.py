@@ -27,6 +27,7 @@ from streamchat.settings import Settings, load_settings
 from streamchat.storage import Storage
 from streamchat.tools.toolbox import Toolbox
 from streamchat.wiring.models import build_catalog, build_policy
+from streamchat.wiring.recording import build_record
 from streamchat.wiring.recovery import Recovery
 from streamchat.wiring.tools import build_toolbox
 
@@ -96,13 +97,18 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 engine.feed.on_stop = runs.stop_here
                 engine.log.on_superseded = runs.give_up
             recovery = Recovery(LOCAL_OWNER, store, runs, feed, engine.log if engine else None)
+            record = build_record(settings, runs, LOCAL_OWNER)
             writer.start()
+            if record:
+                record.start()
             try:
                 async with _behind(recovery.work(), _discover(models, feed), models.warm_up()):
                     yield Services(settings, models, store, runs, tools)
             finally:
                 await runs.close()
                 await writer.close()
+                if record:
+                    await record.close()
     finally:
         await models.close()
         await store.close()
