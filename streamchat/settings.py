@@ -6,6 +6,7 @@ start and hand the value on. Durations are seconds.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from streamchat.errors import SettingsError
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+_BETWEEN_COMMAS = re.compile(r"""(?:[^,"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*'|["'\\])+""")
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -52,6 +54,7 @@ class Settings(BaseSettings):
     schema_tools: CommaList = Field((), validation_alias="STREAMCHAT_SCHEMA_TOOLS")
     approve: CommaList = Field((), validation_alias="STREAMCHAT_APPROVE")
     trust: CommaList = Field((), validation_alias="STREAMCHAT_TRUST")
+    mcp: CommaList = Field((), validation_alias="STREAMCHAT_MCP", repr=False)
     port: int = Field(3000, ge=1, le=65535, validation_alias="PORT")
     grpc_port: int | None = Field(None, ge=1, le=65535, validation_alias="STREAMCHAT_GRPC_PORT")
     grpc_host: str = Field("127.0.0.1", validation_alias="STREAMCHAT_GRPC_HOST")
@@ -64,6 +67,13 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(item.strip() for item in value.split(",") if item.strip())
+        return value
+
+    @field_validator("mcp", mode="before")
+    @classmethod
+    def _split_outside_quotes(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(item.strip() for item in _BETWEEN_COMMAS.findall(value) if item.strip())
         return value
 
     @field_validator("models", "schema_tools")

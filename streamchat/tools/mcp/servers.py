@@ -1,0 +1,93 @@
+"""All MCP servers of the settings, in a daemon thread with a loop of its own.
+
+Knows nothing of settings. Rules:
+
+* ``start`` returns at once: servers are connected behind the start of the program, each by itself.
+* Reading states and tools never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from streamchat.tools.definition import Tool
+from streamchat.tools.mcp.spec import ServerSpec
+from streamchat.tools.toolbox import ServerState
+
+if TYPE_CHECKING:
+    from streamchat.tools.mcp.server import Patience, Server
+
+CLOSING = 8.0
+logger = logging.getLogger(__name__)
+
+
+class McpServers:
+    """``changed`` is called, from the thread, whenever a state or a list of tools is another one."""
+
+    def __init__(
+        self,
+        specs: Sequence[ServerSpec],
+        *,
+        patience: Patience | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._specs = tuple(specs)
+        self._patience = patience
+        self._changed = changed
+        self._servers: tuple[Server, ...] = ()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event | None = None
+        self._closed = threading.Event()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self._specs)
+
+    def tools(self) -> tuple[Tool, ...]:
+        """The tools of the servers that are there now."""
+        return tuple(tool for server in self._servers for tool in server.tools)
+
+    def states(self) -> tuple[ServerState, ...]:
+        if not self._servers:
+            return tuple(ServerState(name, "connecting") for name in self.names)
+        return tuple(server.state for server in self._servers)
+
+    def start(self) -> None:
+        """Connect them, behind what the program does."""
+        if self._specs and self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="mcp", daemon=True)
+            self._thread.start()
+
+    async def close(self) -> None:
+        """End the connections and the servers that were started; waits ``CLOSING`` seconds at most."""
+        self._closed.set()
+        if self._thread is not None:
+            if self._loop is not None and self._ending is not None:
+                with suppress(RuntimeError):  # it has ended
+                    self._loop.call_soon_threadsafe(self._ending.set)
+            await asyncio.to_thread(self._thread.join, CLOSING)
+
+    def _work(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException:
+            logger.exception("the MCP servers failed")
+
+    async def _serve(self) -> None:
+        from streamchat.tools.mcp.server import Patience, Server  # the SDK takes a second to load
+
+        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        self._servers = tuple(Server(spec, self._patience or Patience(), self._changed) for spec in self._specs)
+        if self._closed.is_set():
+            return
+        tasks = [asyncio.create_task(server.keep(), name="mcp server") for server in self._servers]
+        await self._ending.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
