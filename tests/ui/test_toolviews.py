@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +126,9 @@ def test_long_arguments_cost_little() -> None:
     assert SHOWN / 2 < len(page.calls()[0]["fields"]["body"]) <= SHOWN
     (call,) = view(fold(EMPTY, events), 1)["parts"]
     assert SHOWN / 2 < len(call["fields"]["body"]) <= SHOWN
+    page = Page()
+    page.hear(numbered([events[0], e.ToolCallArguments("c", '{"body": "' + "x" * 1_000_000)]))
+    assert SHOWN / 2 < len(page.calls()[0]["fields"]["body"]) <= SHOWN
 
 
 def test_progress_costs_a_line() -> None:
@@ -150,6 +154,18 @@ def test_asking() -> None:
     page.hear(numbered([e.ToolCallReady("c", {"city": "Quito"}), e.ToolProgress("c")], len(asked)))
     (call,) = page.calls()
     assert (call["state"], call["arguments"], call.get("schema")) == ("running", {"city": "Quito"}, None)
+    assert page.message["status"] == "streaming"
+
+
+@pytest.mark.parametrize(
+    "event", [e.ToolCallStarted("d", "f"), e.ToolCallArguments("c", ""), e.ToolResult("c", "done")]
+)
+def test_whatever_goes_on_says_so(event: e.Event) -> None:
+    """Nobody is asked to decide any more: whichever event says it first, the page hears that the message streams."""
+    page = Page()
+    page.hear(numbered([e.ToolCallStarted("c", "f"), e.Waiting(())]))
+    assert page.message["status"] == "waiting"
+    page.hear([Entry(3, event)])
     assert page.message["status"] == "streaming"
 
 
