@@ -10,10 +10,13 @@ from contextlib import aclosing
 import pytest
 
 from streamchat.chat import events as e
+from streamchat.chat.fold import fold
+from streamchat.chat.messages import Message
+from streamchat.chat.wire import message_to_wire
 from streamchat.client import AsyncClient, Entry, Incomplete, Refused, ServerFailed, Snapshot, TooMany, Unreachable
 from streamchat.client.backoff import Backoff
 from streamchat.errors import InvalidInput, NotFound
-from tests.client.api import RUN, Api, Fault
+from tests.client.api import RUN, Api, Fault, encode
 from tests.client.both import Async, Waiting
 from tests.client.test_reading import ALL, SAID, WHOLE
 from tests.e2e.loop import LoopThread
@@ -144,11 +147,26 @@ async def test_it_does_not_try_for_ever(client: type, serve: Serve) -> None:
     assert told.value.retry_after == 60
 
 
+def snapshot(seq: int, *events: e.Event) -> bytes:
+    message = fold(Message(RUN, "assistant", status="streaming"), events)
+    told = json.dumps({"type": "snapshot", "seq": seq, "message": message_to_wire(message)})
+    return f"id: {seq}\nevent: snapshot\ndata: {told}\n\n".encode()
+
+
 @both
-async def test_a_server_that_always_cuts_is_given_up(client: type, serve: Serve) -> None:
-    """Connections that bring nothing new do not count as progress."""
+@pytest.mark.parametrize("fault", [Fault(cut=30), Fault(body=snapshot(0)), Fault(body=b"data: x\n\n")])
+async def test_a_server_that_brings_nothing_new_is_given_up(client: type, serve: Serve, fault: Fault) -> None:
+    """Connections without a new event do not count as progress, also where each brings the same snapshot."""
     with pytest.raises(Unreachable):
-        await client(serve(Api(SAID, [Fault(cut=30)] * 500)), patience=0.5).entries()
+        await client(serve(Api(SAID, [fault] * 500)), patience=0.5).entries()
+
+
+@both
+async def test_text_over_a_snapshot_comes_once(client: type, serve: Serve) -> None:
+    """Where the server can only tell the whole again, a loop over the text gets what is new in it."""
+    said = [e.TextDelta("one "), e.TextDelta("two "), e.TextDelta("three"), e.Finished()]
+    faults = [Fault(body=encode(1, said[0])), Fault(body=snapshot(2, *said[:2]))]
+    assert await client(serve(Api(said, faults))).text() == "one two three"
 
 
 async def test_a_cancelled_wait_loses_nothing(serve: Serve, loop: LoopThread) -> None:

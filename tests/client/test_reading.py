@@ -60,9 +60,10 @@ def test_what_was_read_is_not_read_again(first: int, second: int) -> None:
 def test_a_missing_number_is_not_passed_over() -> None:
     """What came before the gap is told; then ``Gap``, and the number to go on from is that of the last one told."""
     reading, heard = Reading(RUN), []
+    words = [encode(n, e.TextDelta("word ")) for n in range(1, 5)]
     with pytest.raises(Gap):
-        heard.extend(reading.feed(WIRE[0]))
-        for entry in reading.feed(WIRE[1] + WIRE[3]):
+        heard.extend(reading.feed(words[0]))
+        for entry in reading.feed(words[1] + words[3]):
             heard.append(entry)
     assert [entry.seq for entry in heard] == [1, 2]
     assert reading.seq == 2
