@@ -36,7 +36,7 @@ class ChatWriter:
         self._usage: e.UsageReported | None = None
         self._head: dict[str, Any] = {}
 
-    def begin(self, run_id: str, created: int) -> None:
+    def begin(self, run_id: str, created: int, thoughts: int = 0) -> None:
         self._id, self._created = f"chatcmpl-{run_id}", created
         self._head = {"id": self._id, "object": "chat.completion.chunk", "created": created, "model": self._model}
 

@@ -14,10 +14,15 @@ from starlette.responses import Response
 from streamchat.web.problems import SHAPES
 from streamchat.web.vendors.chat_request import ChatRequest
 from streamchat.web.vendors.chat_writer import ChatWriter
-from streamchat.web.vendors.faults import openai_answer
+from streamchat.web.vendors.faults import anthropic_answer, openai_answer
+from streamchat.web.vendors.messages_request import MessagesRequest
+from streamchat.web.vendors.messages_writer import MessagesWriter
+from streamchat.web.vendors.responses_request import ResponsesRequest
+from streamchat.web.vendors.responses_writer import ResponsesWriter
 from streamchat.web.vendors.serving import serve
 
 router = APIRouter(prefix="/v1", tags=["vendor-shaped"])
+SHAPES["/v1/messages"] = anthropic_answer
 SHAPES["/v1/"] = openai_answer
 Conversation = Annotated[
     str | None, Header(description="Go on in this conversation: only the last message counts then.")
@@ -40,3 +45,19 @@ async def chat_completions(
     """Chat completions, as OpenAI's SDK asks for them."""
     include_usage = body.stream_options is not None and body.stream_options.include_usage
     return await serve(request, body.asked(), ChatWriter(body.model, include_usage=include_usage))
+
+
+@router.post("/responses", responses=_responses("OpenAI"))
+async def responses(
+    request: Request, body: ResponsesRequest, x_conversation_id: Conversation = None, idempotency_key: Key = None
+) -> Response:
+    """Responses, as OpenAI's SDK asks for them. `previous_response_id` goes on from an answer that is stored here."""
+    return await serve(request, body.asked(), ResponsesWriter(body.model, body.echo()))
+
+
+@router.post("/messages", responses=_responses("Anthropic"))
+async def messages(
+    request: Request, body: MessagesRequest, x_conversation_id: Conversation = None, idempotency_key: Key = None
+) -> Response:
+    """Messages, as Anthropic's SDK asks for them."""
+    return await serve(request, body.asked(), MessagesWriter(body.model))

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from streamchat.chat import events as e
-from streamchat.chat.messages import Message, settled
+from streamchat.chat.messages import Message, ReasoningPart, settled
 from streamchat.errors import NotFound, StreamchatError
 from streamchat.runs.log import Entry, Snapshot
 from streamchat.web.encoding import COMMENT, json_bytes
@@ -42,7 +42,9 @@ class Dialect(Protocol):
 
     beat: bytes
 
-    def begin(self, run_id: str, created: int) -> None: ...
+    def begin(self, run_id: str, created: int, thoughts: int = 0) -> None:
+        """``created``: Unix seconds. ``thoughts``: how many the answer began with."""
+        ...
 
     def open(self) -> bytes:
         """What a stream begins with."""
@@ -78,7 +80,7 @@ async def serve(request: Request, asked: Asked, dialect: Dialect) -> Response:
     streams.check(client_of(request.scope), limit)
     place = Place(request.headers.get("x-conversation-id"), request.headers.get("idempotency-key") or uuid.uuid4().hex)
     begun, prefix = await begin(served, asked, place)
-    dialect.begin(begun.run_id, int(time.time()))
+    dialect.begin(begun.run_id, int(time.time()), sum(isinstance(part, ReasoningPart) for part in prefix))
     reader = Reader(served.runs, LOCAL_OWNER, begun.run_id)
     empty = Message(begun.run_id, "assistant", settled(prefix), status="streaming", model=asked.model)
     headers = {"X-Run-Id": begun.run_id, "X-Conversation-Id": begun.conversation_id}

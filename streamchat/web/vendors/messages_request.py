@@ -1,0 +1,184 @@
+"""A request of Anthropic's Messages API, as it comes, and what it asks for. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamchat.chat.messages import Part, ReasoningPart, TextPart, whole
+from streamchat.chat.request import Options, ToolSpec
+from streamchat.errors import InvalidInput
+from streamchat.web.vendors import attachments
+from streamchat.web.vendors.asked import Asked, Result, Transcript, call, text_parts, thought, tools_of
+from streamchat.web.vendors.chat_request import Effort, Tokens
+
+# Thinking tokens up to which an effort goes.
+_BUDGETS = ((4096, "low"), (16384, "medium"))
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Source(_In):
+    type: str
+    media_type: str = ""
+    data: str = ""
+
+
+class Block(_In):
+    type: str
+    text: str | None = None
+    source: Source | None = None
+    title: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: dict[str, Any] | None = None
+    tool_use_id: str | None = None
+    content: str | list[dict[str, Any]] | None = None
+    is_error: bool | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+
+
+class MessageIn(_In):
+    role: Literal["user", "assistant", "system"]
+    content: str | list[Block]
+
+
+class ToolIn(_In):
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    type: str | None = None
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+
+
+class Thinking(_In):
+    type: str
+    budget_tokens: int | None = None
+
+
+class FormatIn(_In):
+    type: str
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+
+
+class OutputConfig(_In):
+    effort: Effort | None = None
+    format: FormatIn | None = None
+
+
+class MessagesRequest(_In):
+    """`POST /v1/messages`. Fields that are not named here are ignored."""
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    messages: Annotated[list[MessageIn], Field(min_length=1)]
+    max_tokens: Tokens
+    system: str | list[Block] | None = None
+    stream: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+    tools: list[ToolIn] | None = None
+    tool_choice: dict[str, Any] | None = None
+
+    def asked(self) -> Asked:
+        """Raises ``InvalidInput``."""
+        transcript = Transcript()
+        transcript.system(_text(self.system))
+        for message in self.messages:
+            _add(transcript, message)
+        options = Options(self.temperature, self.max_tokens, self._effort(), self._schema())
+        return Asked(
+            self.model,
+            transcript.turns,
+            transcript.results,
+            transcript.instructions,
+            options,
+            tools_of([_spec(tool) for tool in self.tools or ()], self.tool_choice),
+            bool(self.stream),
+        )
+
+    def _effort(self) -> str | None:
+        if self.thinking is not None and self.thinking.type == "disabled":
+            return "none"
+        if self.output_config is not None and self.output_config.effort:
+            return self.output_config.effort
+        if self.thinking is None:
+            return None
+        budget = self.thinking.budget_tokens
+        return "medium" if budget is None else next((word for limit, word in _BUDGETS if budget <= limit), "high")
+
+    def _schema(self) -> dict[str, Any] | None:
+        wanted = self.output_config.format if self.output_config else None
+        if wanted is None:
+            return None
+        if wanted.type == "json_schema" and wanted.schema_:
+            return wanted.schema_
+        raise InvalidInput("output_config.format: json_schema with its schema.")
+
+
+def _add(transcript: Transcript, message: MessageIn) -> None:
+    blocks = [Block(type="text", text=message.content)] if isinstance(message.content, str) else message.content
+    if message.role == "system":
+        transcript.system(_text(blocks))
+    elif message.role == "assistant":
+        transcript.answer([part for block in blocks for part in _said(block)])
+    else:
+        asked: list[Part] = []
+        for block in blocks:
+            if block.type == "tool_result" and block.tool_use_id:
+                text = _result(block.content)
+                transcript.result(block.tool_use_id, Result(whole(text), bool(block.is_error)))
+            else:
+                asked.append(_asked(block))
+        if asked:
+            transcript.user(asked)
+
+
+def _said(block: Block) -> tuple[Part, ...]:
+    match block.type:
+        case "text":
+            return text_parts(block.text)
+        case "tool_use" if block.id and block.name:
+            return (call(block.id, block.name, block.input or {}),)
+        case "thinking":
+            return (thought(block.thinking or "", block.signature or ""),)
+        case "redacted_thinking":
+            return (ReasoningPart("", {"mark": block.data or ""}),)
+    raise InvalidInput(f"A block of type {block.type[:40]} is not taken in an assistant's message, or lacks something.")
+
+
+def _asked(block: Block) -> Part:
+    source = block.source
+    match block.type:
+        case "text" if block.text is not None:
+            return TextPart(whole(block.text))
+        case "image" | "document" if source is not None and source.type == "base64":
+            return attachments.from_base64(source.media_type, source.data, block.title or "")
+        case "document" if source is not None and source.type == "text":
+            return attachments.from_text(source.data, source.media_type or "text/plain", block.title or "")
+    raise InvalidInput(
+        f"A block of type {block.type[:40]} is not taken here, or its source is not: nothing is fetched."
+    )
+
+
+def _text(content: str | list[Block] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n\n".join(block.text for block in content if block.text)
+
+
+def _result(content: str | list[dict[str, Any]] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts = [block.get("text") if block.get("type") == "text" else f"[{block.get('type')}]" for block in content]
+    return "\n".join(str(text) for text in texts)
+
+
+def _spec(tool: ToolIn) -> ToolSpec:
+    if tool.type not in (None, "custom") or tool.input_schema is None:
+        raise InvalidInput(f"tools: only tools with an input_schema are taken, not {(tool.type or tool.name)[:40]}.")
+    return ToolSpec(tool.name, tool.description or "", tool.input_schema)

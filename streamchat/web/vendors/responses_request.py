@@ -1,0 +1,186 @@
+"""A Responses request, as it comes, and what it asks for. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamchat.chat.messages import Part, TextPart, whole
+from streamchat.chat.request import Options, ToolSpec
+from streamchat.errors import InvalidInput, NotFound
+from streamchat.web.vendors import attachments
+from streamchat.web.vendors.asked import Asked, Result, Transcript, call, text_parts, thought, tools_of
+from streamchat.web.vendors.chat_request import Effort, Temperature, Tokens
+
+PREFIX = "resp_"
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Content(_In):
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class Item(_In):
+    """A message has a role; other items have a type."""
+
+    type: str = "message"
+    role: Literal["system", "developer", "user", "assistant"] | None = None
+    content: str | list[Content] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | list[Content] | None = None
+    summary: list[Content] | None = None
+    encrypted_content: str | None = None
+
+
+class ToolIn(_In):
+    type: str
+    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class FormatIn(_In):
+    type: str
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+
+
+class TextIn(_In):
+    format: FormatIn | None = None
+
+
+class Reasoning(_In):
+    effort: Effort | None = None
+    summary: str | None = None
+
+
+class ResponsesRequest(_In):
+    """`POST /v1/responses`. Fields that are not named here are ignored."""
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    input: str | list[Item]
+    instructions: str | None = None
+    stream: bool | None = None
+    temperature: Temperature | None = None
+    max_output_tokens: Tokens | None = None
+    reasoning: Reasoning | None = None
+    text: TextIn | None = None
+    tools: list[ToolIn] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    previous_response_id: Annotated[str, Field(max_length=200)] | None = None
+    background: bool | None = None
+    parallel_tool_calls: bool | None = None
+    metadata: dict[str, Any] | None = None
+
+    def asked(self) -> Asked:
+        """Raises ``InvalidInput``, ``NotFound``."""
+        if self.background:
+            raise InvalidInput("background: not taken. Any answer goes on without its client here.")
+        transcript = Transcript()
+        transcript.system(self.instructions or "")
+        items = [Item(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        for item in items:
+            _add(transcript, item)
+        effort = self.reasoning.effort if self.reasoning else None
+        options = Options(self.temperature, self.max_output_tokens, effort, self._schema())
+        return Asked(
+            self.model,
+            transcript.turns,
+            transcript.results,
+            transcript.instructions,
+            options,
+            tools_of([_spec(tool) for tool in self.tools or ()], self.tool_choice),
+            bool(self.stream),
+            self._after(),
+        )
+
+    def echo(self) -> dict[str, Any]:
+        """What a response repeats of its request."""
+        said = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return {
+            "instructions": self.instructions,
+            "max_output_tokens": self.max_output_tokens,
+            "metadata": self.metadata or {},
+            "parallel_tool_calls": self.parallel_tool_calls is not False,
+            "previous_response_id": self.previous_response_id,
+            "reasoning": {"effort": None, "summary": None, **(said.get("reasoning") or {})},
+            "temperature": self.temperature,
+            "text": {"format": {"type": "text"}, **(said.get("text") or {})},
+            "tool_choice": self.tool_choice or "auto",
+            "tools": said.get("tools") or [],
+            "top_p": None,
+            "truncation": "disabled",
+        }
+
+    def _schema(self) -> dict[str, Any] | None:
+        wanted = self.text.format if self.text else None
+        if wanted is None or wanted.type == "text":
+            return None
+        if wanted.type == "json_object":
+            return {"type": "object"}
+        if wanted.type == "json_schema" and wanted.schema_:
+            return wanted.schema_
+        raise InvalidInput("text.format: text, json_object, or json_schema with its schema.")
+
+    def _after(self) -> str | None:
+        if not self.previous_response_id:
+            return None
+        if not self.previous_response_id.startswith(PREFIX):
+            raise NotFound("There is no response with this previous_response_id.")
+        return self.previous_response_id.removeprefix(PREFIX)
+
+
+def _add(transcript: Transcript, item: Item) -> None:
+    match item.type:
+        case "message" if item.role in ("system", "developer"):
+            transcript.system(_text(item.content))
+        case "message" if item.role == "user":
+            transcript.user([_part(part) for part in _list(item.content)])
+        case "message" if item.role == "assistant":
+            transcript.answer(text_parts(_text(item.content)))
+        case "function_call" if item.call_id and item.name:
+            transcript.answer([call(item.call_id, item.name, item.arguments or "")])
+        case "function_call_output" if item.call_id:
+            transcript.result(item.call_id, Result(whole(_text(item.output))))
+        case "reasoning":
+            text = "".join(part.text or "" for part in item.summary or ())
+            transcript.answer([thought(text, item.encrypted_content or "")])
+        case _:
+            raise InvalidInput(f"input: an item of type {item.type[:40]} is not taken here, or lacks what it needs.")
+
+
+def _list(content: str | list[Content] | None) -> list[Content]:
+    return [Content(type="input_text", text=content)] if isinstance(content, str) else content or []
+
+
+def _text(content: str | list[Content] | None) -> str:
+    return "".join(part.text or part.refusal or "" for part in _list(content))
+
+
+def _part(part: Content) -> Part:
+    match part.type:
+        case "input_text" | "output_text" | "text" if part.text is not None:
+            return TextPart(whole(part.text))
+        case "input_image" if part.image_url is not None:
+            return attachments.from_url(part.image_url)
+        case "input_file" if part.file_data is not None and part.file_data.startswith("data:"):
+            return attachments.from_url(part.file_data, part.filename or "")
+        case "input_file" if part.file_data is not None:
+            return attachments.from_base64("text/plain", part.file_data, part.filename or "")
+    raise InvalidInput(f"Content of type {part.type[:40]} is not taken here, or lacks what it needs.")
+
+
+def _spec(tool: ToolIn) -> ToolSpec:
+    if tool.type != "function" or not tool.name:
+        raise InvalidInput(f"tools: only functions are taken, not {tool.type[:40]}.")
+    return ToolSpec(tool.name, tool.description or "", tool.parameters or {"type": "object"})
