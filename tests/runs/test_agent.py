@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from streamchat.chat import events as e
-from streamchat.chat.messages import Message, NoticePart, TextPart, ToolCallPart
+from streamchat.chat.messages import Message, NoticePart, ReasoningPart, TextPart, ToolCallPart
 from streamchat.chat.request import Options, ToolSpec
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.runs.agent import LEFT_OVER, MAX_PAUSES, MAX_ROUNDS
@@ -105,6 +105,19 @@ async def test_a_call_is_run_and_its_result_goes_back(world: World):
     entries = [entry async for batch in follow(world.log, begun.run_id) for entry in batch]  # type: ignore[union-attr]
     assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
     assert sum(isinstance(entry.event, e.ENDINGS) for entry in entries) == 1
+    assert await world.stored(begun.run_id) == message
+
+
+async def test_thoughts_go_back_as_they_were_sealed(world: World):
+    """What a provider signed or encrypted is stored and sent back with the tool's result, unread and unchanged."""
+    begun = await world.start()
+    seal = {"anthropic": {"type": "thinking", "signature": "c2ln"}}
+    world.provider.say(e.ReasoningDelta("Hm."), e.ReasoningDelta("", seal), *call("c1", "double", number=1), DUE)
+    world.provider.say(e.TextDelta("Two."), e.Finished())
+    message = await world.ended(begun.run_id)
+    thoughts = [part for part in world.provider.requests[1].messages[-1].parts if isinstance(part, ReasoningPart)]
+    assert [(part.text, part.opaque) for part in thoughts] == [("Hm.", seal)]
+    assert message.text == "Two."
     assert await world.stored(begun.run_id) == message
 
 
