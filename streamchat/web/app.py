@@ -10,7 +10,7 @@ from functools import cache
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamchat.web import conversations, health, plain, problems, runs, socket
+from streamchat.web import conversations, health, plain, problems, runs, socket, status
 from streamchat.web.access import Access, Policy
 from streamchat.web.bodies import Bodies
 from streamchat.web.vendors import models as vendor_models
@@ -18,7 +18,7 @@ from streamchat.web.vendors import routes as vendor_routes
 from streamchat.wiring import services
 
 TREES = ("/api", "/v1")
-PATHS = frozenset({*plain.PATHS, *health.PATHS})
+PATHS = frozenset({*plain.PATHS, *health.PATHS, *status.PATHS})
 
 
 def is_api(path: str) -> bool:
@@ -40,7 +40,7 @@ def build_api() -> FastAPI:
     )
     app.add_middleware(Bodies)
     problems.install(app)
-    for module in (runs, socket, conversations, plain, health, vendor_models, vendor_routes):
+    for module in (runs, socket, conversations, plain, health, status, vendor_models, vendor_routes):
         app.include_router(module.router)
     return app
 
