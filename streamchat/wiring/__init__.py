@@ -29,7 +29,7 @@ from streamchat.tools.toolbox import Toolbox
 from streamchat.wiring.models import build_catalog, build_policy
 from streamchat.wiring.recording import build_record
 from streamchat.wiring.recovery import Recovery
-from streamchat.wiring.tools import build_toolbox
+from streamchat.wiring.tools import build_servers, build_toolbox
 
 LOCAL_OWNER = "local"
 # What keeping a tab's state raises while the Redis that it is kept in is away.
@@ -72,7 +72,8 @@ async def lifespan() -> AsyncIterator[None]:
 @asynccontextmanager
 async def running_services(settings: Settings) -> AsyncIterator[Services]:
     """Services with an open database, and what is done behind them. Raises ``StorageError``."""
-    tools = build_toolbox(settings)
+    servers = build_servers(settings)
+    tools = build_toolbox(settings, servers)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = Storage(settings.database)
     await store.open()
@@ -91,6 +92,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 policy=build_policy(settings, models),
                 worker=worker,
                 toolbox=tools,
+                tool_services=store,
                 ask_stop=engine.feed.ask_stop if engine else None,
             )
             if engine:
@@ -99,6 +101,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
             recovery = Recovery(LOCAL_OWNER, store, runs, feed, engine.log if engine else None)
             record = build_record(settings, runs, LOCAL_OWNER)
             writer.start()
+            servers.start()
             if record:
                 record.start()
             try:
@@ -109,6 +112,7 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 await writer.close()
                 if record:
                     await record.close()
+                await servers.close()
     finally:
         await models.close()
         await store.close()
