@@ -40,6 +40,11 @@ OWNED = {
     "fastapi": {"web"},
     "uvicorn": {"serving"},
     "redis": {"runs", "wiring"},
+    "mcp": {"tools"},
+    "mcp_types": {"tools"},
+    "jsonschema": {"tools"},
+    "simpleeval": {"tools"},
+    "trafilatura": {"tools"},
     "grpc": {"web"},
     "grpc_tools": {"protos"},
 }
