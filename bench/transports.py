@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import h11
 import httpx2
 
-from bench import meter
+from bench import grpc_wire, meter
 from bench.app import MODEL, SHIPPED, App, app
 from bench.load import Load, Simulator, simulator
 from bench.tables import number, percentile, show
@@ -33,12 +33,15 @@ Arrivals = list[tuple[float, int]]
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """``request``: what a client sends, given host, run and model; ``decode``: what it got, as text that grew."""
+    """``request``: what a client sends, given host and run; ``decode``: what it got, as text that grew; ``last``:
+    whether these bytes are the end; ``port``: where it is served, if not with the page."""
 
     name: str
     server: Sequence[str]
     request: Callable[[str, str], bytes]
     decode: Callable[[Record], Arrivals]
+    last: Callable[[bytes], bool] = lambda data: data.endswith(b"0\r\n\r\n")  # the last chunk of an HTTP body
+    port: int | None = None
 
 
 async def run(quick: bool) -> None:
@@ -61,12 +64,15 @@ async def run(quick: bool) -> None:
 async def measure(transport: Transport, provider: Simulator, load: Load, clients: int) -> list[str]:
     message = load.message.replace("ttft=200", f"ttft={TTFT_MS}")
     settings = {"STREAMCHAT_STREAMS_PER_CLIENT": "1000"}
+    if transport.port:
+        settings["STREAMCHAT_GRPC_PORT"] = str(transport.port)
     async with app(provider, server=transport.server, settings=settings) as running:
         for warm in ("n=5 rate=50 ttft=1", message):
             run_id = await _start(running, warm)
-            readers = [Client(transport.request(f"127.0.0.1:{running.port}", run_id)) for _ in range(clients)]
+            port = transport.port or running.port
+            readers = [Client(transport.request(f"127.0.0.1:{port}", run_id), transport.last) for _ in range(clients)]
             used = meter.cpu_seconds(running.pid)
-            await asyncio.gather(*(reader.read(running.port) for reader in readers))
+            await asyncio.gather(*(reader.read(port) for reader in readers))
         used = meter.cpu_seconds(running.pid) - used
     emits = await provider.emits(load)
     delays = [delay for reader in readers for delay in lag(transport.decode(reader.record), emits, load.ends)]
@@ -96,8 +102,9 @@ def lag(arrivals: Arrivals, emits: Sequence[float], ends: Sequence[int]) -> Iter
 class Client(asyncio.Protocol):
     """A socket that sends one request and notes when what arrived, until the other side closes or ``END`` comes."""
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, request: bytes, last: Callable[[bytes], bool]) -> None:
         self.record: Record = []
+        self._last = last
         self._request = request
         self._closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
@@ -113,7 +120,7 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.record.append((time.time(), data))
-        if data.endswith(b"0\r\n\r\n") and self._transport:  # the last chunk of an HTTP body
+        if self._last(data) and self._transport:
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -208,9 +215,18 @@ def _document(record: Record) -> Arrivals:
     return [(bodies[-1][0], len(text))]
 
 
+def _entries(record: Record) -> Arrivals:
+    decoder, arrivals, length = grpc_wire.Decoder(), [], 0
+    for at, data in record:
+        length += sum(len(entry.text_delta) for entry in decoder.feed(data))
+        arrivals.append((at, length))
+    return arrivals
+
+
 TRANSPORTS = [
     Transport("*floor*: a bare relay", RELAY, _get("/api/runs/{}/events"), _events(_chunk)),
     Transport("SSE", SHIPPED, _get("/api/runs/{}/events"), _events(_ours)),
     Transport("WebSocket", SHIPPED, _upgrade, _frames),
+    Transport("gRPC", SHIPPED, grpc_wire.request, _entries, grpc_wire.last, meter.free_port()),
     Transport("buffered", SHIPPED, _get("/api/runs/{}/events?buffer=1"), _document),
 ]
