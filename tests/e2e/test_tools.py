@@ -13,6 +13,7 @@ from tests.e2e.chat_page import ChatPage
 from tests.e2e.conftest import OpenPage
 from tests.e2e.served import Served
 
+expect.set_options(timeout=20_000)
 SETTINGS = {
     "STREAMCHAT_MODELS": "simulator:tools,simulator:parallel-tools",
     "STREAMCHAT_TOOLS": "tests.e2e.example_tools",
@@ -200,6 +201,28 @@ def test_an_approval_survives_a_restart(open_page: OpenPage, built: None, tmp_pa
         panels(chat).get_by_role("button", name="Approve").click()
         chat.wait_status("finished")
         expect(panels(chat).locator(".tool-result")).to_have_text("1 nights in Paris, metric, None.")
+    finally:
+        server.stop()
+
+
+def test_what_may_have_run(open_page: OpenPage, built: None, tmp_path: Path):
+    """A call that was running when the server died is unknown, and is not run again before a person says so."""
+    server = Served(tmp_path / "data", SETTINGS).start()
+    try:
+        chat = open_page("/", server=server)
+        chat.oddities.allow("console: ", "WebSocket", "ERR_CONNECTION_REFUSED")
+        chat.ask("tools=slowly rate=0 Go")
+        expect(panels(chat).locator(".progress li")).to_have_count(5)
+        server.kill()
+        server.start()
+        again(chat).wait_status("interrupted", timeout=60_000)
+        expect(panels(chat)).to_have_attribute("data-state", "unknown")
+        chat.page.get_by_test_id("continue").click()
+        chat.wait_status("waiting")
+        expect(panels(chat)).to_contain_text("may have had its effect already")
+        panels(chat).get_by_role("button", name="Do not run").click()
+        chat.wait_status("finished")
+        expect(panels(chat)).to_have_attribute("data-state", "denied")
     finally:
         server.stop()
 

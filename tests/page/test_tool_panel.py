@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.page.chat import Chat, Wire
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+expect.set_options(timeout=20_000)
 WAVE = [[i, (i * 7) % 13] for i in range(40)]
 PLOT = {"$view": "plot", "kind": "line", "title": "Waves", "x_label": "t", "y_label": "h", "series": []}
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mP8z8BQz0AEYBxVSF+FABJADveWkH6oAAAAAElFTkSuQmCC"
