@@ -24,6 +24,7 @@ from streamchat.chat.messages import TextPart
 from streamchat.errors import NotFound
 from streamchat.runs.log import Entry, Snapshot
 from streamchat.web import encoding
+from streamchat.web.event_schema import plain_events
 from streamchat.web.problems import BadRequest
 from streamchat.web.reading import Reader, ending_of, look
 from streamchat.web.runs import position
@@ -39,7 +40,7 @@ _LINE = re.compile("\r\n|\r|\n")
 RESPONSES = {
     200: {
         "description": "The answer's text as events, then `data: [DONE]`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": plain_events('A piece of text, or `{"type": "token", …}` where there is more to it.'),
     },
     204: {"description": "The reader that reconnects has seen the end."},
 } | PROBLEMS(400, 403, 404, 422, 429, 503)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from streamchat.chat.wire import message_to_wire
 from streamchat.runs.log import Snapshot
 from streamchat.web.encoding import json_bytes
+from streamchat.web.event_schema import run_events
 from streamchat.web.problems import BadRequest
 from streamchat.web.reading import Reader, decide, look
 from streamchat.web.shapes import PROBLEMS, DecisionIn, RunIn, RunOut, Started
@@ -29,7 +30,7 @@ MAX_SEQ = 2**53 - 1  # what a browser can count
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The events, each with `id: <seq>` and `event: <type>`; after the ending `data: [DONE]`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}, "application/json": {}},
+        "content": run_events() | {"application/json": {}},
         "model": RunOut,
     },
     204: {"description": "The reader that reconnects has seen the ending: it is to stop."},

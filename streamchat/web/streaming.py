@@ -78,10 +78,10 @@ class EventStream(Response):
         *,
         gone: Callable[[], None],
         limit: int,
-        status: int = 200,
+        status_code: int = 200,
         headers: Mapping[str, str] = SSE_HEADERS,
     ) -> None:
-        super().__init__(None, status, headers)
+        super().__init__(None, status_code, headers)
         del self.headers["content-length"]
         self._chunks = chunks
         self._gone = gone

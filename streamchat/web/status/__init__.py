@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from streamchat.web.encoding import json_bytes
+from streamchat.web.event_schema import plain_events
 from streamchat.web.shapes import PROBLEMS
 from streamchat.web.streaming import EventStream
 from streamchat.wiring import services
@@ -27,7 +28,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
-STREAM = {200: {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+STREAM = {200: {"description": "Events.", "content": plain_events('`{"ms": <since the start>, "last": <bool>}`')}}
 router = APIRouter(tags=["status"])
 
 
