@@ -19,6 +19,9 @@ from streamchat.serving import serve
 from streamchat.settings import Settings, load_settings
 from streamchat.workers import supervise
 
+# A client that stalls for longer is gone: it may come back and go on from where it was.
+STALL_SECONDS = 120
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="streamchat", description="Chat that delivers answers token by token.")
@@ -89,6 +92,7 @@ def _listen(port: int) -> list[socket.socket]:
         try:
             listener = socket.socket(family, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            drop_stalled(listener)
             listener.bind((address, port))
             sockets.append(listener)
         except OSError as error:
@@ -98,6 +102,12 @@ def _listen(port: int) -> list[socket.socket]:
             if family == socket.AF_INET:
                 raise SettingsError(f"Cannot listen on {address}:{port}: {error.strerror}.") from None
     return sockets
+
+
+def drop_stalled(listener: socket.socket, seconds: float = STALL_SECONDS) -> None:
+    """Have the kernel end connections of this listener whose client takes nothing of what is sent for so long."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
 
 async def _check(settings: Settings) -> None:

@@ -108,9 +108,10 @@ def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeApi:
 
     @asynccontextmanager
     async def make(
-        wrap: Callable[[Any], Any] = lambda app: app, tools: Sequence[Tool] = (), **settings: str
+        listening: Callable[[socket.socket], None] = lambda sock: None, tools: Sequence[Tool] = (), **settings: str
     ) -> AsyncIterator[Api]:
         with socket.socket() as sock:
+            listening(sock)
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
             given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(tmp_path)} | settings
@@ -118,7 +119,7 @@ def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeApi:
                 built = Services(Settings.model_validate(given), world.runs._models, world.store, world.runs)  # pyright: ignore[reportArgumentType, reportCallIssue]
                 monkeypatch.setattr(wiring, "_services", built)
                 client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
-                async with client, serving(wrap(guard(mount(PAGE))), sock):
+                async with client, serving(guard(mount(PAGE)), sock):
                     yield Api(port, world, client)
 
     return make

@@ -7,6 +7,7 @@ import socket
 import time
 
 from streamchat.chat.events import Finished, TextDelta
+from streamchat.cli import drop_stalled
 from streamchat.web.streaming import streams
 from tests.web.conftest import Api, MakeApi
 
@@ -79,6 +80,21 @@ async def test_memory_does_not_grow_with_stalled_readers(api: Api):
         reader.close()
     api.provider.say(Finished())
     await api.world.ended(run_id)
+
+
+async def test_a_reader_that_takes_nothing_is_dropped(make_api: MakeApi):
+    """After a while of taking nothing its connection is ended, and its place is free; a silent run drops nobody."""
+    async with make_api(listening=lambda sock: drop_stalled(sock, 1)) as api:
+        run_id = await api.start()
+        still = stalled(api, run_id)
+        await until(lambda: api.world.log.listened(run_id))
+        await asyncio.sleep(1.5)
+        assert streams.reads("127.0.0.1") == 1
+        for n in range(3000):
+            api.provider.say(TextDelta(f"{n} {WORD}"))
+        await until(lambda: streams.reads("127.0.0.1") == 0)
+        api.provider.say(Finished())
+        still.close()
 
 
 async def test_a_client_that_vanishes_is_noticed(api: Api):
