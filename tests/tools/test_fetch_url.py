@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
@@ -258,7 +259,13 @@ async def test_a_bomb_is_not_unpacked(web: Web) -> None:
     bomb = b"".join(packer.compress(b"\0" * 2**20) for _ in range(512)) + packer.flush()
     assert len(bomb) < MAX_BYTES
     web.answers["/"] = page(bomb, "text/plain", "200 OK", "Content-Encoding: gzip")
-    assert "larger than 2 MB" in await refused(web.url("/"), only_loopback)
+    tracemalloc.start()
+    try:
+        assert "larger than 2 MB" in await refused(web.url("/"), only_loopback)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * MAX_BYTES
 
 
 async def test_a_server_that_says_nothing_is_left(web: Web, monkeypatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -138,6 +139,27 @@ async def test_a_result_beyond_the_limit_is_an_error_that_says_so(value: Any) ->
     result = await result_of(returns)
     assert (result.state, result.result) == ("error", None)
     assert "larger than 256 KB" in (result.error or "")
+
+
+class Endless(Sequence[int]):
+    """Says that it is long, and counts what is taken."""
+
+    taken = 0
+
+    def __len__(self) -> int:
+        return 10**9
+
+    def __getitem__(self, index: Any) -> Any:
+        self.taken += 1
+        return index
+
+
+def test_what_is_beyond_the_limit_is_not_looked_at() -> None:
+    """Refusing costs what is allowed, not what was returned."""
+    endless = Endless()
+    with pytest.raises(BadResult, match="larger than"):
+        to_result(endless, LIMIT)
+    assert endless.taken <= LIMIT
 
 
 def test_the_limit_is_that_of_the_json_text() -> None:
