@@ -13,7 +13,7 @@ export function Table({ columns, rows, label = "Table" }) {
   // One or two rows more are not worth a button.
   const shown = rows.length <= count + 2 ? rows : rows.slice(0, count);
   const next = Math.min(rows.length, count + STEP);
-  const numeric = columns.map((_, i) => rows.every((row) => row[i] === null || row[i] === undefined || typeof row[i] === "number"));
+  const numeric = columns.map((_, i) => isNumeric(rows.map((row) => row[i] ?? null)));
   const number = (n) => n.toLocaleString("en");
   return (
     <>
@@ -49,4 +49,8 @@ export function Table({ columns, rows, label = "Table" }) {
       {!rows.length && <p className="tool-nothing">no rows</p>}
     </>
   );
+}
+
+function isNumeric(cells) {
+  return cells.some((cell) => cell !== null) && cells.every((cell) => cell === null || typeof cell === "number");
 }

@@ -61,7 +61,7 @@ export function sizeWords(length) {
 
 export function durationWords(ms) {
   if (typeof ms !== "number" || !(ms >= 0)) return "";
-  if (ms < 50) return "< 0.1 s";
+  if (ms < 95) return `${Math.max(1, Math.round(ms))} ms`;
   const tenths = Math.round(ms / 100);
   if (tenths < 100) return `${(tenths / 10).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,7 +96,7 @@ def test_results_as_what_they_are(chat: ChatPage):
     expect(plot.locator(".recharts-line path").first).to_be_visible()
     expect(failed).to_have_attribute("data-state", "error")
     for panel in (table, plot, failed):
-        expect(panel.locator(".duration")).to_have_text(re.compile(r"\d s$"))
+        expect(panel.locator(".duration")).to_have_text(re.compile(r"\d m?s$"))
     live = seen(chat)
     again(chat).wait_status("finished")
     expect(panels(chat).nth(1).locator(".recharts-line path").first).to_be_visible()
@@ -223,6 +225,47 @@ def test_what_may_have_run(open_page: OpenPage, built: None, tmp_path: Path):
         panels(chat).get_by_role("button", name="Do not run").click()
         chat.wait_status("finished")
         expect(panels(chat)).to_have_attribute("data-state", "denied")
+    finally:
+        server.stop()
+
+
+def test_mcp_servers(open_page: OpenPage, built: None, tmp_path: Path):
+    """A real server's tool asks with the form of its schema and answers; a server that does not start is a state in
+    the list, and nothing else."""
+    program = shutil.which("mcp-server-time", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("no mcp-server-time here")
+    servers = {"STREAMCHAT_MCP": f'clock="{program}" --local-timezone=UTC, broken=no-such-command-here'}
+    server = Served(tmp_path / "data", SETTINGS | servers).start()
+    try:
+        chat = open_page("/", server=server)
+        menu = chat.page.get_by_role("group", name="Tools of this conversation")
+        for _ in range(100):
+            chat.page.get_by_test_id("tools").click()
+            expect(menu.get_by_text("broken", exact=True)).to_be_visible()
+            if menu.get_by_label("clock__convert_time").count() and menu.locator("[data-state=failed]").count():
+                break
+            chat.page.keyboard.press("Escape")
+            chat.page.wait_for_timeout(200)
+        expect(menu.locator("[data-state=failed]")).to_contain_text("broken")
+        expect(menu.locator("[data-state=ready]")).to_contain_text("clock")
+        chat.page.keyboard.press("Escape")
+        chat.ask("tools=clock__convert_time rate=0 Go").wait_status("waiting")
+        panel = panels(chat)
+        expect(panel.locator(".tool-server")).to_have_text("clock")
+        panel.get_by_label("Source Timezone").fill("Europe/Paris")
+        panel.get_by_label("Time", exact=True).fill("16:30")
+        panel.get_by_label("Target Timezone").fill("Asia/Tokyo")
+        panel.get_by_role("button", name="Approve with changes").click()
+        chat.wait_status("finished")
+        expect(panel).to_have_attribute("data-state", "done")
+        expect(panel.locator(".tool-result")).to_contain_text("Asia/Tokyo")
+        chat.page.get_by_test_id("tools").click()
+        menu.get_by_label("clock", exact=True).uncheck()
+        expect(menu.get_by_label("clock__convert_time")).to_be_disabled()
+        chat.page.keyboard.press("Escape")
+        chat.ask("tools=clock__convert_time rate=0 Again").wait_status("finished")
+        expect(panels(chat).last).to_have_attribute("data-state", "invalid")
     finally:
         server.stop()
 

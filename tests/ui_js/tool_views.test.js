@@ -11,7 +11,7 @@ test("names become labels", () => {
 });
 
 test("durations and sizes in words", () => {
-  expect([3, 1234, 9949, 9960, 30_012, 90_210].map(durationWords)).toEqual(["< 0.1 s", "1.2 s", "9.9 s", "10 s", "30 s", "1 min 30 s"]);
+  expect([0, 3, 96, 1234, 9949, 9960, 30_012, 90_210].map(durationWords)).toEqual(["1 ms", "3 ms", "0.1 s", "1.2 s", "9.9 s", "10 s", "30 s", "1 min 30 s"]);
   expect([undefined, null, "7", -1, NaN].map(durationWords)).toEqual(["", "", "", "", ""]);
   expect([12, 2048, 52_000, 3_000_000].map(sizeWords)).toEqual(["12 characters", "2.0 KB", "51 KB", "2.9 MB"]);
 });
