@@ -3,12 +3,10 @@
 //   const run = await new Streamchat().start("Hello");
 //   for await (const event of run) console.log(event.seq, event.type);   // or: start("Hello", { onEvent }); run.done
 //
-// * Each event comes once, in order. A lost or silent connection is opened again behind the last event that came,
-//   after a pause that grows and is drawn by lot.
+// * Each event comes once, in order. A lost or silent connection is opened again behind the last one, after a pause.
 // * A run is the server's: to leave the loop, or to abort the signal, ends the reading. Only `stop` ends the run.
 // * The parser is that of the standard (WHATWG HTML 9.2), however the bytes are cut.
 
-/** @typedef {{event: string, data: string, id: string}} ServerSentEvent */
 /** @typedef {{seq: number, type: string, [field: string]: any}} RunEvent an event as on the wire, or a `snapshot` */
 /** @typedef {{onEvent?: (event: RunEvent, run: Run) => void, signal?: AbortSignal}} Reading */
 /** @typedef {{model?: string, conversationId?: string, clientMessageId?: string, system?: string, options?: {}}} Ask */
@@ -20,23 +18,24 @@ const ENDINGS = ["finished", "stopped", "failed", "interrupted"];
 export class ApiError extends Error {
   constructor(message, { kind = "error", status = 0, retryAfter = 0 } = {}) {
     super(message);
-    Object.assign(this, { name: "ApiError", kind, status, retryAfter });
+    this.kind = kind;
+    this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
 /** Bytes in, server-sent events out. */
 export class EventParser {
   lastEventId = "";
-  retry = undefined;
+  retry = /** @type {number | undefined} */ (undefined);
   _decoder = new TextDecoder(); // drops one byte order mark
-  _event = { name: "", data: [] };
+  _event = { name: "", data: /** @type {string[]} */ ([]), id: /** @type {string | undefined} */ (undefined) };
   _line = "";
   _size = 0;
   _afterCr = false;
-
-  /** The events that these bytes complete. @param {Uint8Array} bytes @returns {ServerSentEvent[]} */
+  /** The events that these bytes complete. @param {Uint8Array} bytes @returns {{event: string, data: string, id: string}[]} */
   feed(bytes) {
-    const events = [];
+    const events = /** @type {any[]} */ ([]);
     let text = this._decoder.decode(bytes, { stream: true });
     if (this._afterCr && text) [text, this._afterCr] = [text.replace(/^\n/, ""), false];
     this._afterCr ||= text.endsWith("\r");
@@ -66,7 +65,7 @@ export class EventParser {
     const { name, data, id } = this._event;
     this.lastEventId = id ?? this.lastEventId;
     if (data.length) events.push({ event: name || "message", data: data.join("\n"), id: this.lastEventId });
-    this._event = { name: "", data: [] };
+    this._event = { name: "", data: [], id: undefined };
     this._size = 0;
   }
 }
@@ -74,28 +73,26 @@ export class EventParser {
 export class Streamchat {
   /** `patience`: for how many ms to try again without progress. @param {{url?: string, patience?: number}} [options] */
   constructor({ url = "", patience = 120_000 } = {}) {
-    Object.assign(this, { url: url.replace(/\/+$/, ""), patience });
+    this.url = url.replace(/\/+$/, "");
+    this.patience = patience;
   }
-
   /** Ask a model; the same clientMessageId is the same run. @param {string|{}[]} message @param {Ask & Reading} [how] */
   async start(message, { model, conversationId, clientMessageId = newId(), system, options, ...reading } = {}) {
-    const ids = { conversation_id: conversationId, client_message_id: clientMessageId };
-    const begun = await this._ask("/api/runs", { ...json({ message, model, system, options, ...ids }), ...reading });
+    const asked = { message, model, system, options, conversation_id: conversationId, client_message_id: clientMessageId };
+    const begun = await this._ask("/api/runs", { ...json(asked), ...reading });
     return new Run(this, begun.run_id, { conversationId: begun.conversation_id, ...reading });
   }
-
-  /** Read a run, from its beginning or behind event number `after`. @param {{after?: number} & Reading} [how] */
-  follow = (runId, how = {}) => new Run(this, runId, how);
-  /** The run so far: `{run_id, conversation_id, status, seq, message}`. */
-  get = (runId, signal) => this._ask(path(runId), { signal });
-  /** Stop a run; nothing happens to one that has ended. */
-  stop = (runId) => this._ask(path(runId), { method: "DELETE" });
-  /** A word about a call that waits for it. @param {{call_id: string, approve: boolean, [more: string]: any}} said */
-  decide = async (runId, said) => (await this._fetch(`${path(runId)}/decisions`, json(said))).json();
-
+  /** Read a run, from its beginning or behind event `after`. @param {string} id @param {{after?: number} & Reading} [how] */
+  follow = (id, how = {}) => new Run(this, id, how);
+  /** The run so far: `{run_id, conversation_id, status, seq, message}`. @param {string} id @param {AbortSignal} [signal] */
+  get = (id, signal) => this._ask(path(id), { signal });
+  /** Stop a run; nothing happens to one that has ended. @param {string} id */
+  stop = (id) => this._ask(path(id), { method: "DELETE" });
+  /** A word about a call that waits. @param {string} id @param {{call_id: string, approve: boolean, [more: string]: any}} said */
+  decide = async (id, said) => (await this._fetch(`${path(id)}/decisions`, json(said))).json();
+  /** @param {RequestInit} request @returns {Promise<any>} */
   async _ask(address, request) {
-    const pause = pauses(this.patience);
-    for (;;) {
+    for (const pause = pauses(this.patience); ; ) {
       try {
         return await (await this._fetch(address, request)).json();
       } catch (error) {
@@ -115,51 +112,55 @@ export class Streamchat {
 
 /** One answer, as far as it was read: `seq`, `text`, `ending`. With `onEvent` it reads itself; `done` is its ending. */
 export class Run {
-  constructor(client, id, { after = 0, conversationId, onEvent, signal } = {}) {
-    Object.assign(this, { _client: client, _signal: signal, id, conversationId, seq: after, text: "", ending: undefined });
-    if (onEvent) this.done = this._tell(onEvent);
+  text = "";
+  ending = /** @type {RunEvent | undefined} */ (undefined);
+  /** @param {Streamchat} client @param {string} id @param {{after?: number, conversationId?: string} & Reading} how */
+  constructor(client, id, { after = 0, conversationId, onEvent, signal }) {
+    this.id = id;
+    this.conversationId = conversationId;
+    this.seq = after;
+    this._from = { client, signal, retry: 0 };
+    const tell = async () => {
+      for await (const event of this) onEvent?.(event, this);
+      return this.ending;
+    };
+    this.done = onEvent && tell();
     this.done?.catch(() => {}); // whoever awaits it is told
   }
-
-  stop = () => this._client.stop(this.id);
+  stop = () => this._from.client.stop(this.id);
   /** A loop that was left is taken up by the next one. @returns {AsyncGenerator<RunEvent>} */
   async *[Symbol.asyncIterator]() {
-    for (let [pause, furthest] = [pauses(this._client.patience), this.seq]; !this.ending; ) {
+    for (let [pause, furthest] = [pauses(this._from.client.patience), this.seq]; !this.ending; ) {
       const reading = new AbortController();
       try {
         for await (const event of this._connection(reading)) {
-          if (event.seq > furthest) [pause, furthest] = [pauses(this._client.patience), event.seq];
+          if (event.seq > furthest) [pause, furthest] = [pauses(this._from.client.patience), event.seq];
           yield event;
         }
         if (!this.ending) throw new TypeError("The stream ended before the answer.");
       } catch (error) {
-        await pause(error, this._signal, this._retry);
+        await pause(error, this._from.signal, this._from.retry);
       } finally {
         reading.abort();
       }
     }
   }
 
-  async _tell(onEvent) {
-    for await (const event of this) onEvent(event, this);
-    return this.ending;
-  }
-
   async *_connection(reading) {
-    const signal = this._signal ? AbortSignal.any([reading.signal, this._signal]) : reading.signal;
+    const client = this._from.client;
+    const signal = this._from.signal ? AbortSignal.any([reading.signal, this._from.signal]) : reading.signal;
     const soon = (work, timer = setTimeout(() => reading.abort(), SILENCE_MS)) => work.finally(() => clearTimeout(timer));
-    const answer = await soon(this._client._fetch(`${path(this.id)}/events?after=${this.seq}`, { signal }));
-    const whole = async () => this._snapshot(await this._client.get(this.id, signal)); // it has ended, and all was read
+    const answer = await soon(client._fetch(`${path(this.id)}/events?after=${this.seq}`, { signal }));
+    const whole = async () => this._snapshot(await client.get(this.id, signal)); // it has ended, and all was read
     if (answer.status === 204) return yield await whole();
-    const [parser, reader] = [new EventParser(), answer.body.getReader()];
-    while (!this.ending) {
+    for (const [parser, reader] = [new EventParser(), answer.body.getReader()]; !this.ending; ) {
       const { done, value } = await soon(reader.read());
       if (done) return;
       for (const sent of parser.feed(value)) {
         const event = sent.data === "[DONE]" && !this.ending ? await whole() : this._take(sent);
         if (event) yield event;
       }
-      this._retry = parser.retry;
+      this._from.retry = parser.retry ?? 0;
     }
   }
 
@@ -183,18 +184,17 @@ export class Run {
 }
 
 const json = (body) => ({ method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-const path = (runId) => `/api/runs/${encodeURIComponent(runId)}`;
+const path = (id) => `/api/runs/${encodeURIComponent(id)}`;
+const newId = () => String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)).map((byte) => 97 + (byte % 16)));
 
 /** Waits before the next try: up to 0.25, 0.5, 1 … 8 s, by lot. Throws what was wrong where none makes sense. */
 function pauses(patience) {
-  let [since, most] = [undefined, FIRST_PAUSE_MS];
+  let [since, most] = [0, FIRST_PAUSE_MS];
   return async (error, signal, asked = 0) => {
     const final = signal?.aborted || (error instanceof ApiError && error.status < 500 && error.status !== 429);
     const pause = (error.retryAfter || asked) + Math.random() * most;
-    if (final || Date.now() - (since ??= Date.now()) + pause > patience) throw signal?.reason ?? error;
+    if (final || Date.now() - (since ||= Date.now()) + pause > patience) throw signal?.reason ?? error;
     most = Math.min(most * 2, LONGEST_PAUSE_MS);
     await new Promise((resolve) => setTimeout(resolve, pause));
   };
 }
-
-const newId = () => String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)).map((byte) => 97 + (byte % 16)));
