@@ -9,7 +9,14 @@ import { draftOf, formOf, same, valueOf } from "./tool-form.js";
 import { Inputs } from "./tool-inputs.jsx";
 import { Fields } from "./tool-fields.jsx";
 
+// What is typed stays while the call is the same; another schema (its server came back) makes another form.
 export function Approval({ part, run }) {
+  const { schema, arguments: args } = part;
+  const call = useMemo(() => JSON.stringify([schema, args]), [schema, args]);
+  return <Form key={call} part={part} run={run} />;
+}
+
+function Form({ part, run }) {
   const form = useMemo(() => formOf(part.schema, part.arguments ?? {}), [part.schema, part.arguments]);
   const [draft, setDraft] = useState(() => draftOf(form));
   const [reason, setReason] = useState("");

@@ -167,6 +167,24 @@ def test_approval_in_every_tab(chat: ChatPage, open_page: OpenPage, server: Serv
         expect(panels(tab).locator("dl").first).to_contain_text("Quito")
 
 
+def test_two_that_wait(chat: ChatPage):
+    """Each of several calls has its own decision; nothing goes on, and nothing is lost, before the last one."""
+    chat.ask("tools=book+look_up+book rate=0 Go").wait_status("waiting")
+    expect(panels(chat)).to_have_count(3)
+    first, between, second = (panels(chat).nth(number) for number in range(3))
+    expect(between).to_have_attribute("data-state", "done")
+    second.get_by_label("Reason").fill("once is enough")
+    first.get_by_role("button", name="Approve").click()
+    expect(first).to_have_attribute("data-state", "ready")
+    expect(second.get_by_label("Reason")).to_have_value("once is enough")
+    again(chat).wait_status("waiting")
+    expect(first).to_have_attribute("data-state", "ready")
+    second.get_by_role("button", name="Deny").click()
+    chat.wait_status("finished")
+    expect(first).to_have_attribute("data-state", "done")
+    expect(second).to_have_attribute("data-state", "denied")
+
+
 def test_denied(chat: ChatPage):
     """A denial is told to the model with its reason, and shows as such."""
     chat.ask("tools=book rate=0 Go").wait_status("waiting")

@@ -173,6 +173,17 @@ def test_a_lost_connection_lets_decide_again(asked: Asked) -> None:
     expect(asked.button("Approve")).to_be_enabled()
 
 
+def test_another_schema_makes_another_form(asked: Asked) -> None:
+    """What was typed stays when the same call is told again; when its schema is known only later, the form is new."""
+    asked.ask(schema=None)
+    asked.form.get_by_label("City").fill("Quito")
+    asked.ask(schema=None)
+    expect(asked.form.get_by_label("City")).to_have_value("Quito")
+    asked.ask()
+    expect(asked.form.get_by_label("Note")).to_be_visible()
+    expect(asked.form.get_by_label("City")).to_have_value("Lima")
+
+
 def test_spoken(asked: Asked) -> None:
     """That an answer waits is said once, politely."""
     asked.open(call("ready", arguments=ARGUMENTS))
