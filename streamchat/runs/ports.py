@@ -82,6 +82,7 @@ class Store(Protocol):
         history: Sequence[Message],
         prefix: Sequence[Part],
         request: Mapping[str, Any],
+        named: str | None,
     ) -> Begun: ...
 
     async def begin_again(

@@ -77,12 +77,14 @@ class Runs:
         history: Sequence[Message] = (),
         prefix: Sequence[Part] = (),
         tools: Sequence[ToolSpec] | None = None,
+        named: str | None = None,
     ) -> Begun:
         """Ask a model. Raises ``InvalidInput``, ``NotFound``, ``StorageError``.
 
         ``history``: earlier turns that come with the question, where the client keeps the conversation. ``prefix``:
         parts with which the answer begins (its earlier calls with the results that the client brings); there may be
-        no question then. ``tools``: the client's own: offered instead of ours, and never run here.
+        no question then. ``tools``: the client's own: offered instead of ours, and never run here. ``named``: the id
+        of the conversation that begins, where the client has one for it.
         """
         said = check_message(parts) if parts or not prefix else []
         check_client_id(client_message_id)
@@ -101,6 +103,7 @@ class Runs:
             history=[replace(message, parts=settled(message.parts)) for message in history],
             prefix=settled(prefix),
             request=wishes.to_json(),
+            named=named,
         )
         run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
         return self._launch(run, begun, model, wishes)

@@ -113,15 +113,17 @@ class Storage:
         history: Iterable[Message] = (),
         prefix: Iterable[Part] = (),
         request: Mapping[str, Any] | None = None,
+        named: str | None = None,
     ) -> Begun:
         """Store a question and begin its answer. The same ``client_message_id`` again gets the same answer.
 
         ``conversation_id=None`` begins a conversation. ``alone``: only where no other answer is being written in it,
         by whatever process. ``history``: earlier turns that come with the question. ``prefix``: parts with which the
-        answer begins; there may be no question then. ``request``: JSON to keep beside the answer.
+        answer begins; there may be no question then. ``request``: JSON to keep beside the answer. ``named``: the id of
+        the conversation that begins.
         Raises ``NotFound``, ``InvalidInput``.
         """
-        asked = writing.Asked(tuple(parts), tuple(history), tuple(prefix))
+        asked = writing.Asked(tuple(parts), tuple(history), tuple(prefix), named)
         if not asked.parts and not asked.prefix:
             raise InvalidInput("The message is empty.")
         key = _request(owner, client_message_id, model, worker) | {"more": dict(request or {})}

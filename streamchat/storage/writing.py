@@ -45,7 +45,7 @@ async def ask(
     """The question and the row of its answer, in a new conversation or after the active leaf."""
     if conversation_id is None:
         title, history = title_of(asked.parts or _first_question(asked.history)), ()
-        conversation_id = await _new_conversation(connection, owner, title)
+        conversation_id = await _new_conversation(connection, owner, title, asked.named or new_id())
     else:
         row = await reading.owned(connection, owner, conversation_id, lock=True)
         if alone:
@@ -68,11 +68,13 @@ async def ask(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question: its ``parts``, earlier turns that came with it, and the parts with which its answer begins."""
+    """A question: its ``parts``, earlier turns that came with it, and the parts with which its answer begins.
+    ``named``: the id of a conversation that it begins."""
 
     parts: tuple[Part, ...]
     history: tuple[Message, ...] = ()
     prefix: tuple[Part, ...] = ()
+    named: str | None = None
 
 
 async def ask_again(
@@ -191,9 +193,9 @@ def _first_question(history: tuple[Message, ...]) -> tuple[Part, ...]:
     return next((one.parts for one in history if one.role == "user"), ())
 
 
-async def _new_conversation(connection: AsyncConnection, owner: str, title: str) -> str:
+async def _new_conversation(connection: AsyncConnection, owner: str, title: str, new: str) -> str:
     time = now()
-    row = {"id": new_id(), "owner": owner, "title": title, "created_at": time, "updated_at": time}
+    row = {"id": new, "owner": owner, "title": title, "created_at": time, "updated_at": time}
     await connection.execute(insert(conversation), row)
     return row["id"]
 

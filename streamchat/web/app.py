@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamchat.web import conversations, health, plain, problems, runs, socket, status
 from streamchat.web.access import Access, Policy
 from streamchat.web.bodies import Bodies
+from streamchat.web.vendors import ai_sdk
 from streamchat.web.vendors import models as vendor_models
 from streamchat.web.vendors import routes as vendor_routes
 from streamchat.wiring import services
@@ -40,7 +41,7 @@ def build_api() -> FastAPI:
     )
     app.add_middleware(Bodies)
     problems.install(app)
-    for module in (runs, socket, conversations, plain, health, status, vendor_models, vendor_routes):
+    for module in (runs, socket, conversations, plain, health, status, vendor_models, vendor_routes, ai_sdk):
         app.include_router(module.router)
     return app
 
