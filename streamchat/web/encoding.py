@@ -21,8 +21,9 @@ from streamchat.chat.wire import EVENT_NAMES, event_to_wire, message_to_wire
 from streamchat.runs.log import Entry, Snapshot
 
 SHELF_BYTES = 4 * 1024 * 1024
-RETRY = b"retry: 1000\n\n"
-COMMENT = b": still here\n\n"
+# Lines without a blank one behind them: readers that take every block for an event meet none that is empty.
+RETRY = b"retry: 1000\n"
+COMMENT = b": still here\n"
 DONE = b"data: [DONE]\n\n"
 _TEXT = EVENT_NAMES[TextDelta].encode()
 
