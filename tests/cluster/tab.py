@@ -137,7 +137,7 @@ def _shown(message: dict[str, Any]) -> Shown:
 @asynccontextmanager
 async def tab(at: int, path: str = "/", token: str | None = None, origin: int | None = None) -> AsyncIterator[Tab]:
     """A tab that shows this address. ``origin``: the port of the page's address, if that is not ``at``."""
-    address = f"ws://127.0.0.1:{at}{_NAMESPACE}/?token={token or uuid.uuid4()}&EIO=4&transport=websocket"
+    address = f"ws://localhost:{at}{_NAMESPACE}/?token={token or uuid.uuid4()}&EIO=4&transport=websocket"
     page = Origin(f"http://localhost:{origin or at}")
     async with connect(address, origin=page, max_size=None, open_timeout=60) as socket:
         opened = Tab(at, socket, path)
