@@ -31,13 +31,15 @@ class AsyncClient:
     def __init__(
         self, base_url: str = p.DEFAULT_URL, *, patience: float = 60.0, headers: Mapping[str, str] | None = None
     ) -> None:
-        self.url = base_url.rstrip("/")
+        self.url = p.checked_url(base_url)
         self.patience = patience
         self._runs: WeakSet[AsyncRun] = WeakSet()
         self._http = httpx2.AsyncClient(
             base_url=self.url,
             headers={**p.HEADERS, **(headers or {})},
             timeout=httpx2.Timeout(p.SILENCE_SECONDS, connect=p.CONNECT_SECONDS, pool=None),
+            limits=httpx2.Limits(max_connections=None),  # each run that is read holds one
+            trust_env=not p.is_loopback(self.url),  # no proxy stands before this machine
         )
 
     async def __aenter__(self) -> Self:

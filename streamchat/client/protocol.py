@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from streamchat.chat.messages import Message, Part
 from streamchat.chat.wire import message_from_wire, part_to_wire
@@ -78,6 +78,22 @@ class Begun:
 
     run_id: str
     conversation_id: str
+
+
+def checked_url(url: str) -> str:
+    """The address without a slash at its end. Raises ``InvalidInput`` for what is none."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidInput(f"{url!r} is not an address like {DEFAULT_URL}.")
+    return url.rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def new_id() -> str:

@@ -190,6 +190,9 @@ async def test_what_cannot_be_asked_is_one_sentence(api: Api):
         (("--url", api.url, "--model", "no:such", "hi"), "no model named"),
         (("--url", api.url, "--follow", "nothing"), "does not exist"),
         (("--url", api.url), "empty"),
+        (("--url", "localhost:3000", "hi"), "is not an address"),
+        (("--url", "http://[x", "hi"), "is not an address"),
+        (("--url", "http://localhost:99999", "hi"), "is not an address"),
     ):
         async with asking(*arguments) as asked:
             code, out, err = await asked.end()
