@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from streamchat.errors import StreamchatError
 from streamchat.tools.context import Context
 
 MAX_DESCRIPTION = 1024
+_PARAMETER = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOLD = 5
 _LONGEST = 200
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -100,6 +102,8 @@ def read_signature(function: Callable[..., Any]) -> Signature:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in _NAMED:
             raise TypeError(f"tool {name}: parameter {parameter} must have a name of its own")
+        if not _PARAMETER.fullmatch(parameter.name):
+            raise TypeError(f"tool {name}: {parameter.name!r} is not a name that models take")
         if parameter.name not in hints:
             raise TypeError(f"tool {name}: parameter {parameter.name} has no type")
         if hints[parameter.name] is Context:

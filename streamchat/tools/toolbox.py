@@ -18,6 +18,9 @@ from streamchat.tools.context import Context
 from streamchat.tools.definition import Tool
 from streamchat.tools.execution import execute
 
+MAX_OFFERED = 128
+"""With more, vendors refuse the request."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
@@ -59,8 +62,12 @@ class Toolbox:
         self._check_names()
 
     def offered(self, off: Collection[str] = frozenset()) -> tuple[Tool, ...]:
-        """The tools a model may be told of; ``off``: names of tools and servers that are switched off."""
-        return tuple(tool for tool in self._all().values() if tool.name not in off and (tool.server or None) not in off)
+        """The tools a model may be told of, at most ``MAX_OFFERED``.
+
+        ``off``: names of tools and servers that are switched off.
+        """
+        on = [tool for tool in self._all().values() if tool.name not in off and (tool.server or None) not in off]
+        return tuple(on[:MAX_OFFERED])
 
     def get(self, name: str) -> Tool | None:
         """The tool of this name, if there is one now."""

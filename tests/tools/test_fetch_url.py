@@ -311,6 +311,14 @@ async def test_a_long_text_is_shortened(web: Web) -> None:
     assert text.endswith("x\n[shortened]")
 
 
+async def test_a_page_of_a_hundred_thousand_tags_is_no_work(web: Web) -> None:
+    """Its text comes without a search for what matters in it, which would take half a minute."""
+    web.answers["/"] = page(f"<html><body>{'<span>a</span> ' * 100_000}</body></html>")
+    used = time.process_time()
+    assert (await fetch(web.url("/"))).state == "done"
+    assert time.process_time() - used < 10
+
+
 async def test_a_host_that_does_not_exist_is_a_sentence() -> None:
     """Nothing of the client's inside is told."""
 

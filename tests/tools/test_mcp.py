@@ -289,6 +289,8 @@ async def test_a_server_that_lies_about_its_schemas_loses_those_tools() -> None:
         {"type": "object", "required": "a"},
         {"type": "object", "$ref": "http://127.0.0.1:9/x"},
         {"type": "object", "$ref": "#"},
+        {"type": "object", "properties": {"naïve name": {}}},
+        {"type": "object", "properties": {"x" * 65: {}}},
         {"type": "object", "properties": {"a": {"pattern": "("}}},
         {"$schema": "http://nowhere.example/", "type": 5},
     ],
@@ -297,6 +299,16 @@ def test_a_schema_that_cannot_be_used_is_refused(schema: dict) -> None:
     """And nothing is loaded for it."""
     with pytest.raises(Refused):
         offered("s", types.Tool(name="x", input_schema=schema), None)  # pyright: ignore[reportArgumentType] not called
+
+
+def test_what_vendors_refuse_is_checked_and_not_told() -> None:
+    """A schema with a choice at its root would cost the whole request; the arguments still have to fit it."""
+    schema = {"type": "object", "properties": {"a": {}, "b": {}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    tool = offered("s", types.Tool(name="x", input_schema=schema), None)  # pyright: ignore[reportArgumentType] not called
+    assert tool.spec.parameters == {"type": "object", "properties": {"a": {}, "b": {}}}
+    assert tool.check({"a": 1}) == {"a": 1}
+    with pytest.raises(BadArguments):
+        tool.check({"a": 1, "b": 2})
 
 
 async def test_a_list_without_an_end_is_cut() -> None:

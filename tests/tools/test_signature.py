@@ -179,12 +179,13 @@ def _strange(x: Pattern) -> None: ...
 def _unknown(x: Nowhere) -> None: ...  # noqa: F821 # pyright: ignore[reportUndefinedVariable] is what is tested
 def _misfit(x: int = None) -> None: ...  # pyright: ignore[reportArgumentType] is what is tested
 def _sentinel(x: Any = object()) -> None: ...  # noqa: B008 is what is tested
+def _umlaut(größe: int) -> None: ...
 def _steps():
     yield 1
 
 
 @pytest.mark.parametrize(
-    "function", [_untyped, _many, _open, _nameless, _strange, _unknown, _misfit, _sentinel, _steps, print, 3]
+    "function", [_untyped, _many, _open, _nameless, _strange, _unknown, _misfit, _sentinel, _umlaut, _steps, print, 3]
 )
 def test_what_cannot_be_described_is_refused_at_once(function: Any) -> None:
     """When it is decorated, not when a model calls it."""

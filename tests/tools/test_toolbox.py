@@ -58,6 +58,13 @@ def test_offered_and_got_by_name() -> None:
     assert box.get("c") is None
 
 
+def test_no_more_are_offered_than_vendors_take() -> None:
+    """The first ones; the others are there, and can be offered by switching some off."""
+    box = Toolbox([made(f"t{n}") for n in range(200)])
+    assert [one.name for one in box.offered()] == [f"t{n}" for n in range(128)]
+    assert box.offered({f"t{n}" for n in range(100)})[-1].name == "t199"
+
+
 def test_servers_tools_join_and_can_be_switched_off_together() -> None:
     """By the tool's name or the server's; a name that is taken stays the first one's."""
     box = Toolbox([own := made("own")], servers=Servers())

@@ -21,6 +21,8 @@ SECONDS = 20.0
 MAX_BYTES = 2 * 1024 * 1024
 MAX_TEXT = 60_000
 MAX_REDIRECTS = 5
+# To find the main text of a page with more takes up to twenty seconds, of a core that the answers share.
+MAX_TAGS = 40_000
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (compatible; streamchat)",
     "Accept": "text/html, text/*;q=0.9, application/json;q=0.9, */*;q=0.1",
@@ -134,7 +136,9 @@ def _main_text(page: _Page) -> str | None:
     html = _decoded(page) if page.charset else trafilatura.utils.decode_file(page.body)
     if "<html" not in html[:10_000].lower():  # a piece of a page, which would not be taken for one
         html = f"<html><body>{html}</body></html>"
-    found = trafilatura.extract(html, url=str(page.url), output_format="markdown", include_links=True)
+    found = None
+    if html.count("<") <= MAX_TAGS:
+        found = trafilatura.extract(html, url=str(page.url), output_format="markdown", include_links=True)
     return found or trafilatura.html2txt(html)
 
 

@@ -38,6 +38,9 @@ _TOLD = 5
 _LONGEST = 200
 _LINES = 200
 
+# At the root vendors refuse these, and with them the whole request; the check of arguments keeps them.
+_NOT_TOLD = {"$schema", "$id", "$comment", "anyOf", "oneOf", "allOf", "not", "enum", "const", "if", "then", "else"}
+
 Tell = Callable[[str], None]
 
 
@@ -67,7 +70,8 @@ def offered(server: str, described: types.Tool, connection: Connection) -> Tool:
         return _fitting(schema, arguments)
 
     description = (described.description or described.title or "")[:MAX_DESCRIPTION]
-    parameters = {"properties": {}, **schema.schema, "type": "object"}
+    told = {key: value for key, value in schema.schema.items() if key not in _NOT_TOLD}
+    parameters = {"properties": {}, **told, "type": "object"}
     return Tool(ToolSpec(name, description, parameters), check, begin, approve=True, server=server, timeout=TIMEOUT)
 
 
@@ -78,6 +82,8 @@ def _checked(described: types.Tool) -> Any:
     try:
         if len(json.dumps(schema)) > MAX_SCHEMA:
             raise Refused(f"the schema of {name} is too large")
+        if not all(NAME.fullmatch(str(field)) for field in schema.get("properties") or ()):
+            raise Refused(f"an argument of {name} has a name that models do not take")
         kind = validator_for(schema, default=Draft202012Validator)
         kind.check_schema(schema)
         validator = kind(schema, registry=Registry())  # an empty one: nothing is looked up elsewhere
