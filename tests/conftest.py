@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a browser or of several processes start servers, and share their machine with other work: they get more
     time, and a second try, which the report shows. The others get one."""
     for item in items:
-        if {"e2e", "page", "cluster", "soak"} & set(item.path.relative_to(item.config.rootpath).parts):
+        if {"e2e", "page", "cluster", "soak", "examples"} & set(item.path.relative_to(item.config.rootpath).parts):
             item.add_marker(pytest.mark.flaky(reruns=1))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(180))
