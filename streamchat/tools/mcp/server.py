@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TextIO
 
 import mcp_types as types
@@ -163,6 +164,7 @@ def _transport(spec: ServerSpec) -> Any:
     return stdio_client(started, errlog=_stderr())
 
 
+@cache
 def _stderr() -> TextIO:
     """What a server says beside the protocol goes where our own log goes."""
     try:
