@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
-from streamchat.storage.searching import KEEP, row_of
-from streamchat.storage.words import words_of
+from streamchat.storage.codec import plain_text
+from streamchat.storage.words import MAX_INDEXED, words_of
 
 revision = "0003"
 down_revision = "0002"
@@ -30,6 +30,8 @@ CREATE VIRTUAL TABLE message_words_fts
 USING fts5(words, content='message_words', content_rowid='id', tokenize='ascii')
 """
 MESSAGES = sa.table("message", sa.column("id"), sa.column("role"), sa.column("status"), sa.column("parts", sa.JSON))
+INSERT = "INSERT INTO message_words (message_id, text, words) VALUES (:id, :text, %s)"
+MAX_PLACE = 16383
 BATCH = 200
 
 
@@ -53,6 +55,7 @@ def upgrade() -> None:
 
 def _read_messages() -> None:
     connection, last = op.get_bind(), ""
+    words_as = ":words" if connection.dialect.name == "sqlite" else "CAST(:words AS tsvector)"
     columns = MESSAGES.c
     asked = sa.select(MESSAGES).where(
         columns.role.in_(("user", "assistant")), columns.status.not_in(("streaming", "waiting"))
@@ -62,8 +65,15 @@ def _read_messages() -> None:
         for row in rows:
             said = _text(row.parts)
             if words := words_of(said):
-                dialect = connection.dialect.name
-                connection.execute(KEEP[dialect], row_of(dialect, row.id, said, words))
+                values = {"id": row.id, "text": plain_text(said[:MAX_INDEXED]), "words": _written(words)}
+                connection.execute(sa.text(INSERT % words_as), values)
+
+
+def _written(words: list[str]) -> str:
+    """As the program writes them: a text, or a ``tsvector`` with places."""
+    if op.get_bind().dialect.name == "sqlite":
+        return " ".join(words)
+    return " ".join(f"'{word}':{min(place, MAX_PLACE)}" for place, word in enumerate(words, 1))
 
 
 def _text(parts: object) -> str:
