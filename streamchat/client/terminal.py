@@ -84,12 +84,14 @@ class Screen:
         self._live = out.isatty()
         self._aside = out if self._live else err
         self._names: dict[str, str] = {}
+        self._conversation_id = ""
         self._line_begun = self._spinning = False
         self._doing: str | None = "Waiting"
         self._since = time.monotonic()
 
     def begin(self, run_id: str, conversation_id: str) -> None:
         """It is under way."""
+        self._conversation_id = conversation_id
 
     def show(self, entry: Entry, text: str) -> None:
         """One event, and what of it is text of the answer."""
@@ -134,6 +136,9 @@ class Screen:
         self._out.flush()
         if sentence:
             self._tell(short(sentence))
+        if self._live:
+            tokens = f"{message.usage.output:,} tokens · " if message.usage and message.usage.output else ""
+            self._tell(f"{tokens}to go on: --conversation={short(self._conversation_id)}")
 
     async def work(self) -> None:
         """Turn the spinner, until cancelled."""

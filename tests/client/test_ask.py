@@ -231,7 +231,7 @@ async def test_a_reader_that_closes_the_pipe_ends_quietly(api: Api):
 
 
 async def test_a_terminal_shows_a_spinner_then_the_answer(api: Api):
-    """It turns until the first word, is wiped, and stands for thinking and tools; tool calls are dim lines."""
+    """It turns until the first word, is wiped, and stands for thinking and tools. A dim line says how to go on."""
     async with asking("--url", api.url, "hi", terminal=True) as asked:
         await asked.until("Waiting")
         api.provider.say(e.ReasoningDelta("hm"))
@@ -243,7 +243,10 @@ async def test_a_terminal_shows_a_spinner_then_the_answer(api: Api):
         code, out, _ = await asked.end()
     assert code == 0
     assert "\x1b[K" in said.rpartition("Thinking")[2]
-    assert re.sub(r"\r\x1b\[K(\x1b\[2m[^\x1b]*\x1b\[0m)?", "", out) == "It is noon.\r\n"
+    shown = re.sub(r"\r\x1b\[K(\x1b\[2m[^\x1b]*\x1b\[0m)?", "", out)
+    assert re.fullmatch(r"It is noon\.\r\n\x1b\[2mto go on: --conversation=(\S+)\x1b\[0m\r\n", shown), ascii(shown)
+    listed = (await api.client.get("/api/conversations")).json()["conversations"]
+    assert f"--conversation={listed[0]['id']}" in shown
 
 
 @tool(approve=True)

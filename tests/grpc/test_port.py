@@ -91,6 +91,37 @@ async def test_workers_share_the_port(two_workers: tuple[Served, int]):
         socket.create_connection(("127.0.0.1", port), 1).close()
 
 
+@pytest.mark.timeout(180)
+async def test_sigterm_with_readers_ends_in_order(tmp_path: Path):
+    """The server ends in its time and without a traceback; a reader is told that it is gone, and after a restart gets
+    the ending of its run."""
+    if not build.is_current():
+        await asyncio.to_thread(build.build)
+    port = free_port()
+    settings = {"STREAMCHAT_GRPC_PORT": str(port), "STREAMCHAT_MODELS": "simulator:tour"}
+    server = await asyncio.to_thread(Served(tmp_path / "data", settings).start)
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(PATIENCE * 2):
+            stub = RunsStub(channel)
+            run_id = (await stub.Start(pb.StartRequest(text="n=3000 rate=50 kind=numbered"))).run_id
+            call = stub.Follow(pb.FollowRequest(run_id=run_id))
+            entry = await call.read()
+            stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+            with pytest.raises(grpc.aio.AioRpcError) as told:
+                while entry.WhichOneof("event") not in ("interrupted", None):
+                    entry = await call.read()
+                raise AssertionError("it ended for the reader before the server did")
+            assert told.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+            await stopping
+            assert "Traceback" not in server.log
+            await asyncio.to_thread(server.start)
+            again = stub.Follow(pb.FollowRequest(run_id=run_id, after=entry.seq), wait_for_ready=True)
+            kinds = [e.WhichOneof("event") async for e in again]
+            assert kinds[-1] == "interrupted"
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
 @pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
 async def test_pieces_come_one_by_one_through_nginx(server: Service):
     """With the configuration that ships: each piece arrives before the next is said; Stop and health go through."""
