@@ -27,7 +27,7 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
     os.chdir(build.ROOT)
     import uvicorn
 
-    from streamchat.streamchat import app
+    from streamchat.streamchat import app, wind_down
 
     config = uvicorn.Config(
         app(),
@@ -44,5 +44,11 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
             await super().startup(sockets)
             if not self.should_exit:
                 ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for server in self.servers:
+                server.close()  # nobody new
+            await wind_down()
+            await super().shutdown(sockets)
 
     Server(config).run(list(sockets))

@@ -6,9 +6,11 @@ from starlette.types import ASGIApp
 from streamchat.ui import presence
 from streamchat.ui.live import Live
 from streamchat.ui.page import not_found, page
-from streamchat.web.app import guard, mount
+from streamchat.web.app import guard, mount, wind_down
 from streamchat.web.grpc_server import grpc_lifespan
 from streamchat.wiring import lifespan
+
+__all__ = ["app", "wind_down"]
 
 
 class App(rx.App):

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamchat.web import conversations, health, plain, problems, runs, socket, status
 from streamchat.web.access import Access, Policy
 from streamchat.web.bodies import Bodies
+from streamchat.web.streaming import end_all
 from streamchat.web.vendors import ai_sdk
 from streamchat.web.vendors import models as vendor_models
 from streamchat.web.vendors import routes as vendor_routes
@@ -66,3 +67,13 @@ def guard(app: ASGIApp) -> Access:
         return Policy.of(settings.origins, settings.cors_origins, settings.public_url)
 
     return Access(app, policy, is_api, plain.PATHS)
+
+
+async def wind_down() -> None:
+    """Before the server ends: its runs end first, so that every reader sees an ending, and then the streams."""
+    try:
+        runs = services().runs
+    except RuntimeError:  # it ends before it was ready
+        return
+    await runs.close()
+    await end_all()

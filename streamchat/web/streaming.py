@@ -96,6 +96,7 @@ class EventStream(Response):
             await answer(error)(scope, receive, send)
             return
         watching = asyncio.create_task(self._watch(receive))
+        _sending.add(self)
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with aclosing(self._chunks) as chunks:
@@ -103,13 +104,31 @@ class EventStream(Response):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
+            _sending.discard(self)
             watching.cancel()
             streams.leave(client)
+
+    def end(self) -> None:
+        """End it from our side, as if the client had gone."""
+        self._gone()
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone()
+
+
+_sending: set[EventStream] = set()
+
+
+async def end_all(patience: float = 0.5) -> None:
+    """Before the server ends: let the streams whose runs have ended come to their end, and end the others."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    while _sending and loop.time() < until:  # noqa: ASYNC110 once, at the end
+        await asyncio.sleep(0.01)
+    for stream in list(_sending):
+        stream.end()
 
 
 async def sse(runs: Runs, owner: str, run_id: str, reader: Reader) -> AsyncGenerator[bytes, None]:

@@ -177,3 +177,43 @@ def test_stop_over_http_closes_the_provider(served: Served, simulated: Simulated
     simulated.wait_closed(mark, "client")
     following.join(10)
     assert following.ending == "stopped"
+
+
+def test_a_server_that_is_told_to_end_tells_its_readers(serve: Callable[..., Served], simulated: Simulated, mark: str):
+    """SIGTERM: a stream in the middle gets its ending and ``[DONE]``, a new one finds the run *interrupted* after the
+    restart, and the end waits for nobody and leaves no traceback."""
+    server = serve(**simulated.settings, STREAMCHAT_MODELS="openai:tour")
+    run_id = start(server, f"{mark} n=2000 rate=50 kind=numbered")["run_id"]
+    got = bytearray()
+
+    def read() -> None:
+        url = f"{server.url}/api/runs/{run_id}/events"
+        with httpx.stream("GET", url, trust_env=False, timeout=30) as answer:
+            for data in answer.iter_raw():
+                got.extend(data)
+
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    while b"w000005" not in got:
+        time.sleep(0.01)
+    took = server.stop()
+    reading.join(10)
+    events = decoded(bytes(got))
+    assert [name for name, _, _ in events[-2:]] == ["interrupted", "message"]
+    assert took < 5
+    assert "Traceback" not in server.log
+    server.start()
+    assert wait(server, run_id)["status"] == "interrupted"
+
+
+def test_reflex_says_nothing_else_about_who_may_call(served: Served):
+    """On the real server too: a foreign name gets no page, a foreign origin no permission to read the API."""
+    evil = {"Origin": "https://evil.example"}
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    for method, headers in (("GET", evil), ("OPTIONS", evil | asked)):
+        _, told, _ = served.request(method, "/api/conversations", headers)
+        assert not [name for name in told if name.startswith("access-control-allow")], (method, told)
+    assert served.request("OPTIONS", "/api/runs", evil | asked)[0] == 403
+    for path in ("/", "/api/conversations", "/ping", "/_event/?EIO=4&transport=websocket"):
+        assert served.get(path, {"Host": "evil.example"})[0] == 421, path
+    assert served.get("/")[0] == 200
