@@ -32,11 +32,17 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Policy:
-    """``origins`` are the page's own, ``listed`` those of other pages that may call; ``public_url`` may be empty."""
+    """``origins`` are the page's own, ``listed`` those of other pages that may call; ``public_host`` may be empty."""
 
     origins: frozenset[str]
     listed: frozenset[str]
     public_host: str
+
+    @property
+    def loopback_port(self) -> int | None:
+        """The port of a public address that is on this machine: a proxy there has all of its names."""
+        name, port = _split(self.public_host)
+        return port if name in LOOPBACK else None
 
     @classmethod
     def of(cls, origins: Iterable[str], listed: Iterable[str], public_url: str | None) -> Policy:
@@ -127,7 +133,7 @@ class _Asked:
             return True
         name, port = _split(self.host)
         server = self.scope.get("server") or ("", None)
-        return name in LOOPBACK and (server[1] is None or port == server[1])
+        return name in LOOPBACK and (server[1] is None or port in (server[1], policy.loopback_port))
 
     def from_ours(self, policy: Policy) -> bool:
         if self.origin:

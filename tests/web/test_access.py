@@ -43,6 +43,14 @@ async def test_our_own_names_are_answered(guarded: Api):
     assert await status(guarded, path="/readyz", Host="10.0.0.7") == 200
 
 
+async def test_a_proxy_on_this_machine_has_all_its_names(make_api: MakeApi):
+    """Where the public address is a loopback one, every loopback name at its port is ours; no other port is."""
+    async with make_api(STREAMCHAT_PUBLIC_URL="http://localhost:8080") as api:
+        for name in ("localhost", "127.0.0.1", "[::1]"):
+            assert await status(api, Host=f"{name}:8080") == 200
+            assert await status(api, Host=f"{name}:8081") == 421
+
+
 @pytest.mark.parametrize("origin", [EVIL, "null", f"{LISTED}.evil.example", "http://localhost:1", "file://"])
 async def test_a_foreign_page_changes_nothing(guarded: Api, origin: str):
     """Calls that change something are refused by their origin, with or without cookies; nothing is started."""
