@@ -279,8 +279,8 @@ async def test_what_was_decided_elsewhere_is_not_asked_any_more(make_api: MakeAp
     async with make_api(tools=(send,)) as api:
         for person in (True, False):
             async with asking("--url", api.url, "send it", terminal=person, person=person) as asked:
+                run_id = await run_of(api)  # a run that waits is not among those that are under way
                 api.provider.say(*CALL)
-                run_id = await run_of(api)
                 await api.world.reached(run_id, "waiting")
                 if person:
                     await asked.until("[y/N]")
