@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
+import httpx
 import openai
 import pytest
 
+from streamchat.web.streaming import streams
 from tests.vendors.conftest import FAST, Api
 
 WEATHER = {
@@ -282,3 +285,17 @@ def test_models(api: Api):
     assert client.models.retrieve("simulator:tour").owned_by == "simulator"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("simulator:nobody")
+
+
+def test_who_waits_for_a_whole_answer_counts_as_a_reader(api: Api):
+    """One whose client is gone counts no more, at once, though its run goes on."""
+    asked = {"model": "simulator:tour", "messages": [{"role": "user", "content": "n=1000 rate=50 ttft=0"}]}
+    client = httpx.Client(base_url=api.url, timeout=1.0, trust_env=False)
+    with client, pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/chat/completions", json=asked)
+    deadline = time.monotonic() + 20
+    while streams.reads("127.0.0.1"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (run,) = api.world.runs.running("local")
+    assert api.http.delete(f"/api/runs/{run.run_id}").json()["status"] == "stopped"

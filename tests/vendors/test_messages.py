@@ -212,6 +212,20 @@ def test_pictures_files_and_formats(api: Api):
     assert json.loads(told.content[0].text) == {"city": "Paris"}
 
 
+def test_tokens_are_estimated(api: Api):
+    """Before anything is asked; more text is more tokens, and nothing is begun."""
+    client = api.anthropic()
+    short, long = (
+        client.messages.count_tokens(model="simulator:tour", messages=[{"role": "user", "content": "word " * n}])
+        for n in (10, 1000)
+    )
+    assert 10 <= short.input_tokens < 40
+    assert 1000 <= long.input_tokens < 4000
+    with pytest.raises(anthropic.NotFoundError):
+        client.messages.count_tokens(model="nobody", messages=[{"role": "user", "content": "word"}])
+    assert api.http.get("/api/conversations").json()["conversations"] == []
+
+
 def test_models(api: Api):
     """In this vendor's shape, page by page."""
     client = api.anthropic()

@@ -195,5 +195,9 @@ def test_pictures_and_formats(api: Api):
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     form: Any = {"format": {"type": "json_schema", "name": "x", "schema": schema}}
     assert json.loads(client.responses.create(**ask("x", text=form)).output_text) == {"city": "Paris"}
-    with pytest.raises(openai.BadRequestError, match="only functions"):
-        client.responses.create(**ask("x", tools=[{"type": "web_search"}]))
+
+
+def test_tools_that_only_the_vendor_runs_are_not_offered(api: Api):
+    """Programs declare them beside their own; the model hears of those that the program runs."""
+    response = api.openai().responses.create(**ask("calls=2", "tools", tools=[{"type": "web_search"}, WEATHER]))
+    assert [item.name for item in response.output if item.type == "function_call"] == ["weather", "weather"]

@@ -10,7 +10,7 @@ Pure. Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -141,12 +141,14 @@ def call(call_id: str, name: str, arguments: str | Mapping[str, Json]) -> ToolCa
     return ToolCallPart(call_id, name, raw=whole(raw), arguments=_object(raw), state=state)
 
 
-def tools_of(specs: Sequence[ToolSpec], choice: Any) -> tuple[ToolSpec, ...]:
-    """What the model is offered. ``choice``: the vendor's ``tool_choice``, of which only “none” can be kept."""
-    if len(specs) > MAX_TOOLS:
+def tools_of(specs: Iterable[ToolSpec | None], choice: Any) -> tuple[ToolSpec, ...]:
+    """What the model is offered. ``None``: a tool that only the vendor can run, which nobody offers here. ``choice``:
+    the vendor's ``tool_choice``, of which only “none” can be kept."""
+    offered = tuple(spec for spec in specs if spec is not None)
+    if len(offered) > MAX_TOOLS:
         raise InvalidInput(f"More than {MAX_TOOLS} tools are not taken.")
     kind = choice.get("type") if isinstance(choice, Mapping) else choice
-    return () if kind == "none" else tuple(specs)
+    return () if kind == "none" else offered
 
 
 def _object(raw: str) -> Mapping[str, Json] | None:

@@ -107,7 +107,7 @@ class ChatRequest(_In):
             transcript.results,
             transcript.instructions,
             options,
-            tools_of([_spec(tool) for tool in self.tools or ()], self.tool_choice),
+            tools_of(map(_spec, self.tools or ()), self.tool_choice),
             bool(self.stream),
         )
 
@@ -162,8 +162,8 @@ def _part(part: Content) -> Part:
     raise InvalidInput(f"Content of type {part.type[:40]} is not taken here, or lacks what it needs.")
 
 
-def _spec(tool: ToolIn) -> ToolSpec:
+def _spec(tool: ToolIn) -> ToolSpec | None:
     if tool.type != "function" or tool.function is None:
-        raise InvalidInput(f"tools: only functions are taken, not {tool.type[:40]}.")
+        return None
     declared = tool.function
     return ToolSpec(declared.name, declared.description or "", declared.parameters or {"type": "object"})

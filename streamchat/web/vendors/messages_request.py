@@ -70,12 +70,11 @@ class OutputConfig(_In):
     format: FormatIn | None = None
 
 
-class MessagesRequest(_In):
-    """`POST /v1/messages`. Fields that are not named here are ignored."""
+class CountRequest(_In):
+    """`POST /v1/messages/count_tokens`."""
 
     model: Annotated[str, Field(min_length=1, max_length=200)]
     messages: Annotated[list[MessageIn], Field(min_length=1)]
-    max_tokens: Tokens
     system: str | list[Block] | None = None
     stream: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
@@ -84,20 +83,20 @@ class MessagesRequest(_In):
     tools: list[ToolIn] | None = None
     tool_choice: dict[str, Any] | None = None
 
-    def asked(self) -> Asked:
+    def asked(self, max_tokens: int | None = None) -> Asked:
         """Raises ``InvalidInput``."""
         transcript = Transcript()
         transcript.system(_text(self.system))
         for message in self.messages:
             _add(transcript, message)
-        options = Options(self.temperature, self.max_tokens, self._effort(), self._schema())
+        options = Options(self.temperature, max_tokens, self._effort(), self._schema())
         return Asked(
             self.model,
             transcript.turns,
             transcript.results,
             transcript.instructions,
             options,
-            tools_of([_spec(tool) for tool in self.tools or ()], self.tool_choice),
+            tools_of(map(_spec, self.tools or ()), self.tool_choice),
             bool(self.stream),
         )
 
@@ -118,6 +117,12 @@ class MessagesRequest(_In):
         if wanted.type == "json_schema" and wanted.schema_:
             return wanted.schema_
         raise InvalidInput("output_config.format: json_schema with its schema.")
+
+
+class MessagesRequest(CountRequest):
+    """`POST /v1/messages`. Fields that are not named here are ignored."""
+
+    max_tokens: Tokens
 
 
 def _add(transcript: Transcript, message: MessageIn) -> None:
@@ -178,7 +183,7 @@ def _result(content: str | list[dict[str, Any]] | None) -> str:
     return "\n".join(str(text) for text in texts)
 
 
-def _spec(tool: ToolIn) -> ToolSpec:
+def _spec(tool: ToolIn) -> ToolSpec | None:
     if tool.type not in (None, "custom") or tool.input_schema is None:
-        raise InvalidInput(f"tools: only tools with an input_schema are taken, not {(tool.type or tool.name)[:40]}.")
+        return None
     return ToolSpec(tool.name, tool.description or "", tool.input_schema)

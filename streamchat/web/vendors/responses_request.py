@@ -99,7 +99,7 @@ class ResponsesRequest(_In):
             transcript.results,
             transcript.instructions,
             options,
-            tools_of([_spec(tool) for tool in self.tools or ()], self.tool_choice),
+            tools_of(map(_spec, self.tools or ()), self.tool_choice),
             bool(self.stream),
             self._after(),
         )
@@ -180,7 +180,7 @@ def _part(part: Content) -> Part:
     raise InvalidInput(f"Content of type {part.type[:40]} is not taken here, or lacks what it needs.")
 
 
-def _spec(tool: ToolIn) -> ToolSpec:
+def _spec(tool: ToolIn) -> ToolSpec | None:
     if tool.type != "function" or not tool.name:
-        raise InvalidInput(f"tools: only functions are taken, not {tool.type[:40]}.")
+        return None
     return ToolSpec(tool.name, tool.description or "", tool.parameters or {"type": "object"})

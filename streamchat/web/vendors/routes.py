@@ -11,15 +11,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
+from streamchat.chat.messages import Message, TextPart
+from streamchat.runs.context import estimate
+from streamchat.web.encoding import json_bytes
 from streamchat.web.problems import SHAPES
+from streamchat.web.vendors.begin import check_model
 from streamchat.web.vendors.chat_request import ChatRequest
 from streamchat.web.vendors.chat_writer import ChatWriter
 from streamchat.web.vendors.faults import anthropic_answer, openai_answer
-from streamchat.web.vendors.messages_request import MessagesRequest
+from streamchat.web.vendors.messages_request import CountRequest, MessagesRequest
 from streamchat.web.vendors.messages_writer import MessagesWriter
 from streamchat.web.vendors.responses_request import ResponsesRequest
 from streamchat.web.vendors.responses_writer import ResponsesWriter
 from streamchat.web.vendors.serving import serve
+from streamchat.wiring import services
 
 router = APIRouter(prefix="/v1", tags=["vendor-shaped"])
 SHAPES["/v1/messages"] = anthropic_answer
@@ -60,4 +65,15 @@ async def messages(
     request: Request, body: MessagesRequest, x_conversation_id: Conversation = None, idempotency_key: Key = None
 ) -> Response:
     """Messages, as Anthropic's SDK asks for them."""
-    return await serve(request, body.asked(), MessagesWriter(body.model))
+    return await serve(request, body.asked(body.max_tokens), MessagesWriter(body.model))
+
+
+@router.post("/messages/count_tokens", responses=_responses("Anthropic"))
+async def count_tokens(body: CountRequest) -> Response:
+    """About how many tokens a request has: an estimate from its characters, on the careful side."""
+    asked = body.asked()
+    check_model(services(), asked.model)
+    tools = [Message("", "system", (TextPart(f"{t.name} {t.description} {t.parameters}"),)) for t in asked.tools]
+    said = [Message("", "system", (TextPart(asked.system),))] if asked.system else []
+    count = sum(map(estimate, [*said, *tools, *asked.turns]))
+    return Response(json_bytes({"input_tokens": count}), media_type="application/json")

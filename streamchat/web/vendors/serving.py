@@ -10,10 +10,11 @@ Knows runs and the ``Dialect``, no vendor. Rules:
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,13 +85,15 @@ async def serve(request: Request, asked: Asked, dialect: Dialect) -> Response:
     reader = Reader(served.runs, LOCAL_OWNER, begun.run_id)
     empty = Message(begun.run_id, "assistant", settled(prefix), status="streaming", model=asked.model)
     headers = {"X-Run-Id": begun.run_id, "X-Conversation-Id": begun.conversation_id}
-    return await respond(Answering(dialect, reader, Told(empty), headers), stream=asked.stream, limit=limit)
+    return await respond(request, Answering(dialect, reader, Told(empty), headers), stream=asked.stream, limit=limit)
 
 
-async def respond(answering: Answering, *, stream: bool, limit: int) -> Response:
+async def respond(request: Request, answering: Answering, *, stream: bool, limit: int) -> Response:
+    """The answer: as a stream that has its first content, or whole."""
     batches = answering.reader.batches()
     try:
-        first = await _first(batches, wait_for_all=not stream)
+        async with _reading(request, answering.reader, limit):
+            first = await _first(batches, wait_for_all=not stream)
     except BaseException:
         await batches.aclose()
         raise
@@ -106,6 +109,25 @@ async def respond(answering: Answering, *, stream: bool, limit: int) -> Response
         return Response(json_bytes(body), 200, answering.headers, "application/json")
     chunks = _chunks(answering, batches, events)
     return EventStream(chunks, gone=answering.reader.close, limit=limit, headers={**SSE_HEADERS, **answering.headers})
+
+
+@asynccontextmanager
+async def _reading(request: Request, reader: Reader, limit: int) -> AsyncIterator[None]:
+    """What waits here counts as a stream of the client's, and ends when the client is gone."""
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        reader.close()
+
+    client = client_of(request.scope)
+    streams.enter(client, limit)
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        streams.leave(client)
 
 
 def is_content(event: e.Event) -> bool:
