@@ -14,7 +14,7 @@ from streamchat.web import conversations, health, plain, problems, runs, socket,
 from streamchat.web.access import Access, Policy
 from streamchat.web.bodies import Bodies
 from streamchat.web.streaming import end_all
-from streamchat.web.vendors import ai_sdk
+from streamchat.web.vendors import ai_sdk, responses_again
 from streamchat.web.vendors import models as vendor_models
 from streamchat.web.vendors import routes as vendor_routes
 from streamchat.wiring import services
@@ -42,7 +42,18 @@ def build_api() -> FastAPI:
     )
     app.add_middleware(Bodies)
     problems.install(app)
-    for module in (runs, socket, conversations, plain, health, status, vendor_models, vendor_routes, ai_sdk):
+    for module in (
+        runs,
+        socket,
+        conversations,
+        plain,
+        health,
+        status,
+        vendor_models,
+        vendor_routes,
+        responses_again,
+        ai_sdk,
+    ):
         app.include_router(module.router)
     return app
 

@@ -123,6 +123,46 @@ def test_a_response_goes_on_from_another(api: Api):
         client.responses.create(**ask("n=1", previous_response_id="resp_nobody"))
 
 
+def test_a_response_is_read_again(api: Api):
+    """While it is written, from any event on, and when it has ended: the same response, for whoever has its id."""
+    client = api.openai()
+    raw = client.responses.with_raw_response.create(
+        model="simulator:tour", input="n=120 rate=100 ttft=0", instructions="Be brief.", stream=True
+    )
+    events = iter(raw.parse())
+    first = [next(events) for _ in range(10)]
+    response_id = f"resp_{raw.headers['x-run-id']}"
+    running = client.responses.retrieve(response_id)
+    assert (running.status, running.instructions) == ("in_progress", "Be brief.")
+    rest = list(client.responses.retrieve(response_id, stream=True, starting_after=first[-1].sequence_number))
+    seen = [*first, *events]
+    assert [event.sequence_number for event in rest] == [event.sequence_number for event in seen[10:]]
+    pieces = [event.delta for event in rest if event.type == "response.output_text.delta"]
+    assert pieces == [event.delta for event in seen[10:] if event.type == "response.output_text.delta"]
+    last = seen[-1]
+    assert last.type == "response.completed"
+    again = client.responses.retrieve(response_id)
+    assert (again.status, again.output_text) == ("completed", last.response.output_text)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve("resp_nobody")
+
+
+def test_a_response_is_cancelled(api: Api):
+    """What came stays; a second time nothing happens."""
+    client = api.openai()
+    raw = client.responses.with_raw_response.create(
+        model="simulator:tour", input="n=100000 rate=200 ttft=0", stream=True
+    )
+    events = iter(raw.parse())
+    while next(events).type != "response.output_text.delta":
+        pass
+    response_id = f"resp_{raw.headers['x-run-id']}"
+    for _ in range(2):
+        response = client.responses.cancel(response_id)
+        assert response.status == "cancelled"
+        assert response.output_text.startswith("w000001")
+
+
 def test_other_ends(api: Api):
     """The token limit and the content filter leave it incomplete; a refusal is content of its own."""
     client = api.openai()

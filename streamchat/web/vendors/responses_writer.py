@@ -33,12 +33,14 @@ _CODES = {"rate-limited": "rate_limit_exceeded", "quota": "rate_limit_exceeded",
 
 
 class ResponsesWriter:
-    """``echo``: the fields that a response repeats of its request."""
+    """``echo``: the fields that a response repeats of its request. ``after``: the number of the last event that the
+    client has already."""
 
     beat = COMMENT
 
-    def __init__(self, model: str, echo: Mapping[str, Any]) -> None:
+    def __init__(self, model: str, echo: Mapping[str, Any], after: int = -1) -> None:
         self._model = model
+        self._after = after
         self._echo = echo
         self._order = InOrder()
         self._output: list[dict[str, Any]] = []
@@ -61,8 +63,8 @@ class ResponsesWriter:
         last: Said = []
         for event in missing(Message(message.id, "assistant", status="streaming"), message):
             for due in self._order.add(event):
-                last = self._one(due) or last
-        return last[-1][1]["response"]
+                last = self._one(due)
+        return last[-1][1]["response"] if message.ended else self._response("in_progress")
 
     def fault(self, error: StreamchatError, headers: Mapping[str, str]) -> Response:
         return openai_answer(error, None, headers)
@@ -74,6 +76,8 @@ class ResponsesWriter:
         kind, fields = said
         data = {"type": kind, "sequence_number": self._number, **fields}
         self._number += 1
+        if data["sequence_number"] <= self._after:
+            return b""
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), json_bytes(data))
 
     def _one(self, event: e.Event) -> Said:

@@ -88,8 +88,9 @@ async def serve(request: Request, asked: Asked, dialect: Dialect) -> Response:
     return await respond(request, Answering(dialect, reader, Told(empty), headers), stream=asked.stream, limit=limit)
 
 
-async def respond(request: Request, answering: Answering, *, stream: bool, limit: int) -> Response:
-    """The answer: as a stream that has its first content, or whole."""
+async def respond(request: Request, answering: Answering, *, stream: bool, limit: int, refuse: bool = True) -> Response:
+    """The answer: as a stream that has its first content, or whole. ``refuse``: with an error status where it failed
+    before that."""
     batches = answering.reader.batches()
     try:
         async with _reading(request, answering.reader, limit):
@@ -100,7 +101,7 @@ async def respond(request: Request, answering: Answering, *, stream: bool, limit
     events = [event for batch in first if batch is not None for event in answering.told.take(batch)]
     ending = events[-1] if events and isinstance(events[-1], e.ENDINGS) else None
     failed = ending is not None and not isinstance(ending, e.Finished)
-    if ending is not None and failed and (not stream or not any(map(is_content, events))):
+    if ending is not None and failed and refuse and (not stream or not any(map(is_content, events))):
         await batches.aclose()
         return answering.dialect.fault(error_of(ending), {**answering.headers, **RUN_BEGUN})
     if not stream:
