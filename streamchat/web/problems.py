@@ -26,8 +26,6 @@ STATUSES: tuple[tuple[type[StreamchatError], int], ...] = (
 )
 KINDS: Mapping[str, int] = {
     "bad-request": 400,
-    "not-allowed": 403,
-    "conflict": 409,
     "too-many-streams": 429,
     "not-stopped": 503,
     "too-slow": 408,

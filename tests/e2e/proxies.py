@@ -36,6 +36,7 @@ http {{
 # What a person writes who knows of no streams; and what holds everything back.
 PLAIN = "server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{server}; {more} }} }}"
 NAMED = "proxy_http_version 1.1; proxy_set_header Host $http_host;"
+IMPATIENT = NAMED + " proxy_read_timeout 14s;"
 HOLDING = NAMED + (
     " proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout 3s; gzip on; gzip_types text/event-stream;"
     " gzip_min_length 0;"
@@ -43,7 +44,8 @@ HOLDING = NAMED + (
 
 
 class Proxy:
-    """``kind``: ``nginx`` or ``caddy`` as shipped, ``plain`` (nginx, defaults), ``holding`` (buffers, no sockets)."""
+    """``kind``: ``nginx`` or ``caddy`` as shipped; nginx as ``plain`` (its defaults), ``impatient`` (ends what is
+    silent for 14 s) or ``holding`` (buffers, no sockets)."""
 
     def __init__(self, kind: str, server_port: int, port: int) -> None:
         program = "caddy" if kind == "caddy" else "nginx"
@@ -70,7 +72,7 @@ class Proxy:
         return ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
 
     def _nginx(self, kind: str, server_port: int) -> list[str]:
-        more = HOLDING if kind == "holding" else NAMED
+        more = {"holding": HOLDING, "impatient": IMPATIENT}.get(kind, NAMED)
         site = PLAIN.format(port=self.port, server=server_port, more=more)
         if kind == "nginx":
             site = self._ported((DEPLOY / "nginx.conf").read_text(), server_port)

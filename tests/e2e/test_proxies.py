@@ -82,6 +82,17 @@ def test_a_stream_arrives_as_it_was_sent(behind: Behind, simulated: Simulated, m
     in_time(arrivals, simulated.requests(mark)[0]["emits"])
 
 
+def test_a_silent_model_does_not_cost_the_connection(behind: Behind, mark: str):
+    """Behind a proxy that ends what is silent, a model that is silent for longer: one connection sees the whole."""
+    proxy = behind("impatient")
+    message = f"{mark} n=5 rate=100 kind=numbered ttft=30000"
+    run_id = httpx.post(f"{proxy.url}/api/runs", json={"message": message}, trust_env=False).json()["run_id"]
+    got = httpx.get(f"{proxy.url}/api/runs/{run_id}/events", trust_env=False, timeout=60)
+    assert got.content.count(b"\n: ") >= 2
+    assert b"w000005" in got.content
+    assert got.content.endswith(b"data: [DONE]\n\n")
+
+
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_a_socket_arrives_as_it_was_sent(behind: Behind, simulated: Simulated, loop: LoopThread, mark: str, kind: str):
     """The same over the WebSocket of a run."""
