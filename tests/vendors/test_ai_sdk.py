@@ -158,19 +158,58 @@ class TestTools:
         assert run["message"]["text"] == text_of(message)
 
 
+def told(answer: Any) -> list[dict[str, Any]]:
+    """The chunks of a stream; its end mark is checked, and left out."""
+    assert answer.status_code == 200, answer.text
+    blocks = [block for block in answer.text.removesuffix("\n\n").split("\n\n") if not block.startswith(":")]
+    assert blocks.pop() == "data: [DONE]"
+    return [json.loads(block.removeprefix("data: ")) for block in blocks]
+
+
+class TestDecisions:
+    """A call that asks, without a client of the SDK in between."""
+
+    @pytest.fixture
+    def tools(self) -> list[Any]:
+        return [calculate, current_time]
+
+    @pytest.mark.parametrize("elsewhere", [False, True])
+    def test_the_rest_of_the_answer_comes_with_the_decision(self, api: Api, elsewhere: bool):
+        """From where the client's stream ended, each thing once: also where the page had decided already."""
+        question = {"id": "1", "role": "user", "parts": [{"type": "text", "text": f"calls=2 {FAST}"}]}
+        body = {"id": "a", "messages": [question], "model": "simulator:tools"}
+        first = told(api.http.post("/api/chat", json=body))
+        asked = next(one for one in first if one["type"] == "tool-approval-request")
+        assert first[-1] == first[-1] | {"type": "finish", "finishReason": "tool-calls"}
+        again = told(api.http.get("/api/chat/a/stream"))
+        assert [one for one in again if one["type"] == "tool-approval-request"] == [asked]
+        run_id, call_id = first[0]["messageId"], asked["toolCallId"]
+        if elsewhere:
+            api.http.post(f"/api/runs/{run_id}/decisions", json={"call_id": call_id, "approve": True})
+            assert api.run(run_id)["status"] == "finished"
+        approval = {"id": asked["approvalId"], "approved": True}
+        part = {"type": "tool-current_time", "toolCallId": call_id, "state": "approval-responded", "approval": approval}
+        body["messages"].append({"id": run_id, "role": "assistant", "parts": [part]})
+        rest = told(api.http.post("/api/chat", json=body))
+        kinds = [one["type"] for one in rest if one["type"] != "text-delta"]
+        assert kinds == [
+            "start", "tool-output-available", "finish-step",
+            "start-step", "text-start", "text-end", "finish-step", "finish",
+        ]  # fmt: skip
+        assert (rest[0]["messageId"], rest[1]["toolCallId"]) == (run_id, call_id)
+
+
 def test_the_stream_byte_by_byte(api: Api):
     """The header by which the protocol is known, one JSON object an event, starts and ends in order, ``[DONE]``."""
     body = {"id": "a", "messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": f"n=2 {FAST}"}]}],
             "model": "simulator:tour"}  # fmt: skip
     answer = api.http.post("/api/chat", json=body)
     assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
-    blocks = answer.text.removesuffix("\n\n").split("\n\n")
-    assert blocks.pop() == "data: [DONE]"
-    told = [json.loads(block.removeprefix("data: ")) for block in blocks if not block.startswith(":")]
-    kinds = [one["type"] for one in told if one["type"] != "text-delta"]
+    chunks = told(answer)
+    kinds = [one["type"] for one in chunks if one["type"] != "text-delta"]
     assert kinds == ["start", "start-step", "text-start", "text-end", "finish-step", "finish"]
-    assert told[-1]["finishReason"] == "stop"
-    assert told[-1]["messageMetadata"]["usage"]["outputTokens"] == 2
+    assert chunks[-1]["finishReason"] == "stop"
+    assert chunks[-1]["messageMetadata"]["usage"]["outputTokens"] == 2
     assert api.http.post("/api/chat", json=body).headers["x-run-id"] == answer.headers["x-run-id"]
 
 
