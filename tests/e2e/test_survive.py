@@ -10,6 +10,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -258,11 +259,11 @@ def test_a_half_open_socket_of_a_browser(open_page: OpenPage, relay: Relay, simu
     assert_whole(chat, simulated, text, 150)
 
 
-@pytest.fixture(scope="module")
-def mortal(built: None, simulated: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server that tests end and start again."""
+@pytest.fixture
+def mortal(built: None, simulated: Simulated, tmp_path: Path) -> Iterator[Served]:
+    """A server that a test ends and starts again."""
     settings = {**simulated.settings, "STREAMCHAT_MODELS": "openai:tour"}
-    server = Served(tmp_path_factory.mktemp("mortal") / "data", settings).start()
+    server = Served(tmp_path / "data", settings).start()
     yield server
     server.stop()
 
