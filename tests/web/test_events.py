@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from streamchat.chat.messages import Message
 from streamchat.chat.sse import SSEDecoder
 from streamchat.chat.wire import event_from_wire, message_to_wire
 from streamchat.web import encoding
+from tests.runs.conftest import make_world
 from tests.web.conftest import Api, MakeApi, parsed
 
 SAID = [
@@ -233,3 +236,21 @@ async def test_silence_is_filled_with_comments(make_api: MakeApi, monkeypatch: p
         await asyncio.sleep(0.4)
         api.provider.say(Finished())
         assert (await reading).content.count(b"\n: ") >= 3
+
+
+async def test_a_reader_of_a_dead_run_sees_its_ending_wherever_it_was(api: Api, tmp_path: Path):
+    """The process that wrote it is gone, and told a little more than it stored: a reader that was behind, level, or
+    ahead by one event or many gets what was kept and the one ending, and then is told to stop."""
+    async with make_world(tmp_path) as gone:
+        begun = await gone.start()
+        gone.provider.say(TextDelta("one "), TextDelta("two "))
+        async with asyncio.timeout(10):
+            while not (kept := await gone.store.answer("local", begun.run_id)).seq:
+                await asyncio.sleep(0.01)
+        await api.world.store.sweep(datetime.now(UTC) + timedelta(hours=1), "The server was ended.")
+        path = f"/api/runs/{begun.run_id}/events"
+        for place in (kept.seq - 1, kept.seq, kept.seq + 1, kept.seq + 50):
+            events = await api.events(path, {"Last-Event-ID": str(place)} if place else None)
+            assert [event.event for event in events] == ["snapshot", "interrupted", "message"]
+            assert json.loads(events[0].data)["message"]["text"] == kept.message.text
+            assert (await api.client.get(path, headers={"Last-Event-ID": events[-1].id})).status_code == 204
