@@ -23,7 +23,7 @@ from streamchat.errors import NotFound
 from streamchat.runs.log import Entry, Snapshot
 from streamchat.runs.runs import Runs
 from streamchat.web import encoding
-from streamchat.web.problems import TooManyStreams, answer
+from streamchat.web.problems import TooManyStreams, answer_at
 from streamchat.web.reading import Reader, ending_of
 
 CHUNK_BYTES = 64 * 1024
@@ -93,7 +93,7 @@ class EventStream(Response):
             streams.enter(client, self._limit)
         except TooManyStreams as error:
             await self._chunks.aclose()
-            await answer(error)(scope, receive, send)
+            await answer_at(scope["path"], error)(scope, receive, send)
             return
         watching = asyncio.create_task(self._watch(receive))
         _sending.add(self)

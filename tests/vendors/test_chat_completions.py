@@ -299,3 +299,18 @@ def test_who_waits_for_a_whole_answer_counts_as_a_reader(api: Api):
         time.sleep(0.01)
     (run,) = api.world.runs.running("local")
     assert api.http.delete(f"/api/runs/{run.run_id}").json()["status"] == "stopped"
+
+
+def test_a_client_that_reads_too_many_streams(api: Api):
+    """429 in the vendor's shape with ``Retry-After``, and nothing was begun."""
+    for _ in range(64):
+        streams.enter("127.0.0.1", 64)
+    try:
+        with pytest.raises(openai.RateLimitError) as caught:
+            api.openai(max_retries=0).chat.completions.create(**ask("n=1"))
+    finally:
+        for _ in range(64):
+            streams.leave("127.0.0.1")
+    assert caught.value.code == "too_many_streams"
+    assert caught.value.response.headers["retry-after"]
+    assert api.http.get("/api/conversations").json()["conversations"] == []
