@@ -47,6 +47,12 @@ def test_lists_are_comma_separated(monkeypatch):
         ("STREAMCHAT_WORKERS", "0"),
         ("STREAMCHAT_WORKERS", "2"),
         ("STREAMCHAT_RUN_KEEP", "-1"),
+        ("STREAMCHAT_CORS_ORIGINS", "*"),
+        ("STREAMCHAT_CORS_ORIGINS", "https://*.example"),
+        ("STREAMCHAT_CORS_ORIGINS", "https://a.example/path"),
+        ("STREAMCHAT_CORS_ORIGINS", "a.example"),
+        ("STREAMCHAT_STREAMS_PER_CLIENT", "0"),
+        ("STREAMCHAT_COMPLETION_LOG", "redis:answers"),
     ],
 )
 def test_a_bad_value_is_one_sentence_with_its_name(monkeypatch, name, value):
