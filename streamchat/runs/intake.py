@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from streamchat.chat.events import Event, merge
@@ -35,6 +35,7 @@ async def intake(source: AsyncGenerator[Event, None], deadlines: Deadlines) -> A
     waiting: deque[Event] = deque()
     bell = Bell()
     pump = asyncio.create_task(_pump(source, waiting, bell))
+    pump.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, also where nobody asks
     now = asyncio.get_running_loop().time
     end, first = now() + deadlines.total, True
     try:
@@ -53,8 +54,8 @@ async def intake(source: AsyncGenerator[Event, None], deadlines: Deadlines) -> A
                 raise _overdue(deadlines, first, True)
     finally:
         pump.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await pump
+        # Not ``await pump``: a Stop that comes while the connection closes would be taken for the pump's end.
+        await asyncio.wait([pump])
 
 
 async def _pump(source: AsyncGenerator[Event, None], waiting: deque[Event], bell: Bell) -> None:

@@ -11,7 +11,7 @@ Knows the log, the store, the models and the tools through their protocols. Rule
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -29,6 +29,7 @@ from streamchat.runs.log import Log, Snapshot
 from streamchat.runs.ports import Begun, Models, Store
 from streamchat.runs.produce import Running, produce
 from streamchat.runs.tools import Tools
+from streamchat.runs.turns import Turns
 from streamchat.runs.writer import Writer
 from streamchat.tools.context import Context, Services
 from streamchat.tools.toolbox import Toolbox
@@ -62,6 +63,7 @@ class Runs:
         self._tool_services = tool_services
         self._ask_stop = ask_stop
         self._parked = Parked(store, log, worker)
+        self._turns = Turns()
         self._running: dict[str, Running] = {}
 
     async def start(
@@ -92,7 +94,7 @@ class Runs:
         if conversation_id:
             await self._check_free(owner, conversation_id, client_message_id)
         wishes = Wishes(system, options or Options(), None if tools is None else tuple(tools))
-        begun = await self._store.begin(
+        beginning = self._store.begin(
             owner,
             conversation_id=conversation_id,
             client_message_id=client_message_id,
@@ -105,8 +107,7 @@ class Runs:
             request=wishes.to_json(),
             named=named,
         )
-        run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
-        return self._launch(run, begun, model, wishes)
+        return await self._turns.whole(self._launch(owner, client_message_id, beginning, model, wishes))
 
     async def again(self, owner: str, *, message_id: str, client_message_id: str, model: str, keep: bool) -> Begun:
         """Retry an answer, or (``keep``) continue it, as a sibling. Raises as ``start``."""
@@ -114,7 +115,7 @@ class Runs:
         self._models.info(model)
         old = await self._store.answer(owner, message_id)
         await self._check_free(owner, old.conversation_id, client_message_id)
-        begun = await self._store.begin_again(
+        beginning = self._store.begin_again(
             owner,
             message_id=message_id,
             client_message_id=client_message_id,
@@ -123,46 +124,65 @@ class Runs:
             keep=keep,
             alone=True,
         )
-        run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
-        return self._launch(run, begun, model, Wishes.from_json(old.request))
+        wishes = Wishes.from_json(old.request)
+        return await self._turns.whole(self._launch(owner, client_message_id, beginning, model, wishes))
 
     async def decide(self, owner: str, run_id: str, call_id: str, decision: Decision) -> None:
         """A person's word about a call that waits for it. Raises ``NotFound``, ``InvalidInput``, ``StorageError``."""
-        stored = await self._store.answer(owner, run_id)
-        self._models.info(stored.message.model)
-        if (run := self._running.get(run_id)) and run.task:
-            await asyncio.wait([run.task])
-        history = await self._store.asked(owner, run_id)
-        stored, message = await self._parked.change(
-            owner, run_id, lambda message: decided(message, call_id, decision, self._toolbox)
-        )
-        if decision.approve and decision.always:
-            names = [part.name for part in message.parts if isinstance(part, ToolCallPart) and part.id == call_id]
-            await self._store.choose(owner, stored.conversation_id, always=names)
-        if message.status == "streaming":
-            run = Running(run_id, owner, stored.conversation_id, "")
-            self._go(run, message.model, Wishes.from_json(stored.request), history)
-        self.feed.publish(owner, Note("started", stored.conversation_id, run_id))
+        await self._turns.whole(self._decide(owner, run_id, call_id, decision))
+
+    async def _decide(self, owner: str, run_id: str, call_id: str, decision: Decision) -> None:
+        async with self._turns.of(run_id):
+            stored = await self._store.answer(owner, run_id)
+            self._models.info(stored.message.model)
+            if (run := self._running.get(run_id)) and run.task and run.ending:
+                await asyncio.wait([run.task])  # it begins to wait
+            history = await self._store.asked(owner, run_id)
+            stored, message = await self._parked.change(
+                owner, run_id, lambda message: decided(message, call_id, decision, self._toolbox)
+            )
+            try:
+                if decision.approve and decision.always:
+                    names = [
+                        part.name for part in message.parts if isinstance(part, ToolCallPart) and part.id == call_id
+                    ]
+                    await self._store.choose(owner, stored.conversation_id, always=names)
+            finally:
+                if message.status == "streaming":
+                    run = Running(run_id, owner, stored.conversation_id, "")
+                    self._go(run, message.model, Wishes.from_json(stored.request), history)
+                self.feed.publish(owner, Note("started", stored.conversation_id, run_id))
 
     async def cancel(self, owner: str, run_id: str) -> None:
         """Stop a run, and wait for its ending. Nothing happens to one that has ended.
 
         Raises ``NotFound``, and ``StreamchatError`` where another worker writes it and does not end it in time.
         """
+        await self._stop_running(owner, run_id)
+        if await self._turns.whole(self._end_waiting(owner, run_id)):
+            return
+        await self._stop_running(owner, run_id)  # somebody decided meanwhile
+        if self._ask_stop is not None and run_id not in self._running:
+            if (await self._store.answer(owner, run_id)).message.status == "streaming":
+                await stop_elsewhere(self.log, self._store, owner, run_id, self._ask_stop)
+
+    async def _stop_running(self, owner: str, run_id: str) -> None:
         run = self._running.get(run_id)
         if run is not None and run.owner == owner:
             self.stop_here(run_id)
             if run.task:
                 await asyncio.wait([run.task])
-        stored = await self._store.answer(owner, run_id)
-        if stored.message.status == "waiting":
-            with suppress(InvalidInput):  # somebody decided meanwhile: then it runs, or has ended
-                await self._parked.change(owner, run_id, lambda message: [Stopped()])
-                self.feed.publish(owner, Note("ended", stored.conversation_id, run_id))
-                return
+
+    async def _end_waiting(self, owner: str, run_id: str) -> bool:
+        """Whether it waited, and has ended now. Raises ``NotFound``."""
+        async with self._turns.of(run_id):
             stored = await self._store.answer(owner, run_id)
-        if self._ask_stop is not None and stored.message.status == "streaming" and run_id not in self._running:
-            await stop_elsewhere(self.log, self._store, owner, run_id, self._ask_stop)
+            if stored.message.status == "waiting":
+                with suppress(InvalidInput):  # somebody decided elsewhere: then it runs, or has ended
+                    await self._parked.change(owner, run_id, lambda message: [Stopped()])
+                    self.feed.publish(owner, Note("ended", stored.conversation_id, run_id))
+                    return True
+        return False
 
     async def stop(self, owner: str, conversation_id: str) -> None:
         """Stop what is being answered in a conversation, or waits in it, here or elsewhere. Raises as ``cancel``."""
@@ -207,6 +227,7 @@ class Runs:
 
     async def close(self, patience: float = 5.0) -> None:
         """End every run as *interrupted*, its partial answer stored, within ``patience`` seconds."""
+        await self._turns.settle(patience / 5)
         tasks = [run.task for run in self._running.values() if run.task]
         for run in list(self._running.values()):
             run.cancel()
@@ -219,8 +240,12 @@ class Runs:
         if others and not await self._store.known(owner, client_message_id):
             raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
 
-    def _launch(self, run: Running, begun: Begun, model: str, wishes: Wishes) -> Begun:
+    async def _launch(
+        self, owner: str, client_message_id: str, beginning: Awaitable[Begun], model: str, wishes: Wishes
+    ) -> Begun:
+        begun = await beginning
         if begun.created:
+            run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
             self.log.open(begun.answer)
             self._go(run, model, wishes, begun.history)
             self.feed.publish(run.owner, Note("started", run.conversation_id, run.run_id))

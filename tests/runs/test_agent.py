@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streamchat.chat import events as e
 from streamchat.chat.messages import Message, NoticePart, ReasoningPart, TextPart, ToolCallPart
-from streamchat.chat.request import Options, ToolSpec
-from streamchat.errors import InvalidInput, NotFound
+from streamchat.chat.request import Options, Request, ToolSpec
+from streamchat.errors import InvalidInput, NotFound, StorageError
 from streamchat.runs.agent import LEFT_OVER, MAX_PAUSES, MAX_ROUNDS
 from streamchat.runs.decisions import Decision
 from streamchat.runs.log import Snapshot, follow
@@ -406,6 +408,106 @@ async def test_a_call_that_was_only_ready_is_not_taken_for_an_approved_one(world
     message = await world.ended(follower.run_id)
     assert (ran, calls(message)["c1"].state, message.status) == ([], "stopped", "finished")
     assert any(isinstance(part, NoticePart) and part.kind == "continued" for part in message.parts)
+
+
+async def test_stop_while_the_providers_connection_closes(tmp_path: Path):
+    """The model has called a tool, and its connection takes a while to close: a Stop there holds, and nothing runs."""
+    async with make_world(tmp_path, tools=TOOLS) as world:
+        closing, closed = asyncio.Event(), asyncio.Event()
+        stream = world.provider.stream
+
+        async def slow(request: Request) -> AsyncGenerator[e.Event, None]:
+            try:
+                async for event in stream(request):
+                    yield event
+            finally:
+                closing.set()
+                while not closed.is_set():  # as an HTTP client does, whoever cancels it
+                    with suppress(asyncio.CancelledError):
+                        await closed.wait()
+
+        world.provider.stream = slow
+        begun = await world.start()
+        world.provider.say(*call("c1", "double", number=5), DUE)
+        await closing.wait()
+        stop = asyncio.create_task(world.runs.cancel("local", begun.run_id))
+        await asyncio.sleep(0.05)
+        closed.set()
+        world.provider.say(e.TextDelta("On."), e.Finished())
+        await asyncio.wait_for(stop, 20)
+        assert ((await world.stored(begun.run_id)).status, ran) == ("stopped", [])
+
+
+# The end of whoever asked
+
+
+@pytest.mark.parametrize("step", ["move_on", "choose"])
+async def test_a_decision_comes_to_its_end_without_whoever_made_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    """A client that goes away while its decision is stored cuts off nothing: the run goes on."""
+    run_id = await waiting(world)
+    world.provider.say(e.TextDelta("On."), e.Finished())
+    await cancelled_in(monkeypatch, world, step, world.runs.decide("local", run_id, "c1", Decision(True, always=True)))
+    message = await asyncio.wait_for(world.ended(run_id), 20)
+    assert (message.status, ran) == ("finished", ["send Ada 1"])
+
+
+async def test_a_start_comes_to_its_end_without_whoever_asked(world: World, monkeypatch: pytest.MonkeyPatch):
+    """A client that goes away while its question is stored has begun an answer, which is written."""
+    world.provider.say(e.TextDelta("On."), e.Finished())
+    await cancelled_in(monkeypatch, world, "begin", world.start(client_id="one"))
+    begun = await world.start(client_id="one")
+    message = await asyncio.wait_for(world.reached(begun.run_id, "finished"), 20)
+    assert (message.text, begun.created) == ("On.", False)
+
+
+async def cancelled_in(monkeypatch: pytest.MonkeyPatch, world: World, step: str, call: Coroutine) -> None:
+    """Make this call, whose caller goes away when the database has done this step of it."""
+    does, calling = getattr(world.store, step), asyncio.create_task(call)
+
+    async def done(*args: Any, **more: Any) -> Any:
+        result = await does(*args, **more)
+        if calling.cancel():
+            await asyncio.sleep(0)
+        return result
+
+    monkeypatch.setattr(world.store, step, done)
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+
+
+async def test_a_choice_that_cannot_be_stored_holds_up_no_run(world: World, monkeypatch: pytest.MonkeyPatch):
+    """The decision holds, and whoever made it hears that only the rest of it was not kept."""
+    run_id = await waiting(world)
+
+    async def fail(*_args: Any, **_more: Any) -> None:
+        raise StorageError("The database is locked.")
+
+    monkeypatch.setattr(world.store, "choose", fail)
+    world.provider.say(e.TextDelta("On."), e.Finished())
+    with pytest.raises(StorageError):
+        await world.runs.decide("local", run_id, "c1", Decision(True, always=True))
+    message = await asyncio.wait_for(world.ended(run_id), 20)
+    assert (message.status, ran) == ("finished", ["send Ada 1"])
+
+
+async def test_stop_while_a_decision_is_carried_out(world: World, monkeypatch: pytest.MonkeyPatch):
+    """The run goes on in a moment; a Stop that comes before that stops it all the same."""
+    run_id = await waiting(world)
+    does, stored = world.store.choose, asyncio.Event()
+
+    async def slow(*args: Any, **more: Any) -> None:
+        stored.set()
+        await asyncio.sleep(0.2)
+        await does(*args, **more)
+
+    monkeypatch.setattr(world.store, "choose", slow)
+    deciding = asyncio.create_task(world.runs.decide("local", run_id, "c1", Decision(True, always=True)))
+    await stored.wait()
+    await asyncio.wait_for(world.runs.cancel("local", run_id), 20)
+    assert (await world.stored(run_id)).status == "stopped"
+    await deciding
 
 
 # A client's own tools
