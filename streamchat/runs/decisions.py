@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from streamchat.chat.events import Event, Json, ToolCallReady, ToolResult
+from streamchat.chat.events import Event, Json, Stopped, ToolCallReady, ToolResult
 from streamchat.chat.fold import fold
 from streamchat.chat.messages import Message, ToolCallPart
 from streamchat.errors import InvalidInput, NotFound, StreamchatError
@@ -68,6 +69,15 @@ class Parked:
             await asyncio.sleep(_PAUSE)
         raise StreamchatError("This answer could not be changed now. Please try again.", kind="busy")
 
+    async def stop(self, owner: str, run_id: str) -> StoredAnswer | None:
+        """End an answer that waits; ``None`` where it does not. Raises ``NotFound``."""
+        stored = await self._store.answer(owner, run_id)
+        if stored.message.status == "waiting":
+            with suppress(InvalidInput):  # somebody decided elsewhere: then it runs, or has ended
+                await self.change(owner, run_id, lambda message: [Stopped()])
+                return stored
+        return None
+
     def _told(self, run_id: str) -> bool:
         """Whether readers were told already that it waits, which is stored in a moment."""
         try:
@@ -94,3 +104,10 @@ def decided(message: Message, call_id: str, decision: Decision, toolbox: Toolbox
         except StreamchatError as error:
             raise InvalidInput(error.user_message) from None
     return [ToolCallReady(call_id, dict(arguments), call.opaque)]
+
+
+def always_of(message: Message, call_id: str, decision: Decision) -> list[str]:
+    """The tools that need not ask any more."""
+    if not (decision.approve and decision.always):
+        return []
+    return [part.name for part in message.parts if isinstance(part, ToolCallPart) and part.id == call_id]

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
-from streamchat.chat.events import Event, Stopped
-from streamchat.chat.messages import Message, Part, ToolCallPart, settled
+from streamchat.chat.events import Event
+from streamchat.chat.messages import Message, Part, settled
 from streamchat.chat.request import Options, Request, ToolSpec, Wishes
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.runs.agent import Agent, Asking
 from streamchat.runs.attempts import Policy, Target
 from streamchat.runs.checks import check_client_id, check_message
-from streamchat.runs.decisions import Decision, Parked, decided
+from streamchat.runs.decisions import Decision, Parked, always_of, decided
 from streamchat.runs.elsewhere import stop_elsewhere
 from streamchat.runs.feed import Feed, Note
 from streamchat.runs.log import Log, Snapshot
@@ -142,15 +141,12 @@ class Runs:
                 owner, run_id, lambda message: decided(message, call_id, decision, self._toolbox)
             )
             try:
-                if decision.approve and decision.always:
-                    names = [
-                        part.name for part in message.parts if isinstance(part, ToolCallPart) and part.id == call_id
-                    ]
+                if names := always_of(message, call_id, decision):
                     await self._store.choose(owner, stored.conversation_id, always=names)
             finally:
                 if message.status == "streaming":
-                    run = Running(run_id, owner, stored.conversation_id, "")
-                    self._go(run, message.model, Wishes.from_json(stored.request), history)
+                    again = Running(run_id, owner, stored.conversation_id, "")
+                    self._go(again, message.model, Wishes.from_json(stored.request), history)
                 self.feed.publish(owner, Note("started", stored.conversation_id, run_id))
 
     async def cancel(self, owner: str, run_id: str) -> None:
@@ -167,22 +163,16 @@ class Runs:
                 await stop_elsewhere(self.log, self._store, owner, run_id, self._ask_stop)
 
     async def _stop_running(self, owner: str, run_id: str) -> None:
-        run = self._running.get(run_id)
-        if run is not None and run.owner == owner:
+        if (run := self._running.get(run_id)) and run.owner == owner:
             self.stop_here(run_id)
             if run.task:
                 await asyncio.wait([run.task])
 
     async def _end_waiting(self, owner: str, run_id: str) -> bool:
-        """Whether it waited, and has ended now. Raises ``NotFound``."""
         async with self._turns.of(run_id):
-            stored = await self._store.answer(owner, run_id)
-            if stored.message.status == "waiting":
-                with suppress(InvalidInput):  # somebody decided elsewhere: then it runs, or has ended
-                    await self._parked.change(owner, run_id, lambda message: [Stopped()])
-                    self.feed.publish(owner, Note("ended", stored.conversation_id, run_id))
-                    return True
-        return False
+            if stored := await self._parked.stop(owner, run_id):
+                self.feed.publish(owner, Note("ended", stored.conversation_id, run_id))
+        return stored is not None
 
     async def stop(self, owner: str, conversation_id: str) -> None:
         """Stop what is being answered in a conversation, or waits in it, here or elsewhere. Raises as ``cancel``."""
@@ -215,11 +205,8 @@ class Runs:
 
     def running(self, owner: str, conversation_id: str | None = None) -> list[Running]:
         """What is under way for this owner, in one conversation or in all."""
-        return [
-            run
-            for run in self._running.values()
-            if run.owner == owner and conversation_id in (None, run.conversation_id)
-        ]
+        mine = [run for run in self._running.values() if run.owner == owner]
+        return [run for run in mine if conversation_id in (None, run.conversation_id)]
 
     def here(self) -> list[str]:
         """The ids of all runs that have a task in this process."""
@@ -240,12 +227,10 @@ class Runs:
         if others and not await self._store.known(owner, client_message_id):
             raise InvalidInput("An answer is still being written here. Stop it first, or wait for its end.")
 
-    async def _launch(
-        self, owner: str, client_message_id: str, beginning: Awaitable[Begun], model: str, wishes: Wishes
-    ) -> Begun:
+    async def _launch(self, owner: str, key: str, beginning: Awaitable[Begun], model: str, wishes: Wishes) -> Begun:
         begun = await beginning
         if begun.created:
-            run = Running(begun.run_id, owner, begun.conversation_id, client_message_id)
+            run = Running(begun.run_id, owner, begun.conversation_id, key)
             self.log.open(begun.answer)
             self._go(run, model, wishes, begun.history)
             self.feed.publish(run.owner, Note("started", run.conversation_id, run.run_id))
@@ -257,16 +242,11 @@ class Runs:
         tools = None
         able = info.capabilities.tools or info.capabilities.schema_tools
         if self._toolbox is not None and wishes.tools is None and able:
-            home = asyncio.get_running_loop()
-            context = Context(run.owner, run.conversation_id, self._tool_services, home)
+            context = Context(run.owner, run.conversation_id, self._tool_services, asyncio.get_running_loop())
             tools = Tools(self._toolbox, self._store, context)
-        asking = Asking(
-            Target(self._models.provider(model), info.name, info.label),
-            Request(info.name, history, wishes.system, wishes.options, wishes.tools or ()),
-            self._policy,
-            info.capabilities.context,
-            tools,
-        )
+        target = Target(self._models.provider(model), info.name, info.label)
+        request = Request(info.name, history, wishes.system, wishes.options, wishes.tools or ())
+        asking = Asking(target, request, self._policy, info.capabilities.context, tools)
         self._running[run.run_id] = run
         self._writer.watch(run.run_id)
         agent = Agent(asking, lambda: self.log.snapshot(run.run_id).message)

@@ -121,7 +121,7 @@ class _Asked:
         for name, value in scope["headers"]:
             self._headers.setdefault(name, []).append(value)
         self.host = self.get("host").lower()
-        self.origin = plain_origin(said) if (said := self.get("origin")) not in ("", "null") else said
+        self.origin = _origin(self.get("origin"))
 
     def get(self, name: str) -> str:
         """The header, or ``""``; of one that came twice, something that fits nothing."""
@@ -141,6 +141,14 @@ class _Asked:
             own = self.origin.partition("://")[2] == self.host.removesuffix(":80").removesuffix(":443")
             return self.origin != "null" and (own or self.origin in policy.origins | policy.listed)
         return self.get("sec-fetch-site") in ("", "none", "same-origin")
+
+
+def _origin(said: str) -> str:
+    """What is no address at all is as foreign as ``null``."""
+    try:
+        return said and (plain_origin(said) or "null")
+    except ValueError:
+        return "null"
 
 
 def _split(host: str) -> tuple[str, int]:

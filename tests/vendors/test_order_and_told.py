@@ -11,6 +11,8 @@ from streamchat.chat import events as e
 from streamchat.chat.fold import fold
 from streamchat.chat.messages import Message, TextPart, ToolCallPart
 from streamchat.runs.log import Entry, Snapshot
+from streamchat.web.vendors import asked
+from streamchat.web.vendors.asked import Result, Transcript
 from streamchat.web.vendors.order import InOrder
 from streamchat.web.vendors.told import Told
 
@@ -99,3 +101,40 @@ def test_what_an_answer_began_with_is_not_told_again(first: str, more: str):
     assert told.message.parts == (TextPart(more),)
     late = Told(begins)
     assert late.take(Snapshot(2, fold(begins, [e.TextDelta(more), e.Finished()])))[0] == e.TextDelta(more)
+
+
+def test_many_results_cost_no_search():
+    """Each result finds its call by its id: fifty thousand in one request hold up nobody."""
+    transcript, number = Transcript(), 50_000
+    transcript.answer([asked.call(f"c{n}", "f", {}) for n in range(number)])
+    looked_at = 0
+
+    class Id(str):
+        def __eq__(self, other: object) -> bool:
+            nonlocal looked_at
+            looked_at += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    for n in range(number):
+        transcript.result(Id(f"c{n}"), Result("r"))
+        assert looked_at <= 10 * (n + 1)
+    (turn,) = transcript.turns
+    assert not transcript.results
+    assert {part.state for part in turn.parts if isinstance(part, ToolCallPart)} == {"done"}
+
+
+def test_a_result_belongs_to_the_latest_call_of_its_id():
+    """Servers that count their calls anew in every turn are read as they mean it."""
+    transcript = Transcript()
+    transcript.answer([asked.call("c1", "f", {})])
+    transcript.result("c1", Result("one"))
+    transcript.answer([TextPart("then"), asked.call("c1", "f", {})])
+    transcript.result("c1", Result("two"))
+    transcript.user([TextPart("and")])
+    transcript.answer([TextPart("hm")])
+    transcript.result("c1", Result("of no call here"))
+    calls = [part for turn in transcript.turns for part in turn.parts if isinstance(part, ToolCallPart)]
+    assert [part.result for part in calls] == ["one", "two"]
+    assert list(transcript.results) == ["c1"]

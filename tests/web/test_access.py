@@ -51,7 +51,9 @@ async def test_a_proxy_on_this_machine_has_all_its_names(make_api: MakeApi):
             assert await status(api, Host=f"{name}:8081") == 421
 
 
-@pytest.mark.parametrize("origin", [EVIL, "null", f"{LISTED}.evil.example", "http://localhost:1", "file://"])
+@pytest.mark.parametrize(
+    "origin", [EVIL, "null", f"{LISTED}.evil.example", "http://localhost:1", "file://", "http://[", "no-address"]
+)
 async def test_a_foreign_page_changes_nothing(guarded: Api, origin: str):
     """Calls that change something are refused by their origin, with or without cookies; nothing is started."""
     own = {"Origin": origin, "Cookie": "session=x"}

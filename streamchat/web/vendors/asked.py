@@ -43,6 +43,7 @@ class Transcript:
     def __init__(self) -> None:
         self._turns: list[tuple[Role, list[Part]]] = []
         self._system: list[str] = []
+        self._calls: dict[str, int] = {}  # of the last turn, by id
         self.results: dict[str, Result] = {}
 
     def system(self, text: str) -> None:
@@ -53,19 +54,20 @@ class Transcript:
         self._add("user", parts)
 
     def answer(self, parts: Sequence[Part]) -> None:
-        if self._turns and self._turns[-1][0] == "assistant":
-            self._turns[-1][1].extend(parts)
-        else:
-            self._add("assistant", parts)
+        if not self._turns or self._turns[-1][0] != "assistant":
+            self._add("assistant", ())
+            self._calls = {}
+        said = self._turns[-1][1]
+        self._calls |= {p.id: i for i, p in enumerate(parts, len(said)) if isinstance(p, ToolCallPart)}
+        said.extend(parts)
 
     def result(self, call_id: str, result: Result) -> None:
-        if self._turns and self._turns[-1][0] == "assistant":
-            parts = self._turns[-1][1]
-            for index in reversed(range(len(parts))):
-                if isinstance(part := parts[index], ToolCallPart) and part.id == call_id:
-                    parts[index] = result.put(part)
-                    return
-        self.results[call_id] = result
+        if self._turns and self._turns[-1][0] == "assistant" and call_id in self._calls:
+            parts, index = self._turns[-1][1], self._calls[call_id]
+            if isinstance(part := parts[index], ToolCallPart):
+                parts[index] = result.put(part)
+        else:
+            self.results[call_id] = result
 
     @property
     def instructions(self) -> str | None:
