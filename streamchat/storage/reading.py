@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, literal, or_, select, tuple_
@@ -99,7 +99,8 @@ def _older_than(cursor: str) -> ColumnElement[bool]:
     time, _, last_id = cursor.partition("~") if isinstance(cursor, str) else ("", "", "")
     try:
         moment = datetime.fromisoformat(time)
-    except ValueError:
+        moment.astimezone(UTC)  # at the edges of the calendar there may be no such time
+    except (ValueError, OverflowError):
         moment = None
     if moment is None or moment.tzinfo is None or not _ID.fullmatch(last_id):
         raise InvalidInput("This is not a place in the list of conversations.")

@@ -383,7 +383,7 @@ async def test_the_list_marks_what_is_answering(storage: Storage) -> None:
     assert marks == {streaming.conversation_id: True, waiting.conversation_id: True, ended.conversation_id: False}
 
 
-@pytest.mark.parametrize("before", ["", "x", "2024-01-01~abc", "~", 7, "9" * 3000])
+@pytest.mark.parametrize("before", ["", "x", "2024-01-01~abc", "~", 7, "9" * 3000, "0001-01-01T00:00:00+23:59~a"])
 async def test_a_bad_place_in_the_list(storage: Storage, before: str) -> None:
     """Refused with a sentence."""
     with pytest.raises(InvalidInput):

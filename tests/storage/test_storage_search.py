@@ -200,7 +200,8 @@ async def test_pages_are_whole_and_without_repeats(storage: Storage) -> None:
 
 async def test_what_is_no_place_and_no_query_is_refused(storage: Storage) -> None:
     """With a sentence."""
-    for before in ("", "x", "2026-01-01T00:00:00~x", "2026-01-01T00:00:00+00:00~'", 5):
+    edge = "9999-12-31T23:59:59-23:59~x"
+    for before in ("", "x", "2026-01-01T00:00:00~x", "2026-01-01T00:00:00+00:00~'", edge, 5):
         with pytest.raises(InvalidInput):
             await storage.search("local", "word", before=before)  # pyright: ignore[reportArgumentType] is what is tested
     for query in (None, 5, ["x"], b"x"):
