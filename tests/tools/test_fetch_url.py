@@ -291,6 +291,7 @@ async def test_a_server_that_says_nothing_is_left(web: Web, monkeypatch) -> None
         (page(b"\x89PNG", "image/png"), "image/png"),
         (page(b"x", "application/octet-stream"), "octet-stream"),
         (page("x", "text/html", "404 Not Found"), "404 Not Found"),
+        (page("x", "text/html", "302 Found"), "302 Found"),  # without saying where
         (page("x", "text/html", "500 Oh"), "500"),
         (page("x", "text/plain", "200 OK", "Content-Encoding: br"), "packed"),
         (page("not gzip", "text/plain", "200 OK", "Content-Encoding: gzip"), "damaged"),

@@ -68,10 +68,10 @@ async def _fetch(address: str, allowed: Policy, resolve: Resolver) -> _Page:
         for _ in range(MAX_REDIRECTS + 1):
             client.cookies.clear()
             async with client.stream("GET", url, headers=_HEADERS, follow_redirects=False, timeout=SECONDS) as answer:
-                if answer.is_redirect:
+                if answer.has_redirect_location:
                     url = _checked(str(_joined(url, answer.headers["location"])))
                     continue
-                if answer.status_code >= 400:
+                if answer.status_code >= 300:
                     raise ToolError(
                         f"The server answered {answer.status_code} {answer.reason_phrase}.".replace(" .", ".")
                     )
