@@ -243,7 +243,7 @@ class Runs:
         able = info.capabilities.tools or info.capabilities.schema_tools
         if self._toolbox is not None and wishes.tools is None and able:
             context = Context(run.owner, run.conversation_id, self._tool_services, asyncio.get_running_loop())
-            tools = Tools(self._toolbox, self._store, context)
+            tools = Tools(self._toolbox, self._store, context, lambda: self._writer.keep(run.run_id))
         target = Target(self._models.provider(model), info.name, info.label)
         request = Request(info.name, history, wishes.system, wishes.options, wishes.tools or ())
         asking = Asking(target, request, self._policy, info.capabilities.context, tools)

@@ -4,20 +4,21 @@
 
 * A call runs only if its tool is offered here and its arguments fit; else the model is told why not.
 * Calls run at the same time; the order of their results is that of the calls, because each belongs to its part.
+* That a call runs is stored before it does: after a crash nobody takes it for one that never ran.
 * A call that asks does not hold up the others: it is asked about when they are done.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeAlias
 
 from streamchat.chat import events as e
 from streamchat.chat.messages import ToolCallPart
 from streamchat.chat.request import ToolSpec
-from streamchat.errors import StreamchatError
+from streamchat.errors import StorageError, StreamchatError
 from streamchat.runs.ports import Choices, Chosen
 from streamchat.tools.context import Context
 from streamchat.tools.definition import Tool
@@ -28,14 +29,19 @@ AT_ONCE = 8
 MAX_CALLS = 128
 """Calls of one answer: a provider that sends more is not obeyed."""
 
+Due: TypeAlias = tuple[Tool, ToolCallPart, dict[str, Any]]
+
 
 class Tools:
-    """``context``: for whom, and in which conversation."""
+    """``context``: for whom, and in which conversation. ``keep`` stores the answer as the log has it."""
 
-    def __init__(self, toolbox: Toolbox, choices: Choices, context: Context) -> None:
+    def __init__(
+        self, toolbox: Toolbox, choices: Choices, context: Context, keep: Callable[[], Awaitable[None]]
+    ) -> None:
         self._toolbox = toolbox
         self._choices = choices
         self._context = context
+        self._keep = keep
         self._offered: dict[str, Tool] = {}
         self._calls = 0
 
@@ -47,7 +53,7 @@ class Tools:
 
     async def settle(self, calls: Sequence[ToolCallPart], *, decided: bool) -> AsyncGenerator[e.Event, None]:
         """Run these calls; ``Waiting`` comes last where a person has to decide about some. ``decided``: they did."""
-        due: list[tuple[Tool, ToolCallPart, dict[str, Any]]] = []
+        due: list[Due] = []
         asked: list[str] = []
         always = None
         for call in calls:
@@ -63,13 +69,26 @@ class Tools:
                     asked.append(call.id)
                     continue
             due.append((tool, call, arguments))
-        if due:
-            sources = [execute(tool, call.id, arguments, self._context) for tool, call, arguments in due]
-            async with aclosing(side_by_side(sources)) as events:
-                async for event in events:
-                    yield event
+        async with aclosing(self._run(due)) as events:
+            async for event in events:
+                yield event
         if asked:
             yield e.Waiting(tuple(asked))
+
+    async def _run(self, due: Sequence[Due]) -> AsyncGenerator[e.Event, None]:
+        for _, call, _ in due:
+            yield e.ToolProgress(call.id)
+        try:
+            if due:
+                await self._keep()
+        except StorageError as error:
+            for _, call, _ in due:
+                yield e.ToolResult(call.id, "error", error=f"It was not run: {error.user_message}")
+            return
+        sources = [execute(tool, call.id, arguments, self._context) for tool, call, arguments in due]
+        async with aclosing(side_by_side(sources)) as events:
+            async for event in events:
+                yield event
 
     async def _chosen(self) -> Chosen:
         return await self._choices.choices(self._context.owner, self._context.conversation_id)

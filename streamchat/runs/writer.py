@@ -87,6 +87,16 @@ class Writer:
                 logger.warning("run %s: its end is not stored yet: %s", message.id, error)
                 await asyncio.sleep(pause)
 
+    async def keep(self, run_id: str) -> None:
+        """Store the answer as it is now, before something that must be known of after a crash. Raises ``StorageError``,
+        also where it takes too long."""
+        snapshot = self._log.snapshot(run_id)
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self._store.save([(snapshot.message, snapshot.seq)])
+        except TimeoutError:
+            raise StorageError(TOO_LONG, reason="slow", transient=True) from None
+
     async def flush(self) -> None:
         """Store every partial answer that changed, and endings that could not be stored. Raises ``StorageError``."""
         snapshots = []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,6 +208,37 @@ async def test_stop_in_a_running_tool(world: World):
     message = await world.stored(begun.run_id)
     assert (message.status, calls(message)["c1"].state) == ("stopped", "stopped")
     assert len(world.provider.requests) == 1
+
+
+async def test_that_a_tool_runs_is_stored_before_it_does(tmp_path: Path):
+    """A server that is killed the moment a tool has begun leaves *running* behind, from which *unknown* is made; with
+    a database that takes nothing, nothing is run."""
+    found: list[str] = []
+
+    @tool
+    def look() -> str:
+        """Looks at what is stored of its own call."""
+        with closing(sqlite3.connect(tmp_path / "chat.db")) as database:
+            (parts,) = database.execute("select parts from message where role = 'assistant'").fetchone()
+        found.extend(part["state"] for part in json.loads(parts))
+        return "seen"
+
+    async with make_world(tmp_path, tools=[look]) as world:
+        begun = await world.start()
+        world.provider.say(*call("c1", "look"), *call("c2", "look"), DUE)
+        world.provider.say(e.Finished())
+        message = await world.ended(begun.run_id)
+        assert [part.result for part in calls(message).values()] == ["seen", "seen"]
+        assert set(found) == {"running"}
+        other = await world.start("again")
+        with closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as locked:
+            locked.execute("begin immediate")
+            world.provider.say(*call("c1", "look"), DUE)
+            world.provider.say(e.Finished())
+            await asked_times(world, 4)
+            locked.execute("rollback")
+        assert calls(await world.ended(other.run_id))["c1"].state == "error"
+        assert len(found) == 4
 
 
 # A person's word
