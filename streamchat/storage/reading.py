@@ -8,24 +8,23 @@ Knows nothing of transactions or of errors of the database. Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, exists, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.messages import Message
-from streamchat.errors import InvalidInput, NotFound
+from streamchat.errors import NotFound
 from streamchat.storage.codec import message_from_columns
-from streamchat.storage.tables import OPEN, ConversationTable, MessageTable, UtcDateTime
+from streamchat.storage.cursor import ID, older_than
+from streamchat.storage.tables import OPEN, ConversationTable, MessageTable
 from streamchat.storage.views import Begun, Conversation, ConversationRow, RunRow, StoredRun
 
 conversation: Table = ConversationTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 message: Table = MessageTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MESSAGE = tuple(
     message.c[name]
     for name in ("id", "role", "status", "model", "stop_reason", "error", "usage", "opaque", "parts", "seq")
@@ -35,7 +34,7 @@ _LAST_PAGE = 500
 
 def known_id(value: object, what: str) -> str:
     """The id if it has the form of one; anything else is simply not found."""
-    if isinstance(value, str) and _ID.fullmatch(value):
+    if isinstance(value, str) and ID.fullmatch(value):
         return value
     raise NotFound(f"This {what} does not exist.")
 
@@ -90,22 +89,9 @@ async def page(connection: AsyncConnection, owner: str, limit: int, before: str 
         .limit(max(1, min(limit, _LAST_PAGE)))
     )
     if before is not None:
-        query = query.where(_older_than(before))
+        query = query.where(older_than(before, conversation.c.updated_at, conversation.c.id, "conversations"))
     found = await connection.execute(query)
     return [ConversationRow(row.id, row.title, row.updated_at, bool(row.answering)) for row in found]
-
-
-def _older_than(cursor: str) -> ColumnElement[bool]:
-    time, _, last_id = cursor.partition("~") if isinstance(cursor, str) else ("", "", "")
-    try:
-        moment = datetime.fromisoformat(time)
-        moment.astimezone(UTC)  # at the edges of the calendar there may be no such time
-    except (ValueError, OverflowError):
-        moment = None
-    if moment is None or moment.tzinfo is None or not _ID.fullmatch(last_id):
-        raise InvalidInput("This is not a place in the list of conversations.")
-    key = tuple_(conversation.c.updated_at, conversation.c.id)
-    return key < tuple_(literal(moment, UtcDateTime()), literal(last_id))
 
 
 def answers(owner: str, *columns: Any) -> Select[Any]:

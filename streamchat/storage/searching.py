@@ -9,19 +9,17 @@ Knows nothing of transactions or of errors of the database. Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, literal, select, text, tuple_
+from sqlalchemy import Table, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.messages import Message
-from streamchat.errors import InvalidInput
 from streamchat.storage.codec import plain_text
+from streamchat.storage.cursor import older_than
 from streamchat.storage.reading import conversation, message
-from streamchat.storage.tables import MessageWordsTable, UtcDateTime
+from streamchat.storage.tables import MessageWordsTable
 from streamchat.storage.views import Hit
 from streamchat.storage.words import MAX_INDEXED, Phrase, phrases_of, snippet, words_of
 
@@ -30,7 +28,6 @@ found: Table = MessageWordsTable.__table__  # pyright: ignore[reportAttributeAcc
 _LAST_PAGE = 100
 _MAX_POSITION = 16383  # of PostgreSQL
 _SEARCHED = ("user", "assistant")
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _KEEP = "INSERT INTO message_words (message_id, text, words) VALUES (:message_id, :text, %s) ON CONFLICT DO NOTHING"
 KEEP = {"sqlite": text(_KEEP % ":words"), "postgresql": text(_KEEP % "CAST(:words AS tsvector)")}
@@ -80,7 +77,7 @@ async def search(connection: AsyncConnection, owner: str, query: str, limit: int
         .limit(max(1, min(limit, _LAST_PAGE)))
     )
     if before is not None:
-        wanted = wanted.where(_older_than(before))
+        wanted = wanted.where(older_than(before, message.c.created_at, message.c.id, "hits"))
     rows = (await connection.execute(wanted, {"asked": asked})).all()
     return [Hit(*row[:4], snippet(row.text, phrases), row.created_at) for row in rows]
 
@@ -91,15 +88,3 @@ def _fts5(phrases: Sequence[Phrase]) -> str:
 
 def _tsquery(phrases: Sequence[Phrase]) -> str:
     return " & ".join("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")" for phrase in phrases)[:-1] + ":*)"
-
-
-def _older_than(cursor: str) -> ColumnElement[bool]:
-    time, _, last_id = cursor.partition("~") if isinstance(cursor, str) else ("", "", "")
-    try:
-        moment = datetime.fromisoformat(time)
-        moment.astimezone(UTC)  # at the edges of the calendar there may be no such time
-    except (ValueError, OverflowError):
-        moment = None
-    if moment is None or moment.tzinfo is None or not _ID.fullmatch(last_id):
-        raise InvalidInput("This is not a place in the list of hits.")
-    return tuple_(message.c.created_at, message.c.id) < tuple_(literal(moment, UtcDateTime()), literal(last_id))

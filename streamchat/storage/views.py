@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from streamchat.chat.messages import Message, Role, Status
+from streamchat.storage.cursor import cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ConversationRow:
     @property
     def cursor(self) -> str:
         """Where the next, older page begins: hand it to ``Storage.conversations(before=…)``."""
-        return f"{self.updated_at.isoformat()}~{self.id}"
+        return cursor(self.updated_at, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Hit:
     @property
     def cursor(self) -> str:
         """Where the next, older page begins: hand it to ``Storage.search(before=…)``."""
-        return f"{self.created_at.isoformat()}~{self.message_id}"
+        return cursor(self.created_at, self.message_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ from streamchat.storage.titles import title_of
 from streamchat.storage.views import Begun
 
 _ALIVE = timedelta(seconds=3)  # a writer says so twice a second
+LOST = 1_000_000
+"""An answer whose process died was told further than it was stored: its ending gets a number that nobody has seen."""
 CONTINUED = NoticePart("continued", "Continued from the partial answer.")
 _WRITE = update(message).where(message.c.id == bindparam("run"), OPEN, message.c.seq <= bindparam("up_to"))
 
@@ -161,7 +163,8 @@ async def sweep(connection: AsyncConnection, stale_before: datetime, sentence: s
         columns = message_to_columns(after)
         if after.parts == before.parts:
             del columns["parts"]  # unchanged, so not rewritten: it may hold what only a newer version can read
-        await connection.execute(update(message).where(message.c.id == row.id), {**columns, "updated_at": now()})
+        columns |= {"seq": row.seq + LOST, "updated_at": now()}
+        await connection.execute(update(message).where(message.c.id == row.id), columns)
         await index(connection, after)
         swept.append((row.id, row.conversation_id))
     return swept

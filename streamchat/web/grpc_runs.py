@@ -23,7 +23,7 @@ from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.runs.decisions import Decision
 from streamchat.runs.log import Entry, Snapshot
 from streamchat.v1 import runs_pb2 as pb
-from streamchat.web import encoding, reading
+from streamchat.web import encoding
 from streamchat.web import grpc_encoding as as_pb
 from streamchat.web.reading import Reader, ending_of, look
 from streamchat.web.shapes import RunIn
@@ -80,7 +80,7 @@ async def decide(asked: pb.DecideRequest) -> pb.Run:
     runs = services().runs
     changed = _parsed(asked.arguments_json, "arguments_json", dict) if asked.arguments_json else None
     decision = Decision(asked.approve, changed, asked.reason, asked.always)
-    await reading.decide(runs, LOCAL_OWNER, asked.run_id, asked.call_id, decision)
+    await runs.decide(LOCAL_OWNER, asked.run_id, asked.call_id, decision)
     return as_pb.run_pb(*await look(runs, LOCAL_OWNER, asked.run_id))
 
 

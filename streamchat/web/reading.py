@@ -14,16 +14,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from streamchat.chat.events import Ending, Failed, Finished, Interrupted, Stopped
-from streamchat.chat.messages import Message, ToolCallPart
-from streamchat.errors import InvalidInput, NotFound, StorageError
+from streamchat.chat.messages import Message
+from streamchat.errors import NotFound, StorageError
 from streamchat.runs.bell import Bell
-from streamchat.runs.decisions import Decision
 from streamchat.runs.log import Entry, Snapshot
 from streamchat.runs.runs import Runs
 
 BEAT_SECONDS = 10.0
-# An answer whose process died was told further than it was stored: its ending gets a number that no reader has seen.
-LOST = 1_000_000
 
 
 def ending_of(message: Message) -> Ending:
@@ -50,20 +47,7 @@ async def look(runs: Runs, owner: str, run_id: str) -> tuple[str, Snapshot]:
     for run in runs.running(owner):
         if run.run_id == run_id:  # written here, for this owner: no need to ask the database
             return run.conversation_id, runs.log.snapshot(run_id)
-    conversation_id, snapshot = await runs.get(owner, run_id)
-    message = snapshot.message
-    if message.status == "interrupted" and message.error is not None and message.error.kind == "process-gone":
-        snapshot = Snapshot(snapshot.seq + LOST, message)
-    return conversation_id, snapshot
-
-
-async def decide(runs: Runs, owner: str, run_id: str, call_id: str, decision: Decision) -> None:
-    """A person's word about a call. Raises ``NotFound``, and at once ``InvalidInput`` for a call that does not wait."""
-    _, snapshot = await look(runs, owner, run_id)
-    waiting = (part for part in snapshot.message.parts if isinstance(part, ToolCallPart))
-    if not any(part.id == call_id and part.state == "awaiting-approval" for part in waiting):
-        raise InvalidInput("This call does not wait for a decision.")
-    await runs.decide(owner, run_id, call_id, decision)
+    return await runs.get(owner, run_id)
 
 
 class Reader:

@@ -18,7 +18,7 @@ from streamchat.runs.log import Snapshot
 from streamchat.web.encoding import json_bytes
 from streamchat.web.event_schema import run_events
 from streamchat.web.problems import BadRequest
-from streamchat.web.reading import Reader, decide, look
+from streamchat.web.reading import Reader, look
 from streamchat.web.shapes import PROBLEMS, DecisionIn, RunIn, RunOut, Started
 from streamchat.web.streaming import SSE_HEADERS, EventStream, sse
 from streamchat.wiring import LOCAL_OWNER, services
@@ -95,7 +95,7 @@ async def stop(run_id: RunId) -> Response:
 async def decision(run_id: RunId, said: DecisionIn) -> Response:
     """Approve or deny a tool call that waits for it. The run goes on when no other one waits."""
     runs = services().runs
-    await decide(runs, LOCAL_OWNER, run_id, said.call_id, said.decision())
+    await runs.decide(LOCAL_OWNER, run_id, said.call_id, said.decision())
     return json_response(run_json(*await look(runs, LOCAL_OWNER, run_id)))
 
 

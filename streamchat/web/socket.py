@@ -23,7 +23,7 @@ from streamchat.errors import StreamchatError
 from streamchat.runs.log import Entry, Snapshot
 from streamchat.web.encoding import frame_entry, json_bytes, shelf, snapshot_json
 from streamchat.web.problems import BadRequest, status_of
-from streamchat.web.reading import Reader, decide, ending_of, look
+from streamchat.web.reading import Reader, ending_of, look
 from streamchat.web.runs import position
 from streamchat.web.shapes import Deciding
 from streamchat.web.streaming import client_of, streams
@@ -157,7 +157,7 @@ class _Socket:
                 case Stop():
                     await self._runs.cancel(LOCAL_OWNER, self._run_id)
                 case Decide():
-                    await decide(self._runs, LOCAL_OWNER, self._run_id, command.call_id, command.decision())
+                    await self._runs.decide(LOCAL_OWNER, self._run_id, command.call_id, command.decision())
         except StreamchatError as error:
             return _problem(error, command_id)
         return json_bytes({"type": "ok", "id": command_id}).decode()

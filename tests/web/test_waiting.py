@@ -89,13 +89,13 @@ async def test_stop_ends_what_waits(asking: Api):
     ("word", "status"),
     [
         ({"call_id": "c1", "approve": True, "arguments": {"to": 7, "copies": "x"}}, 422),
-        ({"call_id": "nothere", "approve": True}, 422),
+        ({"call_id": "nothere", "approve": True}, 404),
         ({"call_id": "c1"}, 422),
         ({"call_id": "c1", "approve": True, "arguments": []}, 422),
     ],
 )
 async def test_a_word_that_does_not_fit_changes_nothing(asking: Api, word: dict, status: int):
-    """422 with a sentence; the answer waits on."""
+    """422 with a sentence, 404 for a call that is not in the answer; the answer waits on."""
     run_id = await waits(asking)
     answer = await asking.client.post(f"/api/runs/{run_id}/decisions", json=word)
     assert answer.status_code == status, answer.text

@@ -27,7 +27,7 @@ from streamchat.runs.decisions import Decision
 from streamchat.runs.log import Snapshot
 from streamchat.runs.ports import Begun
 from streamchat.web.encoding import COMMENT
-from streamchat.web.reading import Reader, decide, look
+from streamchat.web.reading import Reader, look
 from streamchat.web.shapes import PROBLEMS
 from streamchat.web.streaming import SSE_HEADERS, EventStream, client_of, streams
 from streamchat.web.vendors import ai_sdk_request as ui
@@ -117,7 +117,7 @@ async def _decided(served: Services, run_id: str, decisions: Sequence[ui.Decided
     for one in decisions:
         if one.call_id in waiting:
             decision = Decision(one.approved, reason=one.reason)
-            await decide(served.runs, LOCAL_OWNER, run_id, one.call_id, decision)
+            await served.runs.decide(LOCAL_OWNER, run_id, one.call_id, decision)
     return await _stream(served, conversation_id, parked.message, parked.seq, limit, goes_on=True)
 
 
