@@ -7,6 +7,8 @@ Knows providers and tools by their protocols; does not number or keep anything. 
   they will not run.
 * A call that needs a person's word parks the answer: ``Waiting`` is the last event then, and another agent goes on
   from the log when the decision is there.
+* Rescue (off unless the settings switch it on) goes on with an answer that broke after its first piece: the partial
+  goes back with the request, and the seam is a notice in the message. Half a call cannot be gone on from.
 * The number of rounds is bounded, and so is that of a provider's pauses.
 """
 
@@ -19,12 +21,14 @@ from dataclasses import dataclass, replace
 from streamchat.chat import events as e
 from streamchat.chat.messages import Message, NoticePart, ToolCallPart
 from streamchat.chat.request import Request
+from streamchat.errors import ProviderError, StreamBroken
 from streamchat.runs.attempts import Policy, Target, attempts
 from streamchat.runs.context import fit
 from streamchat.runs.tools import Tools
 
 MAX_ROUNDS = 20
 MAX_PAUSES = 5
+MAX_RESCUES = 2
 LEFT_OVER = "This call was not run: the answer ended before it was due."
 
 
@@ -47,6 +51,7 @@ class Agent:
 
     def __init__(self, asking: Asking, said: Callable[[], Message]) -> None:
         self._asking = asking
+        self._target = asking.target
         self._said = said
         self._offered = asking.request.tools
         self._finished: e.Finished | None = None
@@ -91,13 +96,32 @@ class Agent:
                     yield event
 
     async def _ask(self) -> AsyncGenerator[e.Event, None]:
-        """The model once. Its own end is kept, not yielded: it may not be that of the answer."""
+        """The model once, and again from where it broke off if it is to be rescued."""
+        for rescues in range(MAX_RESCUES + 1):
+            before = len(_calls(self._said(), ours=False))
+            begun = False
+            try:
+                async with aclosing(self._attempt()) as events:
+                    async for event in events:
+                        begun = begun or not isinstance(event, e.Notice | e.UsageReported)
+                        yield event
+                return
+            except ProviderError as error:
+                whole = len(_calls(self._said(), ours=False)) == before
+                rescue = self._asking.policy.rescue
+                if rescue is None or rescues == MAX_RESCUES or not (begun and whole and error.retryable):
+                    raise
+                self._target = rescue(self._target)
+                yield _seam(error, self._target)
+
+    async def _attempt(self) -> AsyncGenerator[e.Event, None]:
+        """The model's own end is kept, not yielded: it may not be that of the answer."""
         said, self._finished = self._said(), None
         request, notice = self._request(said)
         if notice is not None:
             yield notice
         used = said.usage or e.UsageReported()
-        async with aclosing(attempts(self._asking.target, request, self._asking.policy)) as events:
+        async with aclosing(attempts(self._target, request, self._asking.policy)) as events:
             async for event in events:
                 if isinstance(event, e.Finished):
                     self._finished = event
@@ -116,7 +140,7 @@ class Agent:
         if left_out <= self._left_out:
             notice = None  # told already
         self._left_out = left_out
-        return replace(asked, messages=messages, tools=self._offered), notice
+        return replace(asked, model=self._target.model, messages=messages, tools=self._offered), notice
 
     def _goes_on(self, finished: e.Finished, *, called: bool) -> bool:
         """Whether the model is asked again."""
@@ -127,10 +151,15 @@ class Agent:
         return finished.reason == "tool-calls" and self._asking.tools is not None and called
 
 
-def _calls(message: Message, state: str | None = None) -> list[ToolCallPart]:
-    """The calls that are ours to run, in this state or in any."""
+def _seam(error: ProviderError, target: Target) -> e.Notice:
+    why = error.user_message if isinstance(error, StreamBroken) else "The provider broke off."
+    return e.Notice("seam", f"{why} Continued by {target.label}.", {"model": target.model, "kind": error.kind})
+
+
+def _calls(message: Message, state: str | None = None, *, ours: bool = True) -> list[ToolCallPart]:
+    """The calls that are ours to run, or all, in this state or in any."""
     return [
         part
         for part in message.parts
-        if isinstance(part, ToolCallPart) and not part.by_provider and state in (None, part.state)
+        if isinstance(part, ToolCallPart) and not (ours and part.by_provider) and state in (None, part.state)
     ]

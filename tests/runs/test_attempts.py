@@ -1,4 +1,4 @@
-"""Retries before the first piece, rescue after it."""
+"""Retries before the first piece."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from streamchat.chat.events import Event, Finished, Notice, ReasoningDelta, TextDelta, ToolCallStarted, UsageReported
-from streamchat.chat.messages import Message, NoticePart, TextPart
+from streamchat.chat.events import Event, Finished, Notice, ReasoningDelta, TextDelta, ToolCallStarted
+from streamchat.chat.messages import Message, TextPart
 from streamchat.chat.request import Request
 from streamchat.errors import ProviderError, StreamBroken
 from streamchat.runs import attempts as module
@@ -36,10 +36,10 @@ class Script:
     async def close(self) -> None: ...
 
 
-async def collect(script: Script, policy: Policy | None = None, request: Request = QUESTION) -> list[Event]:
+async def collect(script: Script, policy: Policy | None = None) -> list[Event]:
     events: list[Event] = []
     try:
-        async for event in attempts(Target(script, "m", "Model"), request, policy or Policy()):
+        async for event in attempts(Target(script, "m", "Model"), QUESTION, policy or Policy()):
             events.append(event)
     except ProviderError as error:
         events.append(error)  # pyright: ignore[reportArgumentType] the last thing that happened
@@ -107,40 +107,3 @@ async def test_waits_grow_and_differ():
     assert max(pauses[0]) <= min(pauses[2])
     assert len(set(pauses[0])) > 1
     assert max(pauses[3]) <= 8.5
-
-
-async def test_rescue_is_off_by_default():
-    """A broken answer stays broken unless the settings say otherwise."""
-    assert (await collect(Script([TextDelta("a"), CUT], [TextDelta("b"), Finished()])))[-1] is CUT
-
-
-async def test_rescue_continues_with_a_visible_seam():
-    """The partial goes back with the request, and the seam is a notice between the two halves."""
-    first, second = Script([TextDelta("half "), UsageReported(3, 1), CUT]), Script([TextDelta("whole"), Finished()])
-    policy = Policy(rescue=lambda target: Target(second, "other", "Other"))
-    events = await collect(first, policy)
-    assert events[0] == TextDelta("half ")
-    assert isinstance(events[2], Notice)
-    assert (events[2].kind, "Continued by Other" in events[2].text) == ("seam", True)
-    assert events[3:] == [TextDelta("whole"), Finished()]
-    (request,) = second.requests
-    assert request.model == "other"
-    assert [(m.role, m.text) for m in request.messages] == [("user", "hi"), ("assistant", "half ")]
-
-
-async def test_rescue_is_bounded():
-    """A provider that breaks each time is left after a few seams."""
-    script = Script(*[[TextDelta("a"), CUT]] * 9)
-    events = await collect(script, Policy(rescue=lambda target: target))
-    assert events[-1] is CUT
-    assert len(script.requests) == 1 + module.MAX_RESCUES
-    assert [m.text for m in script.requests[-1].messages] == ["hi", "aa"]
-
-
-async def test_rescue_of_a_continued_answer_sends_one_partial():
-    """What was kept before and what came now are one assistant message."""
-    kept = Message("a", "assistant", (TextPart("one "), NoticePart("continued", "…")), status="streaming")
-    request = Request("m", (*QUESTION.messages, kept))
-    script = Script([TextDelta("two "), CUT], [TextDelta("three"), Finished()])
-    await collect(script, Policy(rescue=lambda target: target), request)
-    assert [(m.role, m.text) for m in script.requests[1].messages] == [("user", "hi"), ("assistant", "one two ")]
