@@ -11,25 +11,22 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from streamchat.chat.messages import Message, Part, TextPart, whole
 from streamchat.errors import InvalidInput
 from streamchat.web.vendors import attachments
 from streamchat.web.vendors.asked import Result, Transcript, call, text_parts, thought
+from streamchat.web.vendors.fields import Shape
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class Approval(_In):
+class Approval(Shape):
     id: str
     approved: bool | None = None
     reason: str | None = None
 
 
-class UIPart(_In):
+class UIPart(Shape):
     type: str
     text: str | None = None
     url: str | None = None
@@ -44,13 +41,13 @@ class UIPart(_In):
     approval: Approval | None = None
 
 
-class UIMessage(_In):
+class UIMessage(Shape):
     id: Annotated[str, Field(max_length=200)] = ""
     role: Literal["system", "user", "assistant"]
     parts: Annotated[list[UIPart], Field(max_length=5000)]
 
 
-class ChatIn(_In):
+class ChatIn(Shape):
     """`POST /api/chat`, as the AI SDK's transport sends it; `model` and `system` may be put into its `body`."""
 
     id: Annotated[str, Field(min_length=1, max_length=200)]

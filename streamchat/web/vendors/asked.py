@@ -69,13 +69,16 @@ class Transcript:
         else:
             self.results[call_id] = result
 
-    @property
-    def instructions(self) -> str | None:
-        return "\n\n".join(self._system) or None
+    def asked(
+        self, model: str, options: Options, tools: tuple[ToolSpec, ...], *, stream: bool, after: str | None = None
+    ) -> Asked:
+        """The request with these messages. Raises as ``turns``."""
+        system = "\n\n".join(self._system) or None
+        return Asked(model, self.turns, self.results, system, options, tools, stream, after)
 
     @property
     def turns(self) -> tuple[Message, ...]:
-        """Raises ``InvalidInput`` where there is nothing to answer."""
+        """The messages. Raises ``InvalidInput`` where there is nothing to answer."""
         turns = tuple(Message("", role, tuple(parts)) for role, parts in self._turns if parts)
         if not turns and not self.results:
             raise InvalidInput("There is no message to answer.")

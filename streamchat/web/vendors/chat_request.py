@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from streamchat.chat.messages import Part, TextPart, whole
 from streamchat.chat.request import Options, ToolSpec
 from streamchat.errors import InvalidInput
 from streamchat.web.vendors import attachments
 from streamchat.web.vendors.asked import Asked, Result, Transcript, call, text_parts, thought, tools_of
-
-Effort = Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
-Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
-Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+from streamchat.web.vendors.fields import Effort, ModelName, Shape, Temperature, Tokens, ToolName, schema_of
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class Content(_In):
+class Content(Shape):
     type: str
     text: str | None = None
     refusal: str | None = None
@@ -29,17 +22,17 @@ class Content(_In):
     file: dict[str, Any] | None = None
 
 
-class Function(_In):
+class Function(Shape):
     name: str
     arguments: str = ""
 
 
-class CallIn(_In):
+class CallIn(Shape):
     id: str
     function: Function | None = None
 
 
-class MessageIn(_In):
+class MessageIn(Shape):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Content] | None = None
     tool_calls: list[CallIn] | None = None
@@ -48,34 +41,34 @@ class MessageIn(_In):
     refusal: str | None = None
 
 
-class Declared(_In):
-    name: Annotated[str, Field(min_length=1, max_length=128)]
+class Declared(Shape):
+    name: ToolName
     description: str | None = None
     parameters: dict[str, Any] | None = None
 
 
-class ToolIn(_In):
+class ToolIn(Shape):
     type: str
     function: Declared | None = None
 
 
-class SchemaIn(_In):
+class SchemaIn(Shape):
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
 
 
-class FormatIn(_In):
+class FormatIn(Shape):
     type: str
     json_schema: SchemaIn | None = None
 
 
-class StreamOptions(_In):
+class StreamOptions(Shape):
     include_usage: bool = False
 
 
-class ChatRequest(_In):
+class ChatRequest(Shape):
     """`POST /v1/chat/completions`. Fields that are not named here are ignored."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    model: ModelName
     messages: Annotated[list[MessageIn], Field(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -99,27 +92,15 @@ class ChatRequest(_In):
             self.temperature,
             self.max_completion_tokens or self.max_tokens,
             self.reasoning_effort,
-            schema_of(self.response_format),
+            self._schema(),
         )
-        return Asked(
-            self.model,
-            transcript.turns,
-            transcript.results,
-            transcript.instructions,
-            options,
-            tools_of(map(_spec, self.tools or ()), self.tool_choice),
-            bool(self.stream),
-        )
+        tools = tools_of(map(_spec, self.tools or ()), self.tool_choice)
+        return transcript.asked(self.model, options, tools, stream=bool(self.stream))
 
-
-def schema_of(wanted: FormatIn | None) -> dict[str, Any] | None:
-    if wanted is None or wanted.type == "text":
-        return None
-    if wanted.type == "json_object":
-        return {"type": "object"}
-    if wanted.type == "json_schema" and wanted.json_schema and wanted.json_schema.schema_:
-        return wanted.json_schema.schema_
-    raise InvalidInput("response_format: text, json_object, or json_schema with its schema.")
+    def _schema(self) -> dict[str, Any] | None:
+        if (wanted := self.response_format) is None:
+            return None
+        return schema_of(wanted.type, wanted.json_schema.schema_ if wanted.json_schema else None, "response_format")
 
 
 def _add(transcript: Transcript, message: MessageIn) -> None:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from streamchat.chat.messages import Part, ReasoningPart, TextPart, whole
 from streamchat.chat.request import Options, ToolSpec
 from streamchat.errors import InvalidInput
 from streamchat.web.vendors import attachments
 from streamchat.web.vendors.asked import Asked, Result, Transcript, call, text_parts, thought, tools_of
-from streamchat.web.vendors.chat_request import Effort, Tokens
+from streamchat.web.vendors.fields import Effort, Format, ModelName, Shape, Tokens, ToolName, schema_of
 
 # Thinking tokens up to which an effort goes.
 _BUDGETS = ((4096, "low"), (16384, "medium"))
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class Source(_In):
+class Source(Shape):
     type: str
     media_type: str = ""
     data: str = ""
 
 
-class Block(_In):
+class Block(Shape):
     type: str
     text: str | None = None
     source: Source | None = None
@@ -43,37 +39,32 @@ class Block(_In):
     data: str | None = None
 
 
-class MessageIn(_In):
+class MessageIn(Shape):
     role: Literal["user", "assistant", "system"]
     content: str | list[Block]
 
 
-class ToolIn(_In):
-    name: Annotated[str, Field(min_length=1, max_length=128)]
+class ToolIn(Shape):
+    name: ToolName
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
 
 
-class Thinking(_In):
+class Thinking(Shape):
     type: str
     budget_tokens: int | None = None
 
 
-class FormatIn(_In):
-    type: str
-    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
-
-
-class OutputConfig(_In):
+class OutputConfig(Shape):
     effort: Effort | None = None
-    format: FormatIn | None = None
+    format: Format | None = None
 
 
-class CountRequest(_In):
+class CountRequest(Shape):
     """`POST /v1/messages/count_tokens`."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    model: ModelName
     messages: Annotated[list[MessageIn], Field(min_length=1)]
     system: str | list[Block] | None = None
     stream: bool | None = None
@@ -90,15 +81,8 @@ class CountRequest(_In):
         for message in self.messages:
             _add(transcript, message)
         options = Options(self.temperature, max_tokens, self._effort(), self._schema())
-        return Asked(
-            self.model,
-            transcript.turns,
-            transcript.results,
-            transcript.instructions,
-            options,
-            tools_of(map(_spec, self.tools or ()), self.tool_choice),
-            bool(self.stream),
-        )
+        tools = tools_of(map(_spec, self.tools or ()), self.tool_choice)
+        return transcript.asked(self.model, options, tools, stream=bool(self.stream))
 
     def _effort(self) -> str | None:
         if self.thinking is not None and self.thinking.type == "disabled":
@@ -112,11 +96,7 @@ class CountRequest(_In):
 
     def _schema(self) -> dict[str, Any] | None:
         wanted = self.output_config.format if self.output_config else None
-        if wanted is None:
-            return None
-        if wanted.type == "json_schema" and wanted.schema_:
-            return wanted.schema_
-        raise InvalidInput("output_config.format: json_schema with its schema.")
+        return None if wanted is None else schema_of(wanted.type, wanted.schema_, "output_config.format")
 
 
 class MessagesRequest(CountRequest):

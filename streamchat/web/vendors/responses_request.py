@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from streamchat.chat.messages import Part, TextPart, whole
 from streamchat.chat.request import Options, ToolSpec
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.web.vendors import attachments
 from streamchat.web.vendors.asked import Asked, Result, Transcript, call, text_parts, thought, tools_of
-from streamchat.web.vendors.chat_request import Effort, Temperature, Tokens
+from streamchat.web.vendors.fields import Effort, Format, ModelName, Shape, Temperature, Tokens, ToolName, schema_of
 
 PREFIX = "resp_"
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class Content(_In):
+class Content(Shape):
     type: str
     text: str | None = None
     refusal: str | None = None
@@ -29,7 +25,7 @@ class Content(_In):
     filename: str | None = None
 
 
-class Item(_In):
+class Item(Shape):
     """A message has a role; other items have a type."""
 
     type: str = "message"
@@ -43,31 +39,26 @@ class Item(_In):
     encrypted_content: str | None = None
 
 
-class ToolIn(_In):
+class ToolIn(Shape):
     type: str
-    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    name: ToolName | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None
 
 
-class FormatIn(_In):
-    type: str
-    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+class TextIn(Shape):
+    format: Format | None = None
 
 
-class TextIn(_In):
-    format: FormatIn | None = None
-
-
-class Reasoning(_In):
+class Reasoning(Shape):
     effort: Effort | None = None
     summary: str | None = None
 
 
-class ResponsesRequest(_In):
+class ResponsesRequest(Shape):
     """`POST /v1/responses`. Fields that are not named here are ignored."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    model: ModelName
     input: str | list[Item]
     instructions: str | None = None
     stream: bool | None = None
@@ -93,16 +84,8 @@ class ResponsesRequest(_In):
             _add(transcript, item)
         effort = self.reasoning.effort if self.reasoning else None
         options = Options(self.temperature, self.max_output_tokens, effort, self._schema())
-        return Asked(
-            self.model,
-            transcript.turns,
-            transcript.results,
-            transcript.instructions,
-            options,
-            tools_of(map(_spec, self.tools or ()), self.tool_choice),
-            bool(self.stream),
-            self._after(),
-        )
+        tools = tools_of(map(_spec, self.tools or ()), self.tool_choice)
+        return transcript.asked(self.model, options, tools, stream=bool(self.stream), after=self._after())
 
     def echo(self) -> dict[str, Any]:
         """What a response repeats of its request."""
@@ -124,13 +107,7 @@ class ResponsesRequest(_In):
 
     def _schema(self) -> dict[str, Any] | None:
         wanted = self.text.format if self.text else None
-        if wanted is None or wanted.type == "text":
-            return None
-        if wanted.type == "json_object":
-            return {"type": "object"}
-        if wanted.type == "json_schema" and wanted.schema_:
-            return wanted.schema_
-        raise InvalidInput("text.format: text, json_object, or json_schema with its schema.")
+        return None if wanted is None else schema_of(wanted.type, wanted.schema_, "text.format")
 
     def _after(self) -> str | None:
         if not self.previous_response_id:
