@@ -20,18 +20,6 @@ both = pytest.mark.parametrize("client", [Waiting, Async])
 PLAIN = [event for event in SAID if not hasattr(event, "call_id")]
 
 
-async def said(api: Api, *events: e.Event) -> str:
-    """A run that said this, each event an entry of its own, and has ended."""
-    run_id = await api.start()
-    for event in events:
-        before = api.world.log.snapshot(run_id).seq
-        api.provider.say(event)
-        while api.world.log.snapshot(run_id).seq == before:
-            await asyncio.sleep(0.001)
-    await api.world.ended(run_id)
-    return run_id
-
-
 @both
 async def test_the_events_are_those_of_the_log(client: type, api: Api):
     """Every number, kind and content, while it is said; folded, they are the message of the server."""
@@ -53,7 +41,7 @@ async def test_the_events_are_those_of_the_log(client: type, api: Api):
 @both
 async def test_from_every_number_exactly_what_is_missing(client: type, api: Api):
     """After k: the entries behind k, and the whole message all the same."""
-    run_id = await said(api, *PLAIN)
+    run_id = await api.said(*PLAIN)
     stored = (await api.client.get(f"/api/runs/{run_id}")).json()["message"]
     for k in range(len(PLAIN)):
         heard, message = await client(api.url).follow(run_id, k)

@@ -9,13 +9,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.e2e.served import free_port
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
-_MAIN = """
+MAIN = """
 {user}
 daemon off;
 pid {folder}/pid;
@@ -39,6 +39,22 @@ def why_not() -> str | None:
     return None if shutil.which("nginx") else "nginx is not installed"
 
 
+def ported(text: str, ports: Mapping[int, int]) -> str:
+    """A configuration that ships, on other ports; each of the shipped ones has to be in it once."""
+    for shipped, own in ports.items():
+        assert text.count(f"127.0.0.1:{shipped}") == 1, shipped
+        text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{own}")
+    return text
+
+
+def written(folder: Path, site: str) -> list[str]:
+    """The command that runs an nginx of this folder with this site."""
+    (folder / "site.conf").write_text(site)
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
+    return ["nginx", "-e", str(folder / "error.log"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
 class Nginx:
     """``grpc``: where the workers' gRPC port is, if they have one; nginx serves it on ``grpc_port``."""
 
@@ -48,18 +64,12 @@ class Nginx:
         self._folder = Path(tempfile.mkdtemp(prefix="streamchat-nginx-"))
         site = SHIPPED.read_text()
         ports = {8080: port, 3001: workers[0], 3002: workers[1], 8081: self.grpc_port, 50051: grpc}
-        for shipped, own in ports.items():
-            assert site.count(f"127.0.0.1:{shipped}") == 1, shipped
-            site = site.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{own}")
-        (self._folder / "site.conf").write_text(site)
-        user = "user root;" if os.geteuid() == 0 else ""
-        (self._folder / "nginx.conf").write_text(_MAIN.format(folder=self._folder, user=user))
+        self._command = written(self._folder, ported(site, ports))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         log = self._folder / "error.log"
-        command = ["nginx", "-e", str(log), "-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
         end = time.monotonic() + 10
         while time.monotonic() < end:
             try:

@@ -13,26 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.nginx import ported, written
 from tests.e2e.served import free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-_NGINX = """
-{user}
-daemon off;
-pid {folder}/pid;
-error_log {folder}/error.log;
-worker_processes 1;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/site.conf;
-}}
-"""
 # What a person writes who knows of no streams; and what holds everything back.
 PLAIN = "server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{server}; {more} }} }}"
 NAMED = "proxy_http_version 1.1; proxy_set_header Host $http_host;"
@@ -68,26 +52,18 @@ class Proxy:
 
     def _caddy(self, server_port: int) -> list[str]:
         file = self._folder / "Caddyfile"
-        file.write_text(self._ported((DEPLOY / "Caddyfile").read_text(), server_port))
+        file.write_text(ported((DEPLOY / "Caddyfile").read_text(), self._ports(server_port)))
         return ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
 
     def _nginx(self, kind: str, server_port: int) -> list[str]:
         more = {"holding": HOLDING, "impatient": IMPATIENT}.get(kind, NAMED)
         site = PLAIN.format(port=self.port, server=server_port, more=more)
         if kind == "nginx":
-            site = self._ported((DEPLOY / "nginx.conf").read_text(), server_port)
-            site = site.replace("127.0.0.1:8081", f"127.0.0.1:{free_port()}")
-        (self._folder / "site.conf").write_text(site)
-        user = "user root;" if os.geteuid() == 0 else ""
-        main = self._folder / "nginx.conf"
-        main.write_text(_NGINX.format(folder=self._folder, user=user))
-        return ["nginx", "-e", str(self._folder / "error.log"), "-p", str(self._folder), "-c", str(main)]
+            site = ported((DEPLOY / "nginx.conf").read_text(), self._ports(server_port) | {8081: free_port()})
+        return written(self._folder, site)
 
-    def _ported(self, text: str, server_port: int) -> str:
-        for shipped, own in ((8080, self.port), (3001, server_port), (3002, server_port)):
-            assert text.count(f"127.0.0.1:{shipped}") == 1, shipped
-            text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{own}")
-        return text
+    def _ports(self, server_port: int) -> dict[int, int]:
+        return {8080: self.port, 3001: server_port, 3002: server_port}
 
     def _wait(self) -> None:
         end = time.monotonic() + 20

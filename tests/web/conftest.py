@@ -20,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from streamchat import wiring
+from streamchat.chat.events import Event
 from streamchat.chat.sse import ServerSentEvent, SSEDecoder
 from streamchat.settings import Settings
 from streamchat.tools import Tool
@@ -51,6 +52,17 @@ class Api:
         answer = await self.client.post("/api/runs", json={"message": message, **more})
         assert answer.status_code == 201, answer.text
         return answer.json()["run_id"]
+
+    async def said(self, *events: Event | BaseException | None) -> str:
+        """A run that said this, each event an entry of its own, and has ended."""
+        run_id = await self.start()
+        for event in events:
+            before = self.world.log.snapshot(run_id).seq
+            self.provider.say(event)
+            while self.world.log.snapshot(run_id).seq == before:
+                await asyncio.sleep(0.001)
+        await self.world.ended(run_id)
+        return run_id
 
     async def events(self, path: str, headers: Mapping[str, str] | None = None) -> list[ServerSentEvent]:
         """The events of a stream, up to its end."""

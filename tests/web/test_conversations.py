@@ -14,12 +14,11 @@ from streamchat.chat.fold import fold
 from streamchat.chat.messages import FilePart, Message, ReasoningPart, TextPart
 from streamchat.web.export import as_markdown, file_headers
 from tests.web.conftest import Api
-from tests.web.test_events import said
 
 
 async def test_the_list_is_paged_newest_first(api: Api):
     """Every conversation once, newest first, whatever the size of the page."""
-    runs = [await said(api, TextDelta("x"), Finished()) for _ in range(5)]
+    runs = [await api.said(TextDelta("x"), Finished()) for _ in range(5)]
     ids = [(await api.client.get(f"/api/runs/{run}")).json()["conversation_id"] for run in reversed(runs)]
     for limit in (1, 2, 5, 50):
         seen, before = [], None
@@ -35,7 +34,7 @@ async def test_the_list_is_paged_newest_first(api: Api):
 
 async def test_a_conversation_has_its_branch(api: Api):
     """Question and answer in their public form: no opaque data of a provider."""
-    run_id = await said(api, ReasoningDelta("hm", {"signature": "SECRET"}), TextDelta("yes"), Finished())
+    run_id = await api.said(ReasoningDelta("hm", {"signature": "SECRET"}), TextDelta("yes"), Finished())
     where = (await api.client.get(f"/api/runs/{run_id}")).json()["conversation_id"]
     answer = await api.client.get(f"/api/conversations/{where}")
     assert [(m["role"], m["text"]) for m in answer.json()["messages"]] == [("user", "hello"), ("assistant", "yes")]
@@ -45,7 +44,7 @@ async def test_a_conversation_has_its_branch(api: Api):
 
 async def test_an_export_is_a_file_without_reasoning(api: Api):
     """Markdown has question and answer and not the reasoning; JSON is what the API says; both are attachments."""
-    run_id = await said(api, ReasoningDelta("SECRETLY"), TextDelta("# yes"), ToolCallStarted("c", "plot"), Finished())
+    run_id = await api.said(ReasoningDelta("SECRETLY"), TextDelta("# yes"), ToolCallStarted("c", "plot"), Finished())
     where = (await api.client.get(f"/api/runs/{run_id}")).json()["conversation_id"]
     markdown = await api.client.get(f"/api/conversations/{where}/export", params={"format": "markdown"})
     assert markdown.headers["content-type"].startswith("text/markdown")
@@ -61,7 +60,7 @@ async def test_an_export_is_a_file_without_reasoning(api: Api):
 
 async def test_search_finds_what_was_said(api: Api):
     """By words, in questions and answers; odd characters find nothing and break nothing."""
-    run_id = await said(api, TextDelta("The heron stands still."), Finished())
+    run_id = await api.said(TextDelta("The heron stands still."), Finished())
     hits = (await api.client.get("/api/search", params={"q": "heron"})).json()["hits"]
     assert [hit["message_id"] for hit in hits] == [run_id]
     for odd in ("' OR 1=1 --", '"', "%_%", "NEAR(", "a" * 1000, "\x00", "🦩", "* AND"):

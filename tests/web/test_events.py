@@ -46,21 +46,9 @@ SAID = [
 ]
 
 
-async def said(api: Api, *events) -> str:
-    """A run that said this, each event an entry of its own, and has ended."""
-    run_id = await api.start()
-    for event in events:
-        before = api.world.log.snapshot(run_id).seq
-        api.provider.say(event)
-        while api.world.log.snapshot(run_id).seq == before:
-            await asyncio.sleep(0.001)
-    await api.world.ended(run_id)
-    return run_id
-
-
 async def test_a_stream_has_every_event_in_order_and_one_end(api: Api):
     """Numbers from 1 without a gap, names of the contract, the ending, and then ``[DONE]`` without an id of its own."""
-    run_id = await said(api, *SAID)
+    run_id = await api.said(*SAID)
     events = await api.events(f"/api/runs/{run_id}/events")
     told = parsed(events)
     assert [event.id for event in events[:-1]] == [str(n + 1) for n in range(len(told))]
@@ -76,7 +64,7 @@ async def test_a_stream_has_every_event_in_order_and_one_end(api: Api):
 
 async def test_the_headers_of_a_stream_keep_proxies_from_holding_it(api: Api):
     """Type, no cache, no buffering, no compression, and how soon a browser reconnects."""
-    run_id = await said(api, Finished())
+    run_id = await api.said(Finished())
     answer = await api.client.get(f"/api/runs/{run_id}/events", headers={"Accept-Encoding": "gzip, br"})
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert "no-cache" in answer.headers["cache-control"]
@@ -89,7 +77,7 @@ async def test_the_headers_of_a_stream_keep_proxies_from_holding_it(api: Api):
 @pytest.mark.parametrize("by", ["header", "query"])
 async def test_a_resume_at_every_place_gives_exactly_the_missing_events(api: Api, by: str):
     """From each number on, the bytes are those that an uninterrupted reader got after it."""
-    run_id = await said(api, *SAID)
+    run_id = await api.said(*SAID)
     path = f"/api/runs/{run_id}/events"
     whole = (await api.client.get(path)).content.removeprefix(encoding.RETRY).split(b"\n\n")
     last = api.world.log.snapshot(run_id).seq
@@ -135,7 +123,7 @@ async def test_a_resume_while_it_is_written_misses_nothing(api: Api):
 @pytest.mark.parametrize("place", ["-1", "1.5", "x", "1e3", " 7", "٣", "9" * 17, "1\x002", "18446744073709551616"])
 async def test_a_place_that_is_no_number_is_refused(api: Api, place: str):
     """Malformed and huge places are a 400 with a sentence, never a 500 and never a start from the beginning."""
-    run_id = await said(api, Finished())
+    run_id = await api.said(Finished())
     path = f"/api/runs/{run_id}/events"
     answer = await api.client.get(path, params={"after": place})
     assert answer.status_code == 400
@@ -144,7 +132,7 @@ async def test_a_place_that_is_no_number_is_refused(api: Api, place: str):
 
 async def test_a_place_beyond_the_end_gets_the_whole_first(api: Api):
     """A reader that knows numbers that were never told begins anew with a snapshot, and sees the one ending."""
-    run_id = await said(api, TextDelta("all"), Finished())
+    run_id = await api.said(TextDelta("all"), Finished())
     asked: dict[str, Any]
     for asked in ({"params": {"after": 999}}, {"headers": {"Last-Event-ID": "999"}}):
         answer = await api.client.get(f"/api/runs/{run_id}/events", **asked)
@@ -155,7 +143,7 @@ async def test_a_place_beyond_the_end_gets_the_whole_first(api: Api):
 
 async def test_a_browser_that_reconnects_after_the_end_is_told_to_stop(api: Api):
     """``Last-Event-ID`` of the ending gets 204, live and from the store; ``?after=`` of it an empty, ended stream."""
-    run_id = await said(api, TextDelta("all"), Finished())
+    run_id = await api.said(TextDelta("all"), Finished())
     path = f"/api/runs/{run_id}/events"
     last = str(api.world.log.snapshot(run_id).seq)
     for _ in range(2):
@@ -167,7 +155,7 @@ async def test_a_browser_that_reconnects_after_the_end_is_told_to_stop(api: Api)
 
 async def test_a_run_that_is_forgotten_is_told_from_the_store(api: Api):
     """After the log forgot it: a snapshot with the whole message, its ending, the end. Never 404."""
-    run_id = await said(api, *SAID)
+    run_id = await api.said(*SAID)
     api.world.log.forget(run_id)
     for path in (f"/api/runs/{run_id}/events", f"/api/runs/{run_id}/events?after=2"):
         snapshot, ending = parsed(await api.events(path))
@@ -211,7 +199,7 @@ async def test_an_entry_is_encoded_once_for_all_readers(api: Api, monkeypatch: p
 async def test_halves_of_characters_and_odd_numbers_never_break_the_json(api: Api):
     """What JSON or UTF-8 has no word for is carried as near as can be; every event parses strictly."""
     odd = Notice("odd", "x", {"nan": float("nan"), "inf": [float("inf")], "half": "\ud83d"})
-    run_id = await said(api, odd, Finished())
+    run_id = await api.said(odd, Finished())
     told = parsed(await api.events(f"/api/runs/{run_id}/events"))
     assert told[0]["data"]["nan"] is None
     assert told[0]["data"]["inf"] == [None]
@@ -220,7 +208,7 @@ async def test_halves_of_characters_and_odd_numbers_never_break_the_json(api: Ap
 
 async def test_a_failure_ends_the_stream_with_its_sentence(api: Api):
     """An error is the event ``failed`` with a sentence; no event is named ``error``."""
-    run_id = await said(api, TextDelta("Half"), RuntimeError("sk-secret"))
+    run_id = await api.said(TextDelta("Half"), RuntimeError("sk-secret"))
     events = await api.events(f"/api/runs/{run_id}/events")
     assert [event.event for event in events] == ["text-delta", "failed", "message"]
     assert b"sk-secret" not in events[1].raw

@@ -31,7 +31,7 @@ from streamchat.wiring import Services
 from tests.e2e.loop import LoopThread
 from tests.runs.conftest import make_world
 from tests.web.conftest import PAGE, Api, serving
-from tests.web.test_events import SAID, said
+from tests.web.test_events import SAID
 
 EXAMPLES = 25
 # As told by the OpenAPI; the vendors' shapes are told by the vendors.
@@ -136,7 +136,7 @@ async def test_every_event_is_as_described(api: Api):
     """Each kind of event, as it was sent, fits its description and no other; there is none without one."""
     schemas = {name: schema | {"components": SPEC["components"]} for name, schema in event_schemas().items()}
     assert set(schemas) == {*EVENT_TYPES, "snapshot"}
-    run_id = await said(api, *SAID)
+    run_id = await api.said(*SAID)
     for path in (f"/api/runs/{run_id}/events", f"/api/runs/{run_id}/events?after=99"):
         for event in (await api.events(path))[:-1]:
             fits = [name for name, schema in schemas.items() if jsonschema_rs.is_valid(schema, json.loads(event.data))]

@@ -11,7 +11,7 @@ import websockets
 
 from streamchat.chat.events import Finished, TextDelta
 from tests.web.conftest import Api, MakeApi, parsed
-from tests.web.test_events import SAID, said
+from tests.web.test_events import SAID
 
 
 def address(api: Api, run_id: str, query: str = "") -> str:
@@ -26,7 +26,7 @@ async def frames(api: Api, run_id: str, query: str = "") -> list[dict[str, Any]]
 
 async def test_the_socket_says_what_the_stream_says(api: Api):
     """From every place on: the same events with the same numbers, one ending, then ``done``."""
-    run_id = await said(api, *SAID)
+    run_id = await api.said(*SAID)
     for place in range(len(SAID)):
         told = await frames(api, run_id, f"?after={place}")
         assert told.pop() == {"type": "done"}
