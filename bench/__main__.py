@@ -10,7 +10,7 @@ import time
 
 from bench.meter import machine
 
-SECTIONS = ("start", "decode", "log", "tools", "server", "transports", "page", "stop")
+SECTIONS = ("start", "decode", "log", "tools", "search", "server", "transports", "page", "stop")
 
 
 def main() -> None:
