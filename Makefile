@@ -5,55 +5,81 @@ export PORT
 export REFLEX_TELEMETRY_ENABLED := false
 
 .DEFAULT_GOAL := help
+# Two installations at once would get in each other's way.
+.NOTPARALLEL:
 
 .PHONY: help
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 .PHONY: run
-run: .venv/.app .venv/.local  ## Set up what changed, and serve on http://localhost:3000 (PORT=3001 changes the port)
+run: installed  ## Set up what changed, and serve on http://localhost:3000 (PORT=3001 changes the port)
 	@exec $(BIN)/python -m streamchat run
 
 .PHONY: dev
-dev: .venv/.app .venv/.local  ## The same with hot reload, for working on streamchat
+dev: installed  ## The same with hot reload, for working on streamchat
 	@exec $(BIN)/reflex run
 
 .PHONY: test
-test: .venv/.dev .venv/.local system check build  ## Everything that CI runs
-	@$(BIN)/python -m pytest
+test: installed-dev front system build  ## Everything that CI runs
+	@$(BIN)/python -m streamchat.protos
+	@$(BIN)/python scripts/parallel.py "$(MAKE) --no-print-directory check" "$(BIN)/python -m pytest -n auto"
+
+.PHONY: test-fast
+test-fast: installed-dev front  ## Lint, types and the unit tests: what to run while working
+	@$(BIN)/python -m streamchat.protos
+	@$(BIN)/python scripts/parallel.py "$(MAKE) --no-print-directory check" "$(BIN)/python -m pytest -n auto tests/unit"
+
+.PHONY: soak
+soak: installed-dev system build  ## The long version of tests/system/soak (SOAK_SECONDS=120 chooses how long)
+	@SOAK_SECONDS=$${SOAK_SECONDS:-120} $(BIN)/python -m pytest tests/system/soak
 
 .PHONY: check
-check: .venv/.dev  ## Lint, format and types
+check: installed-dev front  ## Lint, format and types, and the tests of the front end
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/python -m deptry --no-ansi . >/dev/null 2>&1 || $(BIN)/python -m deptry .
 	@$(BIN)/python -m streamchat.protos
 	@$(BIN)/pyright
+	@$(BIN)/bun run --silent --bun check
+	@$(BIN)/bun test --only-failures
 
 .PHONY: bench
-bench: .venv/.dev .venv/.local system build  ## Measure, and print tables (docs/performance.md)
+bench: installed-dev system build  ## Measure, and print tables (docs/performance.md)
 	@$(BIN)/python -m bench
 
 .PHONY: cluster
-cluster: .venv/.dev .venv/.local system  ## Two workers, Redis, PostgreSQL and nginx on this machine (docs/deploy.md)
+cluster: installed-dev system  ## Two workers, Redis, PostgreSQL and nginx on this machine (docs/deploy.md)
 	@exec $(BIN)/python scripts/cluster
 
 .PHONY: build
-build: .venv/.app
+build: installed
 	@$(BIN)/python -m streamchat build
+
+.PHONY: dist
+dist: installed-dev build  ## The sdist and the wheel, with the page built, and what they are made of, in dist/
+	@$(BIN)/python -m streamchat.protos
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+	@$(BIN)/python scripts/sbom.py dist/streamchat.cdx.json
+
+.PHONY: front
+front: installed
+	@scripts/front
+
+# Each is left alone if its lock is the installed one. PYTHON=python3.13 chooses the Python.
+.PHONY: installed
+installed:
+	@scripts/setup app local
+
+.PHONY: installed-dev
+installed-dev:
+	@scripts/setup app local dev
 
 .PHONY: system
 system:
 	@scripts/setup system
 
 .PHONY: lock
-lock: .venv/.dev  ## Resolve the Python dependencies anew
+lock: installed-dev  ## Resolve the dependencies anew, of Python and of the page
 	@$(BIN)/python scripts/lock.py
-
-.venv/.app: requirements/app.txt
-	@scripts/setup app && touch $@
-
-.venv/.dev: requirements/dev.txt .venv/.app
-	@scripts/setup dev && touch $@
-
-.venv/.local: requirements/local.txt .venv/.app
-	@scripts/setup local && touch $@

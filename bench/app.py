@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx2
 
 from bench.load import SCENE, Simulator
-from bench.meter import free_port
+from bench.measure import free_port
 from streamchat.build import ROOT
 
 MODEL = f"openai:{SCENE}"
@@ -92,7 +92,7 @@ async def _served(url: str, process: subprocess.Popen[bytes]) -> bool:
     async with httpx2.AsyncClient() as client:
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                if (await client.get(url)).status_code == 200:
+                if (await client.get(url)).status_code in (200, 303, 401):  # the page, or that one has to sign in
                     return True
             except httpx2.TransportError:
                 await asyncio.sleep(0.02)

@@ -24,9 +24,10 @@ from bench.tables import show
 from streamchat.chat.fold import Folding
 from streamchat.chat.messages import Message, TextPart
 from streamchat.chat.request import Request
-from streamchat.providers.anthropic import Anthropic
-from streamchat.providers.openai_chat import OpenAIChat
-from streamchat.providers.openai_responses import OpenAIResponses
+from streamchat.providers.anthropic.messages import Anthropic
+from streamchat.providers.openai.chat import OpenAIChat
+from streamchat.providers.openai.responses import OpenAIResponses
+from streamchat.providers.sdk_client import SdkClient
 
 CHUNKS = 2000
 ROUNDS = 4
@@ -202,7 +203,7 @@ async def compare(kind: str, base_url: str, rounds: int, in_process: InProcess |
         typed = sdk_chat if kind == "chat" else sdk_responses
     if in_process:
         await provider.close()
-        provider._client = client
+        provider._client = SdkClient(lambda: client)
     mine, theirs = await best(rounds, lambda: ours(provider), lambda: typed(client))
     await provider.close()
     await client.close()

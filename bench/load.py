@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx2
 
-from streamchat.providers.child import Address, Child
-from streamchat.providers.simulator import texts
+from streamchat.processes.subprocess_server import Address, SubprocessServer
+from streamchat.simulator import texts
 
 SCENE = "tour"
 
@@ -103,7 +103,7 @@ class Simulator:
 @asynccontextmanager
 async def simulator() -> AsyncIterator[Simulator]:
     """One of our own, beside that of the program under test: both program and floor are pointed at it."""
-    child = Child("simulator", "streamchat.providers.simulator")
+    child = SubprocessServer("simulator", "streamchat.simulator")
     running = Simulator(await child.start())
     try:
         yield running

@@ -17,11 +17,15 @@ from typing import Any
 from uuid import uuid4
 
 from bench.tables import MISSING, number, show, spread
+from devservers import redis as redis_server
 from streamchat.chat.events import Finished, TextDelta
 from streamchat.chat.messages import Message
-from streamchat.runs.log import Entry, MemoryLog, follow
-from streamchat.runs.redis_engine import redis_engine
-from tests import redis_server
+from streamchat.errors import NotFound
+from streamchat.runs.log import Entry, Log, MemoryLog, Snapshot
+from streamchat.runs.notifications import MemoryFeed
+from streamchat.runs.reader import RunReader
+from streamchat.runs.redis.engine import redis_engine
+from streamchat.runs.run_task import ActiveRun
 
 READERS = (1, 50, 200)
 RUNS = (50, 100, 200)
@@ -80,7 +84,7 @@ def _batches(work: Callable[[int], None], events: int) -> list[float]:
 def _list_append(events: int) -> None:
     kept = []
     for number_ in range(events):
-        kept.append(Entry(number_, TextDelta(WORD)))
+        kept.append(Entry(number_, 0.0, 0, 0, TextDelta(WORD)))
 
 
 def _log_append(events: int) -> None:
@@ -94,12 +98,12 @@ async def _redis_append(url: str, events: int) -> tuple[float, float]:
     """CPU of this process per event: of the call, and with what goes to Redis behind it."""
     async with redis_engine(url, worker="bench") as engine:
         engine.log.open(_answer(run_id := uuid4().hex))
-        await engine.log.outbox.sent(20)
+        await engine.log.publisher.sent(20)
         started = time.process_time()
         for _ in range(events):
             engine.log.append(run_id, TextDelta(WORD))
         appended = time.process_time() - started
-        await engine.log.outbox.sent(60)
+        await engine.log.publisher.sent(60)
         return appended / events * 1e6, (time.process_time() - started) / events * 1e6
 
 
@@ -124,7 +128,7 @@ async def _fan_out(events: int) -> None:
         rows.append([str(readers), spread(floor), spread(ours)])
     show(
         "One run, many readers: CPU µs per event and reader",
-        ["readers", "*floor*: a queue each", "`follow`"],
+        ["readers", "*floor*: a queue each", "a `RunReader` each"],
         rows,
         "Each event is read by all before the next one comes: the dearest case, since nothing waits and is joined.",
     )
@@ -135,10 +139,24 @@ async def _followers(readers: int, events: int) -> float:
     log.open(_answer("m"))
 
     async def read() -> None:
-        async for _ in follow(log, "m"):
+        async for _ in RunReader(_LogAlone(log), "local", "m").batches():
             pass
 
     return await _told(readers, events, read, lambda word: log.append("m", word))
+
+
+class _LogAlone:
+    """Runs without a store."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.feed = MemoryFeed()
+
+    async def get(self, owner: str, run_id: str) -> tuple[str, Snapshot]:
+        raise NotFound("There is no such answer.")
+
+    def running(self, owner: str, conversation_id: str | None = None) -> list[ActiveRun]:
+        return []
 
 
 async def _queues(readers: int, events: int) -> float:
@@ -180,22 +198,24 @@ async def _crowds(seconds: float, redis: str | None) -> None:
     for runs in RUNS:
         for name, kind, url in kinds:
             result = await _crowd(kind, runs, seconds, url)
-            costs = number(result["cpu"], 3), number(result["busy"], 2), number(result["kb"], 0)
+            memory = number(result["kb"], 0), number(result["kb_again"], 0)
+            costs = number(result["cpu"], 3), number(result["busy"], 2), *memory
             rows.append([f"{runs} · {name}", *(number(ms, 2) for ms in result["ms"]), *costs])
     show(
         f"Many runs in one process: 50 tokens/s each for {seconds:g} s, one reader each",
-        ["runs", "p50 ms", "p95 ms", "max ms", "CPU ms/token", "cores busy", "KB/run"],
+        ["runs", "p50 ms", "p95 ms", "max ms", "CPU ms/token", "cores busy", "KB/run", "again"],
         rows,
         "ms: from the provider's yield until the reader has the text. A run has its intake, log, database writer and "
-        "deadlines; its provider is a timer in the same process. KB: growth of resident memory at the end, per run.",
+        "deadlines; its provider is a timer in the same process. KB: growth of resident memory at the end, per run; "
+        "again: that of as many runs after them, which find what those left behind.",
     )
 
 
 async def _crowd(kind: str, runs: int, seconds: float, redis: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.crowd", kind, str(runs), str(seconds), redis]
+    command = [sys.executable, "-m", "bench.concurrency", kind, str(runs), str(seconds), redis]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
-        output, _ = await asyncio.wait_for(child.communicate(), seconds * 5 + 30)
+        output, _ = await asyncio.wait_for(child.communicate(), seconds * 10 + 60)
     finally:
         with suppress(ProcessLookupError):
             child.kill()

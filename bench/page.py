@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser
 
-from bench import meter, seed
+from bench import measure, seed
 from bench.app import FLOOR, MODEL, SHIPPED, App, app
 from bench.browser import Visit, chromium, visit
 from bench.load import Load, Simulator, loads, simulator
@@ -115,10 +115,10 @@ class Bench:
 
 
 async def _timed(provider: Simulator, running: App, page: Visit, load: Load) -> list[str]:
-    work, used = await page.work(), meter.cpu_seconds(running.pid)
+    work, used = await page.work(), measure.cpu_seconds(running.pid)
     await page.ask(load.message)
     await page.end(load.seconds + PATIENCE)
-    work, used = await page.work() - work, meter.cpu_seconds(running.pid) - used
+    work, used = await page.work() - work, measure.cpu_seconds(running.pid) - used
     paints, long = await page.paints(), await page.recorded("long")
     try:
         waited = delays(load, await provider.emits(load), paints, await page.text())

@@ -32,7 +32,7 @@
       sentinel.style.height = flip ? "2px" : "1px";
     }
   };
-  bench.start = () => {
+  bench.startup = () => {
     bench.before = last()?.dataset.messageId ?? "";
     sentinel = document.createElement("div");
     sentinel.style = "position:fixed;inset:0 auto auto 0;width:1px;height:1px;contain:strict;visibility:hidden";

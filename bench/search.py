@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.tables import number, show, spread
 from streamchat.chat.messages import Message, TextPart
+from streamchat.chat.request import NewRun
 from streamchat.storage import Storage
 
 WORDS = 150
@@ -50,12 +51,8 @@ async def _fill(store: Storage, messages: int) -> list[str]:
         history = [Message("", "user", (TextPart(_text(chance)),)) for _ in range(_TURNS - 1)]
         begun = await store.begin(
             OWNER,
-            conversation_id=None,
-            client_message_id=f"{start}",
-            parts=(TextPart(_text(chance)),),
-            model="m",
+            NewRun(client_message_id=f"{start}", parts=(TextPart(_text(chance)),), model="m", history=history),
             worker="bench",
-            history=history,
         )
         ids.append(begun.conversation_id)
     return ids

@@ -8,10 +8,11 @@ from pathlib import Path
 from streamchat.chat.events import Finished, TextDelta
 from streamchat.chat.fold import fold
 from streamchat.chat.messages import TextPart
-from streamchat.providers.simulator import texts
+from streamchat.chat.request import NewRun
+from streamchat.identity import LOCAL_OWNER
 from streamchat.settings import Settings
+from streamchat.simulator import texts
 from streamchat.storage import Storage
-from streamchat.wiring import LOCAL_OWNER
 
 
 async def conversation(data: Path, turns: int, words: int, model: str) -> str:
@@ -22,10 +23,12 @@ async def conversation(data: Path, turns: int, words: int, model: str) -> str:
     for turn in range(turns):
         begun = await store.begin(
             LOCAL_OWNER,
-            conversation_id=conversation_id,
-            client_message_id=f"turn-{turn}",
-            parts=(TextPart(f"Question {turn + 1}"),),
-            model=model,
+            NewRun(
+                conversation_id=conversation_id,
+                client_message_id=f"turn-{turn}",
+                parts=(TextPart(f"Question {turn + 1}"),),
+                model=model,
+            ),
             worker="bench",
         )
         conversation_id = begun.conversation_id

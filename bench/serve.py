@@ -8,19 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 
-# As ``streamchat run`` does it: Reflex reads these when it is imported.
-os.environ |= {
-    "REFLEX_ENV_MODE": "prod",
-    "__REFLEX_SKIP_COMPILE": "true",
-    "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
-}
+from streamchat.serving import asgi_app
 
 
 def target():
     """The ASGI app, for a server that wants a factory."""
-    from streamchat.streamchat import app
-
-    return app()
+    return asgi_app()
 
 
 def main() -> None:

@@ -17,18 +17,19 @@ from functools import partial
 import httpx2
 import openai
 
-from bench import meter
+from bench import measure
 from bench.app import MODEL, SHIPPED, app
 from bench.load import SCENE, Load, Simulator, simulator
 from bench.tab import Received, tab
 from bench.tables import MISSING, number, percentile, show, spread
 from streamchat.chat.events import Delta
 from streamchat.chat.messages import Message, TextPart
-from streamchat.chat.request import Request
-from streamchat.providers.openai_chat import OpenAIChat
-from streamchat.runs.log import Snapshot, follow
+from streamchat.chat.request import NewRun, Request
+from streamchat.identity import LOCAL_OWNER
+from streamchat.providers.openai.chat import OpenAIChat
+from streamchat.runs.reader import RunReader
 from streamchat.settings import Settings
-from streamchat.wiring import LOCAL_OWNER, running_services
+from streamchat.wiring import running_services
 
 QUARTERS = 4
 SERVE = ("-m", "bench.serve")
@@ -109,7 +110,7 @@ class Quarters:
 async def _served(server: tuple[str, ...], provider: Simulator, load: Load) -> list[str]:
     async with app(provider, server=server) as running, tab(running.port) as reader:
         await reader.ask(load.message, MODEL)
-        clock = partial(meter.tree_cpu_seconds if "granian" in server else meter.cpu_seconds, running.pid)
+        clock = partial(measure.tree_cpu_seconds if "granian" in server else measure.cpu_seconds, running.pid)
         quarters = Quarters(load.ends[-1], clock)
         before = reader.received.messages, reader.received.bytes
         await reader.read(on_length=quarters.at)
@@ -174,14 +175,10 @@ async def _run(provider: Simulator, load: Load) -> AsyncIterator[int]:
         settings = Settings.model_validate({**asked, "STREAMCHAT_DATA_DIR": data})
         async with running_services(settings) as services:
             begun = await services.runs.start(
-                LOCAL_OWNER,
-                conversation_id=None,
-                client_message_id="bench",
-                parts=(TextPart(load.message),),
-                model=MODEL,
+                LOCAL_OWNER, NewRun(client_message_id="bench", parts=(TextPart(load.message),), model=MODEL)
             )
-            async for batch in follow(services.runs.log, begun.run_id):
-                if not isinstance(batch, Snapshot):
+            async for batch in RunReader(services.runs, LOCAL_OWNER, begun.run_id).batches():
+                if isinstance(batch, list):
                     yield min(load.tokens, batch[-1].seq)
 
 

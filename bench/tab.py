@@ -1,12 +1,11 @@
 """A tab without a browser: speaks to the page's socket by hand, and notes when which text arrived.
 
-Knows Engine.IO and Socket.IO as far as one websocket needs them, and the frames of ``streamchat.ui.frames``.
+Knows Engine.IO and Socket.IO as far as one websocket needs them, and the frames of ``protocols.page.stream``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -17,10 +16,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin
 
-_ROOT = "reflex___state____state"
-_LIVE = f"{_ROOT}.streamchat___ui___live____live"
-_LOADED = f"{_ROOT}.reflex___state____on_load_internal_state.on_load_internal"
-_NAMESPACE = "/_event"
+from devservers import page_socket
+from devservers.page_socket import EVENT, LIVE, ON_LOAD, PING, PONG
 
 
 @dataclass(slots=True)
@@ -42,19 +39,18 @@ class Tab:
     async def ask(self, message: str, model: str) -> None:
         """Send a message in a new chat, and go where the page is sent."""
         client_id = str(uuid.uuid4())
-        await self._event(f"{_LIVE}.send", text=message, client_id=client_id, model=model)
+        await self._event(f"{LIVE}.send", text=message, client_id=client_id, model=model)
         async for packet in self._packets():
-            for event in packet.get("events") or ():
-                if event["name"] == "_redirect":
-                    self._path = event["payload"]["path"]
-                    await self._event(_LOADED)
-                    return
+            if path := page_socket.redirect_of(packet):
+                self._path = path
+                await self._event(ON_LOAD)
+                return
 
     async def read(self, on_length: Callable[[int], None] = lambda length: None) -> None:
         """The answer, to its end. ``on_length``: is told how much of it is there."""
         length = 0
         async for packet in self._packets():
-            frame = (packet.get("delta") or {}).get(_LIVE, {}).get("f_rx_state_")
+            frame = page_socket.frame_of(packet)
             if frame is None:
                 continue
             now, kind = time.time(), frame.get("k")
@@ -75,33 +71,28 @@ class Tab:
             assert isinstance(data, str)
             self.received.messages += 1
             self.received.bytes += len(data.encode())
-            if data == "2":
-                await self._socket.send("3")
-            elif data.startswith(f"42{_NAMESPACE},"):
-                yield json.loads(data[len(_NAMESPACE) + 3 :])[1]
+            if data == PING:
+                await self._socket.send(PONG)
+            elif data.startswith(EVENT):
+                yield page_socket.parsed(data)[1]
         raise RuntimeError("the server closed the socket")
 
     async def _event(self, name: str, **payload: str) -> None:
-        await self._socket.send(f"42{_NAMESPACE},{json.dumps(['event', self._asked(name, payload)])}")
-
-    def _asked(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
-        place = {"pathname": self._path, "asPath": self._path, "query": {}}
-        return {"name": name, "payload": payload, "router_data": place}
+        await self._socket.send(page_socket.packet(page_socket.event(name, payload, self._path)))
 
     async def hello(self) -> None:
         """What a page does when it is loaded."""
         await self._socket.recv()
-        boot = self._asked(f"{_ROOT}.hydrate_and_load", {"vars": {}})
-        await self._socket.send(f"40{_NAMESPACE},{json.dumps({'event': boot})}")
+        await self._socket.send(page_socket.hello(self._path))
         async for packet in self._packets():
-            if (packet.get("delta") or {}).get(_LIVE, {}).get("f_rx_state_", {}).get("k") == "open":
+            if (page_socket.frame_of(packet) or {}).get("k") == "open":
                 return
 
 
 @asynccontextmanager
 async def tab(port: int) -> AsyncIterator[Tab]:
     """A tab that shows a new chat."""
-    address = f"ws://127.0.0.1:{port}{_NAMESPACE}/?token={uuid.uuid4()}&EIO=4&transport=websocket"
+    address = page_socket.address(f"http://127.0.0.1:{port}", str(uuid.uuid4()))
     async with (
         asyncio.timeout(180),
         connect(address, origin=Origin(f"http://127.0.0.1:{port}"), max_size=None) as socket,

@@ -5,12 +5,17 @@ No provider, no page. Floors: the fragments joined once; a function that is awai
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 from bench.tables import number, show, spread
-from streamchat.chat.partial import PartialFields
+from streamchat.chat.events import Event, Finished, TextDelta
+from streamchat.chat.partial_json import PartialFields
+from streamchat.chat.request import Request
+from streamchat.providers.python.definition import model
+from streamchat.providers.python.provider import PythonModels
 from streamchat.tools import Context, execute, tool
 
 FRAGMENT = 20
@@ -33,6 +38,40 @@ async def run(quick: bool) -> None:
     ours = [await _executed(calls) for _ in range(_BATCHES)]
     rows = [["*floor*: the function awaited", spread(floor)], ["`execute`, in a thread of its own", spread(ours, 0)]]
     show(f"A call of a tool that adds two numbers ({calls} calls)", head, rows)
+    await _models(2_000 if quick else 10_000)
+
+
+async def _models(pieces: int) -> None:
+    """What ``@model`` adds to a provider that yields its pieces on the program's own loop."""
+    rows = []
+    for name, count, pace in (("as fast as they are taken", pieces, 0.0), ("one every 0.5 ms", pieces // 5, 0.0005)):
+
+        async def floor(count: int = count, pace: float = pace) -> AsyncGenerator[Event, None]:
+            for _ in range(count):
+                await asyncio.sleep(pace)
+                yield TextDelta(" word42")
+            yield Finished()
+
+        @model
+        async def own(request: Request, count: int = count, pace: float = pace):
+            for _ in range(count):
+                await asyncio.sleep(pace)
+                yield " word42"
+
+        models = PythonModels([own])
+        floors = [await _read(floor(), count) for _ in range(_BATCHES)]
+        ours = [await _read(models.stream(Request("own", ())), count) for _ in range(_BATCHES)]
+        await models.close()
+        rows.append([name, spread(floors), spread(ours)])
+    head = ["pieces", "*floor*: a generator on the loop, µs/piece", "`@model`, in its thread, µs/piece"]
+    show(f"A model that is a function ({pieces:,} pieces)", head, rows, "All CPU, of both threads.")
+
+
+async def _read(events: AsyncGenerator[Event, None], count: int) -> float:
+    used = time.process_time()
+    async for _ in events:
+        pass
+    return (time.process_time() - used) / count * 1e6
 
 
 def _one_text(size: int) -> str:

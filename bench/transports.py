@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import h11
 import httpx2
 
-from bench import grpc_wire, meter
+from bench import grpc_wire, measure
 from bench.app import MODEL, SHIPPED, App, app
 from bench.load import Load, Simulator, simulator
 from bench.tables import number, percentile, show
@@ -51,7 +51,9 @@ async def run(quick: bool) -> None:
     async with simulator() as provider:
         for clients in CLIENTS:
             for transport in TRANSPORTS:
-                rows.append([f"{clients} · {transport.name}", *await measure(transport, provider, load, clients)])
+                rows.append(
+                    [f"{clients} · {transport.name}", *await measure_transport(transport, provider, load, clients)]
+                )
     show(
         f"Provider to client, by transport ({words} words at 50/s, all clients on one answer)",
         ["clients", "p50 ms", "p95 ms", "max ms", "CPU ms/word", "bytes/word"],
@@ -61,7 +63,7 @@ async def run(quick: bool) -> None:
     )
 
 
-async def measure(transport: Transport, provider: Simulator, load: Load, clients: int) -> list[str]:
+async def measure_transport(transport: Transport, provider: Simulator, load: Load, clients: int) -> list[str]:
     message = load.message.replace("ttft=200", f"ttft={TTFT_MS}")
     settings = {"STREAMCHAT_STREAMS_PER_CLIENT": "1000"}
     if transport.port:
@@ -71,9 +73,9 @@ async def measure(transport: Transport, provider: Simulator, load: Load, clients
             run_id = await _start(running, warm)
             port = transport.port or running.port
             readers = [Client(transport.request(f"127.0.0.1:{port}", run_id), transport.last) for _ in range(clients)]
-            used = meter.cpu_seconds(running.pid)
+            used = measure.cpu_seconds(running.pid)
             await asyncio.gather(*(reader.read(port) for reader in readers))
-        used = meter.cpu_seconds(running.pid) - used
+        used = measure.cpu_seconds(running.pid) - used
     emits = await provider.emits(load)
     delays = [delay for reader in readers for delay in lag(transport.decode(reader.record), emits, load.ends)]
     size = sum(len(data) for reader in readers for _, data in reader.record) / clients / load.tokens
@@ -227,6 +229,6 @@ TRANSPORTS = [
     Transport("*floor*: a bare relay", RELAY, _get("/api/runs/{}/events"), _events(_chunk)),
     Transport("SSE", SHIPPED, _get("/api/runs/{}/events"), _events(_ours)),
     Transport("WebSocket", SHIPPED, _upgrade, _frames),
-    Transport("gRPC", SHIPPED, grpc_wire.request, _entries, grpc_wire.last, meter.free_port()),
+    Transport("gRPC", SHIPPED, grpc_wire.request, _entries, grpc_wire.last, measure.free_port()),
     Transport("buffered", SHIPPED, _get("/api/runs/{}/events?buffer=1"), _document),
 ]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from bench.meter import free_port
+from bench.measure import free_port
 
 
 class Counter:

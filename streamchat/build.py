@@ -1,22 +1,45 @@
-"""Builds the page, and only when something it is made of has changed.
+"""Location of the built page, and its build, which runs only if a source has changed.
 
-Reflex's own prod mode compiles and bundles at each start. A build is kept here with a fingerprint of
-what went into it, and mounted as it is while that is still true.
+Reflex's own prod mode compiles and bundles at each start. In a checkout a build is stored with a fingerprint of its
+sources, and served as it is as long as the fingerprint matches. An installed package contains its page.
+The page's packages are those of ``reflex.lock/``: ``bunfig.toml`` has Bun refuse others, so a build changes no lock.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+from streamchat.environment import BUILD, child_environment
 from streamchat.errors import StreamchatError
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+# In a wheel: the part of a checkout's folder .web that serving needs (hatch_build.py puts it there).
+_PACKAGED = PACKAGE / "_page"
 _STAMP = ".web/build/fingerprint"
-_INPUTS = ("rxconfig.py", "streamchat/streamchat.py", "streamchat/ui", "assets", "reflex.lock", "requirements/app.txt")
+_LOG = ".web/build.log"
+_INPUTS = (
+    "rxconfig.py",
+    "streamchat/streamchat.py",
+    "streamchat/reflex_internals.py",
+    "streamchat/ui",
+    "assets",
+    "reflex.lock",
+    "requirements/app.txt",
+)
+
+# Bun's error messages, and ours for them.
+_REASONS = (
+    ("lockfile is (frozen|out of sync)|No version matching", "its packages are not those of reflex.lock (`make lock`)"),
+    ("IntegrityCheckFailed", "a downloaded package is not the one that is locked"),
+    ("NoSpaceLeft|No space left|ENOSPC", "there is no space left on the disk"),
+    ("AccessDenied|Permission denied|Read-only file system|EROFS|EACCES", "a folder cannot be written to"),
+    (r" downloading (tarball|package manifest) |error: GET \S+ - \d", "the npm registry cannot be reached"),
+)
 
 
 class BuildError(StreamchatError):
@@ -25,8 +48,18 @@ class BuildError(StreamchatError):
     kind = "build"
 
 
+def is_checkout() -> bool:
+    """Return whether this is a checkout, whose page is built locally, and not an installed package."""
+    return not _PACKAGED.is_dir() and (ROOT / "rxconfig.py").is_file()
+
+
+def web() -> Path:
+    """Return the folder that the page is served from, in the layout of Reflex's ``.web``."""
+    return ROOT / ".web" if is_checkout() else _PACKAGED
+
+
 def fingerprint(root: Path = ROOT) -> str:
-    """A hash over the names and contents of everything the page is made of."""
+    """Return a hash over the names and contents of all sources of the page."""
     digest = hashlib.sha256()
     for name in _INPUTS:
         path = root / name
@@ -38,19 +71,27 @@ def fingerprint(root: Path = ROOT) -> str:
 
 
 def is_current(root: Path = ROOT) -> bool:
-    """Whether the build on disk was made from what is there now."""
+    """Return whether the stored build was made from the current sources."""
     stamp = root / _STAMP
     return stamp.is_file() and stamp.read_text() == fingerprint(root)
 
 
 def build(root: Path = ROOT) -> None:
-    """Build the page with Reflex and remember of what. Raises ``BuildError`` with the end of its output."""
+    """Build the page with Reflex, and store its fingerprint. Raises ``BuildError``, which names the log file."""
     before = fingerprint(root)
     command = [sys.executable, "-m", "reflex", "export", "--no-zip", "--loglevel", "warning"]
-    done = subprocess.run(command, cwd=root, env=os.environ, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=root, env=child_environment(BUILD), capture_output=True, text=True)
     if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-30:])
-        raise BuildError(f"The page could not be built:\n{tail}")
-    # Reflex may refresh its own lock while it installs.
-    stamp = root / _STAMP
-    stamp.write_text(fingerprint(root) if before != fingerprint(root) else before)
+        raise BuildError(_explain(done.stdout + done.stderr, root))
+    (root / _STAMP).write_text(before)
+
+
+def _explain(output: str, root: Path) -> str:
+    try:
+        (root / _LOG).parent.mkdir(exist_ok=True)
+        (root / _LOG).write_text(output)
+    except OSError as error:
+        return f"The page could not be built: {root / _LOG} cannot be written ({error.strerror})."
+    unwrapped = " ".join(output.split())
+    reason = next((f": {reason}" for pattern, reason in _REASONS if re.search(pattern, unwrapped)), "")
+    return f"The page could not be built{reason}. Details: {_LOG}"

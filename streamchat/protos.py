@@ -1,6 +1,6 @@
-"""Makes the gRPC code out of ``proto/``, and only when that has changed: ``python -m streamchat.protos``.
+"""Generates the gRPC modules from ``proto/`` if that has changed: ``python -m streamchat.protos``.
 
-Knows the compiler, not the service. What it writes, ``streamchat/v1/``, is nobody's source and is not kept.
+Knows the compiler, not the service. The generated folder ``streamchat/v1/`` is not in version control.
 """
 
 from __future__ import annotations
@@ -20,35 +20,55 @@ _SOURCE = "streamchat/v1/runs.proto"
 
 
 class ProtoError(StreamchatError):
-    """The gRPC code could not be made."""
+    """The gRPC modules could not be generated."""
 
     kind = "build"
 
 
 def generate(root: Path = ROOT) -> bool:
-    """Make what is not there or was made of something else; whether there was anything to do. Raises ``ProtoError``."""
-    source, target = root / "proto" / _SOURCE, root / "streamchat" / "v1"
+    """Generate the gRPC modules if they are missing or outdated.
+
+    Returns True if anything was generated. Raises ``ProtoError``.
+    """
+    target = root / "streamchat" / "v1"
     try:
-        made_of = hashlib.sha256(source.read_bytes() + version("grpcio-tools").encode()).hexdigest()
+        fingerprint = f"{_digest(root)} grpcio-tools {version('grpcio-tools')}"
     except PackageNotFoundError:
-        raise ProtoError("The gRPC code cannot be made: grpcio-tools is not installed.") from None
+        raise ProtoError("The gRPC code cannot be generated: grpcio-tools is not installed.") from None
     stamp = target / "fingerprint"
-    if stamp.is_file() and stamp.read_text() == made_of:
+    if stamp.is_file() and stamp.read_text() == fingerprint:
         return False
+    try:
+        _compile(root, target)
+        stamp.write_text(fingerprint)
+    except OSError as error:
+        raise ProtoError(f"The gRPC code cannot be written to {target}: {error.strerror}.") from None
+    return True
+
+
+def _compile(root: Path, target: Path) -> None:
     from grpc_tools import protoc
 
     with tempfile.TemporaryDirectory(dir=root, prefix=".protos-") as folder:
         outputs = [f"--{kind}_out={folder}" for kind in ("python", "pyi", "grpc_python")]
         if protoc.main(["protoc", f"--proto_path={root / 'proto'}", *outputs, _SOURCE]):
             raise ProtoError(f"proto/{_SOURCE} could not be compiled.")
-        made = Path(folder, "streamchat", "v1")
-        (made / "__init__.py").touch()
+        generated = Path(folder, "streamchat", "v1")
+        (generated / "__init__.py").touch()
         target.mkdir(exist_ok=True)
-        for file in made.iterdir():
-            os.replace(file, target / file.name)  # another process may read, or do the same
+        for file in generated.iterdir():
+            os.replace(file, target / file.name)  # atomic: another process may read or write them
         shutil.rmtree(Path(folder, "streamchat"))
-    stamp.write_text(made_of)
-    return True
+
+
+def is_current(root: Path = ROOT) -> bool:
+    """Return whether the modules exist and were generated from the current protocol, by any compiler."""
+    stamp = root / "streamchat" / "v1" / "fingerprint"
+    return stamp.is_file() and stamp.read_text().split()[0] == _digest(root)
+
+
+def _digest(root: Path) -> str:
+    return hashlib.sha256((root / "proto" / _SOURCE).read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -1,40 +1,56 @@
-"""Serves the built app on sockets that are there already, with uvicorn, in this process.
+"""Serves the built app on existing sockets with uvicorn, in this process.
 
 Knows nothing of other processes, and builds nothing.
 """
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streamchat import build
+from streamchat.errors import StreamchatError
+from streamchat.reflex_internals import copy_page, import_app
+from streamchat.settings import load_settings
+
+if TYPE_CHECKING:
+    import reflex as rx
+    from starlette.types import ASGIApp
 
 GRACE_SECONDS = 3
+# Files that are open beside clients' connections: databases, Redis, providers, subprocesses, modules.
+FILES = 256
 
 
 def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
-    """Until SIGTERM or SIGINT; ``ready`` is called once it serves."""
-    # Reflex reads these at import: serve the build as it is, together with the backend.
-    os.environ |= {
-        "REFLEX_ENV_MODE": "prod",
-        "__REFLEX_SKIP_COMPILE": "true",
-        "__REFLEX_MOUNT_FRONTEND_COMPILED_APP": "true",
-        # With a Redis: a worker keeps a tab's state at hand instead of fetching and storing it for every piece.
-        "REFLEX_OPLOCK_ENABLED": "true",
-    }
-    os.chdir(build.ROOT)
+    """Serve until SIGTERM or SIGINT. ``ready`` is called once the server accepts connections."""
+    settings = load_settings()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = asgi_app()
     import uvicorn
 
-    from streamchat.streamchat import app, wind_down
+    from streamchat.http_protocol import patient
+    from streamchat.streamchat import wind_down
 
     config = uvicorn.Config(
-        app(),
+        app,
+        http=patient(settings.request_timeout),
+        # Beyond it requests get 503, so that the process never runs out of file descriptors.
+        limit_concurrency=connection_limit(settings.connections),
         log_level="warning",
-        # Addresses carry Reflex's tab tokens.
+        # URLs contain Reflex's tab tokens.
         access_log=False,
         server_header=False,
+        # What a proxy says of its client is read in one place, whatever server this is: web/proxies.py.
+        proxy_headers=False,
         ws_max_size=2_000_000,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
@@ -47,8 +63,51 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             for server in self.servers:
-                server.close()  # nobody new
+                server.close()  # accept no new connections
             await wind_down()
             await super().shutdown(sockets)
 
     Server(config).run(list(sockets))
+
+
+def connection_limit(requested: int) -> int:
+    """Return how many connections a process may have: ``requested``, if the system allows as many open files."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return requested
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = requested + FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return requested if soft == resource.RLIM_INFINITY else min(requested, max(16, soft - FILES))
+
+
+def asgi_app() -> ASGIApp:
+    """Return the app with the built page. Call it once per process."""
+    # With Redis: a worker caches a tab's state instead of loading and storing it for every piece.
+    os.environ["REFLEX_OPLOCK_ENABLED"] = "true"
+    return import_app(_page(), build.PACKAGE / "ui" / "serve", _load)
+
+
+def _page() -> Path:
+    """Return the folder of the built page; below a path of the public address, that of a copy made for it."""
+    base = load_settings().public_path
+    if not base:
+        return build.web()
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="streamchat-page-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        copy_page(build.web(), folder, base)
+    except OSError as error:
+        raise StreamchatError(f"The page cannot be copied for the path {base}: {error.strerror or error}.") from None
+    return folder
+
+
+def _load() -> rx.App:
+    from streamchat.streamchat import app
+
+    return app

@@ -1,11 +1,12 @@
-"""Several processes that serve on the same sockets, and the one that looks after them.
+"""Supervisor of several worker processes that serve on the same sockets.
 
-Knows nothing of what is served. ``supervise`` is the parent; as a program this module is one worker. Rules:
+Knows nothing of what is served. ``supervise`` is the parent; run as a program, this module is one worker. Rules:
 
-* A worker that ends is replaced, slower each time it ends at once. Where the first ones cannot start, neither do we.
-* The sockets are the parent's: while no worker is there, connections wait instead of being refused.
-* SIGTERM and Ctrl-C end the workers in order, within ``STOP_SECONDS``. A worker whose parent is gone ends itself.
-* What exists once per machine (the embedded model, the simulator) is the parent's child, lent to all workers.
+* A worker that ends is replaced, with a growing pause if it ends at once. If the first workers cannot start, the
+  supervisor ends too.
+* The parent owns the sockets: while no worker runs, connections wait instead of being refused.
+* SIGTERM and Ctrl-C end the workers in order, within ``STOP_SECONDS``. A worker whose parent has died ends itself.
+* The embedded model and the simulator run once per machine, as children of the parent that all workers share.
 """
 
 from __future__ import annotations
@@ -22,17 +23,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from streamchat.providers.shared_child import lending
+from streamchat.backoff import Backoff
+from streamchat.processes.shared_subprocess import lending
+from streamchat.processes.subprocess_server import import_path
 from streamchat.serving import serve
 
 STOP_SECONDS = 12.0
-# A worker that lived shorter than this could not start.
+# A worker that ends sooner could not start. Seconds.
 _SHORT_LIFE = 5.0
 _MAX_PAUSE = 5.0
 
 
 def supervise(count: int, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> int:
-    """Serve with ``count`` workers until SIGTERM or SIGINT; ``ready`` is called once, when all serve. The exit code."""
+    """Serve with ``count`` workers until SIGTERM or SIGINT, and return the exit code.
+
+    ``ready`` is called once, when all workers serve.
+    """
     return asyncio.run(_Supervisor(count, sockets, ready).run())
 
 
@@ -52,9 +58,9 @@ class _Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         with tempfile.TemporaryDirectory(prefix="streamchat-") as folder:
-            place = Path(folder) / "children"
-            async with lending(place):
-                keepers = [asyncio.create_task(self._keep(n, place), name=f"worker {n}") for n in range(self._count)]
+            children = Path(folder) / "children"
+            async with lending(children):
+                keepers = [asyncio.create_task(self._keep(n, children), name=f"worker {n}") for n in range(self._count)]
                 await self._stopping.wait()
                 self._signal(signal.SIGTERM)
                 await asyncio.wait(keepers, timeout=STOP_SECONDS)
@@ -62,33 +68,36 @@ class _Supervisor:
                 await asyncio.gather(*keepers)
         return self._code
 
-    async def _keep(self, number: int, place: Path) -> None:
-        pause = 0.1
+    async def _keep(self, number: int, children: Path) -> None:
+        backoff = Backoff(base=0.2, cap=_MAX_PAUSE, draw=max)
         while not self._stopping.is_set():
             began = time.monotonic()
-            code = await self._work(number, place)
+            code = await self._work(number, children)
             if self._stopping.is_set():
                 return
-            if not self._was_ready:  # the worker said why
+            if not self._was_ready:  # the worker printed the reason
                 self._code = code if code > 0 else 1
                 self._stopping.set()
                 return
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
             print(f"Worker {number} {how}; starting another one.", file=sys.stderr, flush=True)  # noqa: T201 for a person
-            pause = min(pause * 2, _MAX_PAUSE) if time.monotonic() - began < _SHORT_LIFE else 0.1
+            if time.monotonic() - began >= _SHORT_LIFE:
+                backoff.reset()
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(backoff.next_pause()):
                     await self._stopping.wait()
 
-    async def _work(self, number: int, place: Path) -> int:
-        """One life of a worker; its exit code."""
+    async def _work(self, number: int, children: Path) -> int:
+        """Run one worker process, and return its exit code."""
         ours, its = socket.socketpair()
         listening = [listener.fileno() for listener in self._sockets]
         with ours:
             with its:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "streamchat.workers", str(its.fileno()), *map(str, listening)),
-                    env=os.environ | {"STREAMCHAT_CHILDREN": str(place), "STREAMCHAT_WORKER": str(number)},
+                    *(sys.executable, "-P", "-m", "streamchat.workers", str(its.fileno()), *map(str, listening)),
+                    env=os.environ
+                    | import_path()
+                    | {"STREAMCHAT_CHILDREN": str(children), "STREAMCHAT_WORKER": str(number)},
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=[its.fileno(), *listening],
                     start_new_session=True,  # Ctrl-C in the terminal is ours
@@ -96,17 +105,17 @@ class _Supervisor:
             self._workers[number] = process
             if self._stopping.is_set():
                 self._signal(signal.SIGTERM)
-            hearing = asyncio.create_task(self._hear(number, ours))
+            listening_task = asyncio.create_task(self._wait_ready(number, ours))
             try:
                 return await process.wait()
             finally:
-                hearing.cancel()
+                listening_task.cancel()
                 self._serving.discard(number)
                 del self._workers[number]
 
-    async def _hear(self, number: int, line: socket.socket) -> None:
-        line.setblocking(False)
-        if await asyncio.get_running_loop().sock_recv(line, 1):
+    async def _wait_ready(self, number: int, worker: socket.socket) -> None:
+        worker.setblocking(False)
+        if await asyncio.get_running_loop().sock_recv(worker, 1):
             self._serving.add(number)
             if len(self._serving) == self._count and not self._was_ready:
                 self._was_ready = True

@@ -1,18 +1,143 @@
-"""Servers that several packages of tests use, and the patience that whole systems get."""
+"""What the tiers share: servers, one of each per process of tests, and the order in which several processes work."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from tests.redis_server import RedisServer, why_not
+from devservers import postgres, redis
+from devservers.postgres import PostgresServer
+from devservers.redis import RedisServer
+from tests import ROOT
+from tests.support.loop import LoopThread
+
+if TYPE_CHECKING:  # importing it takes a second, which the unit tier does not need
+    from playwright.sync_api import Browser, Playwright
+
+TESTS = Path(__file__).parent
+# What takes longest begins first, so that no process is left alone with it at the end; short tests fill the rest.
+ORDER = (
+    "system/soak/test_soak.py",
+    "system/soak/test_many.py",
+    "browser/test_reflex_run.py",
+    "system/cluster/",
+    "browser/test_proxies.py",
+    "system/soak/",
+    "browser/test_survive.py",
+    "system/",
+    "browser/",
+    "integration/",
+    "unit/",
+)
+# Tests that go to whichever process is free. Those of another file stay together: they share servers.
+SPREAD = ("system/soak/", "system/setup/", "browser/")
+TOGETHER = ("system/cluster/", "browser/test_reflex_run.py", "browser/test_proxies.py", "browser/test_safety_socket.py")
+
+# The background job of a shell ignores SIGINT, and whatever it starts inherits that: servers that a test ends with
+# Ctrl-C would not hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.path.relative_to(TESTS).as_posix()))
+
+
+def _place(path: str) -> int:
+    return next((place for place, beginning in enumerate(ORDER) if path.startswith(beginning)), len(ORDER))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes ``-n auto`` is: one for each core for the unit tier, more for tests that also wait."""
+    cores = os.cpu_count() or 1
+    only_unit = all(Path(argument).resolve().is_relative_to(TESTS / "unit") for argument in config.args)
+    return cores if only_unit else 2 * cores
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hand out tests in their order, by the file, by the folder or one by one."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class InOrder(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0].removeprefix("tests/")
+            together = next((beginning for beginning in TOGETHER if path.startswith(beginning)), None)
+            return together or (nodeid if path.startswith(SPREAD) else path)
+
+    config.option.loadscopereorder = False  # it would put files of few tests last
+    return InOrder(config, log)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hide Playwright's loop from tests without a browser: its synchronous interface leaves it marked as this thread's
+    running one between its calls, and a test with a loop of its own could not start."""
+    playwright = asyncio._get_running_loop()
+    if playwright is None or "browser" in getattr(item, "fixturenames", ()):
+        return (yield)
+    asyncio._set_running_loop(None)
+    try:
+        return (yield)
+    finally:
+        if not playwright.is_closed():
+            asyncio._set_running_loop(playwright)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        loop = asyncio._get_running_loop()
+        yield started
+        asyncio._set_running_loop(loop)
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """One Chromium, without a window if there is one that has none; each test takes contexts of its own."""
+    from playwright.sync_api import Error
+
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    arguments = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync"
+    )
+    try:
+        started = playwright.chromium.launch(executable_path=program, args=arguments.split())
+    except Error as error:
+        pytest.skip(f"no Chromium here (apt install chromium): {str(error).splitlines()[0]}")
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[LoopThread]:
+    """A loop for servers that run beside synchronous tests."""
+    thread = LoopThread()
+    yield thread
+    thread.close()
 
 
 @pytest.fixture(scope="session")
 def redis_session() -> Iterator[RedisServer]:
     """One server for the session."""
-    if reason := why_not():
+    if reason := redis.why_not():
         pytest.skip(reason)
     server = RedisServer()
     server.start()
@@ -20,18 +145,41 @@ def redis_session() -> Iterator[RedisServer]:
     server.remove()
 
 
-@pytest.fixture
-def redis(redis_session: RedisServer) -> RedisServer:
+@pytest.fixture(name="redis")
+def empty_redis(redis_session: RedisServer) -> RedisServer:
     """That server, empty."""
     redis_session.ask("FLUSHALL")
     return redis_session
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a browser or of several processes start servers, and share their machine with other work: they get more
-    time, and a second try, which the report shows. The others get one."""
-    for item in items:
-        if {"e2e", "page", "cluster", "soak", "examples"} & set(item.path.relative_to(item.config.rootpath).parts):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(180))
+@pytest.fixture(scope="session", name="postgres")
+def postgres_session() -> Iterator[PostgresServer]:
+    """One server for the session; each test takes a database of its own."""
+    if reason := postgres.why_not():
+        pytest.skip(reason)
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_database(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database on that server, which is gone after the test."""
+    url = postgres.new_database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """The page, as it is in the checkout now; several processes of tests build it once."""
+    import fcntl
+
+    from streamchat import build
+
+    (ROOT / ".web").mkdir(exist_ok=True)
+    with (ROOT / ".web" / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not build.is_current():
+            build.build()

@@ -1,23 +1,31 @@
-"""What a model says while it speaks: the events of a run, as frozen values.
+"""The events of a run: what a model streams while it answers, as frozen values.
 
 Knows nothing of providers, numbering, storage or transport. Rules:
 
-* A run is any number of events and then exactly one ending (``Ending``); nothing follows it.
-* ``opaque`` is provider data that must go back unread with the next request (signatures, encrypted
+* A run is any number of events followed by exactly one ending (``Ending``).
+* ``opaque`` is provider data that must be returned unchanged with the next request (signatures, encrypted
   reasoning, response ids). It is stored, and never sent to a reader.
-* Token counts in ``UsageReported`` are totals for the whole run so far: the last report holds.
+* Token counts in ``UsageReported`` are totals for the whole run so far: the last report is the valid one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+
+from streamchat.errors import ErrorKind
 
 Json: TypeAlias = Any
 Opaque: TypeAlias = Mapping[str, Json]
+# ``timing.Timing.to_json()``, set when the ending is stored: how fast the answer came, not what it is.
+Timing: TypeAlias = Mapping[str, Json]
 
 ToolOutcome: TypeAlias = Literal["done", "error", "timeout", "denied", "invalid", "stopped", "unknown"]
+
+
+def _timing() -> Any:
+    return field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallStarted:
-    """A tool call has begun; its arguments follow. ``by_provider``: the provider runs it itself."""
+    """The start of a tool call; its arguments follow. ``by_provider``: the provider runs the tool itself."""
 
     call_id: str
     name: str
@@ -63,7 +71,7 @@ class ToolCallReady:
 
 @dataclass(frozen=True, slots=True)
 class ToolProgress:
-    """The call runs; ``text`` is a progress line, empty at the start."""
+    """Progress of a running call. ``text``: one progress line, empty at the start."""
 
     call_id: str
     text: str = ""
@@ -71,9 +79,9 @@ class ToolProgress:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """How a call ended. ``result`` is JSON; ``error`` a sentence for every state but ``done``.
+    """The outcome of a call. ``result``: JSON; ``error``: the error message of every state but ``done``.
 
-    ``duration_ms``: how long it ran, where it did.
+    ``duration_ms``: the running time in milliseconds, ``None`` if the call did not run.
     """
 
     call_id: str
@@ -86,7 +94,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class SourceAdded:
-    """A citation or a search hit that the answer rests on."""
+    """A citation or a search hit that the answer is based on."""
 
     url: str
     title: str = ""
@@ -95,23 +103,33 @@ class SourceAdded:
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """Tokens used by the run so far, as the provider counts them; ``None`` where it does not say."""
+    """Tokens used by the run so far, as the provider counts them; ``None`` if it reports no count.
+
+    ``input``: everything that it read, with what it read from its cache (``cached``) and what it put there
+    (``written``). ``reasoning``: a part of ``output``. ``cost_usd``: in US dollars; ``None`` without a price.
+    """
 
     input: int | None = None
     output: int | None = None
     cached: int | None = None
     reasoning: int | None = None
+    written: int | None = None
+    cost_usd: float | None = None
 
     def __add__(self, other: UsageReported) -> UsageReported:
-        """Of both together; ``None`` only where neither says."""
+        """Return the sum per count; ``None`` only if both are ``None``."""
         return UsageReported(*(_sum(getattr(self, name), getattr(other, name)) for name in self.__slots__))
+
+
+QUEUED = "queued"
+"""The kind of a notice about the place in line. One that follows another directly replaces it in the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the reader should know that the model did not say: retrying, seam, shortened history.
+    """A message to the reader that is not from the model: a place in line, a retry, a seam, a shortened history.
 
-    ``kind`` is a stable word; ``data`` are the numbers behind the sentence (JSON).
+    ``kind``: a stable identifier. ``text``: one sentence. ``data``: the numbers behind it (JSON).
     """
 
     kind: str
@@ -122,50 +140,55 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The run is parked until a person decides about these calls. Not an ending."""
+    """The run is suspended until these calls are approved or denied. Not an ending."""
 
     call_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The provider said that the answer is over.
+    """The provider ended the answer.
 
-    ``reason``: ``stop``, ``length``, ``tool-calls``, ``refusal``, ``content-filter``, ``pause``, or the
-    provider's own word where it is none of these.
+    ``reason``: ``stop``, ``length``, ``tool-calls``, ``refusal``, ``content-filter``, ``pause``, or, if it is none of
+    these, the provider's own identifier.
     """
 
     reason: str = "stop"
     opaque: Opaque | None = None
+    timing: Timing | None = _timing()
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Somebody cancelled the run.
+    """The run was cancelled.
 
-    ``after_ms``: from the request to stop until the provider's connection was closed; ``kept``: deltas kept.
+    ``after_ms``: milliseconds from the stop request until the provider's connection was closed. ``kept``: the number
+    of deltas in the partial answer.
     """
 
     after_ms: int | None = None
     kept: int | None = None
+    timing: Timing | None = _timing()
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An error, as a sentence. ``retry_after``: seconds until a retry makes sense."""
+    """The run failed. ``message``: the error message, one sentence. ``retry_after``: seconds to wait before a retry."""
 
     message: str
-    kind: str = "error"
+    kind: ErrorKind = "error"
     retryable: bool = True
     retry_after: float | None = None
+    timing: Timing | None = _timing()
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The stream or the process ended without an end. The partial answer is kept."""
+    """The stream or the process broke off before the provider ended the answer. The partial answer is kept."""
 
     message: str = "The answer was cut off before its end."
-    kind: str = "cut"
+    kind: ErrorKind = "cut"
+    timing: Timing | None = _timing()
 
 
 Ending: TypeAlias = Finished | Stopped | Failed | Interrupted
@@ -188,12 +211,12 @@ Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallArguments
 ENDINGS = (Finished, Stopped, Failed, Interrupted)
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one + (other or 0)
+def _sum(left: float | None, right: float | None) -> Any:
+    return right if left is None else left + (right or 0)
 
 
 def merge(first: Event, second: Event) -> Event | None:
-    """Join two neighbouring deltas into one that folds the same, or ``None`` where they do not join."""
+    """Join two adjacent deltas into one that folds the same. Returns ``None`` if they cannot be joined."""
     match first, second:
         case TextDelta(a), TextDelta(b):
             return TextDelta(a + b)

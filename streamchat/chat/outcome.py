@@ -1,16 +1,18 @@
-"""What an ended message means to a person: a sentence where it is not simply complete, and what can be done.
+"""The outcome of a message for the reader: an explanation if it is incomplete, and the actions on offer.
 
 Knows nothing of pages. Rules:
 
-* Nothing that is not complete reads as complete: every end but the provider's plain one has a sentence.
-* ``retry`` answers the same message anew; ``continue`` goes on from the text that is there.
+* An incomplete answer never reads as complete: every ending but the provider's ordinary one is explained.
+* ``retry`` answers the same message anew; ``continue`` extends the text that is there.
 """
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from streamchat.chat.events import Ending, Failed, Finished, Interrupted, Stopped
 from streamchat.chat.messages import Message, NoticePart, ToolCallPart
+from streamchat.errors import ErrorKind
 
 Offer: TypeAlias = Literal["retry", "continue"]
 
@@ -22,28 +24,48 @@ _SENTENCES = {
     "tool-rounds": "The model called tools again and again without coming to an end.",
 }
 _COMPLETE = ("stop", "tool-calls")
-# What cannot be gone on from: the provider would say the same again.
-_NO_CONTINUE = ("refusal", "content-filter", "refused", "context-too-long", "too-large")
+# Outcomes after which Continue would only repeat the refusal.
+_NO_CONTINUE_KINDS: tuple[ErrorKind, ...] = ("refused", "context-too-long", "too-large")
+_NO_CONTINUE = ("refusal", "content-filter", *_NO_CONTINUE_KINDS)
 
 
 def explain(message: Message) -> str | None:
-    """Why a message ended as it did; ``None`` while it is written, and where it is complete."""
+    """Return one sentence about why the message is incomplete; ``None`` if it is complete or still being written."""
     if message.role != "assistant" or not message.ended:
         return None
     if message.error is not None:
         return message.error.message
     if message.status == "stopped":
-        said = (part.text for part in message.parts if isinstance(part, NoticePart) and part.kind == "stopped")
-        return next(said, "Stopped.")
+        notices = (part.text for part in message.parts if isinstance(part, NoticePart) and part.kind == "stopped")
+        return next(notices, "Stopped.")
     if message.status == "finished" and message.stop_reason not in (None, *_COMPLETE):
         return _SENTENCES.get(message.stop_reason, f"The provider ended this answer: {message.stop_reason[:80]}.")
     return None
 
 
 def offers(message: Message) -> tuple[Offer, ...]:
-    """What can be done with a message that is not simply complete."""
+    """Return the actions for an incomplete message; none if it is complete or still being written."""
     if explain(message) is None:
         return ()
     reason = message.error.kind if message.error else message.stop_reason
-    begun = message.text or any(isinstance(part, ToolCallPart) for part in message.parts)
-    return ("retry", "continue") if begun and reason not in _NO_CONTINUE else ("retry",)
+    has_content = message.text or any(isinstance(part, ToolCallPart) for part in message.parts)
+    return ("retry", "continue") if has_content and reason not in _NO_CONTINUE else ("retry",)
+
+
+def ending_of(message: Message) -> Ending:
+    """Return the event that ended this message. Raises ``ValueError`` if it has not ended."""
+    error, timing = message.error, message.timing
+    match message.status:
+        case "finished":
+            return Finished(message.stop_reason or "stop", timing=timing)
+        case "stopped":
+            return Stopped(timing=timing)
+        case "failed" if error is not None:
+            return Failed(error.message, error.kind, error.retryable, error.retry_after, timing)
+        case "interrupted" if error is not None:
+            return Interrupted(error.message, error.kind, timing)
+        case "failed":
+            return Failed("The answer failed.", timing=timing)
+        case "interrupted":
+            return Interrupted(timing=timing)
+    raise ValueError(f"a message that is {message.status} has not ended")

@@ -1,23 +1,30 @@
-"""What is asked of a model, before any vendor's shape: history, options, tools.
+"""Vendor-neutral requests: history, options and tools for a model, and the parameters of a new run.
 
-Knows nothing of vendors. Capabilities decide what a provider sends of it (``providers.base.ModelInfo``).
+Knows nothing of vendors. Rule: capabilities decide which of it a provider sends (``providers.base.ModelInfo``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from typing import Any, Protocol
 
 from streamchat.chat.events import Json
-from streamchat.chat.messages import Message
+from streamchat.chat.messages import Message, Part
+from streamchat.chat.timing import Stopwatch
+
+ANY_TOOL = "*"
+"""The ``Options.tool_choice`` of a model that must call some tool. No tool has this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``None`` leaves a value to the provider.
+    """Generation options. ``None`` leaves a value to the provider.
 
-    ``schema``: a JSON schema that the whole answer must fit. ``stream=False``: one call, whole answer.
+    ``schema``: a JSON schema that the whole answer must match. ``stream=False``: one call for the whole answer.
+    ``stop``: texts before which the answer ends. ``tool_choice``: the name of the tool that the model must call, or
+    ``ANY_TOOL``. ``parallel_tool_calls=False``: at most one call per answer.
+    ``web_search``: the model may search the web with a tool of its vendor.
     """
 
     temperature: float | None = None
@@ -25,23 +32,44 @@ class Options:
     reasoning_effort: str | None = None
     schema: Mapping[str, Json] | None = None
     stream: bool = True
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    web_search: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as the model sees it: ``parameters`` is the JSON schema of its arguments, an object."""
+    """A tool as the model sees it. ``parameters``: the JSON schema of its arguments, an object."""
 
     name: str
     description: str
     parameters: Mapping[str, Json]
 
 
+class ResponseTracker(Protocol):
+    """Is told of a response that the provider stores while it generates it, so that it can be read again."""
+
+    def started(self, response_id: str, sequence: int | None) -> None:
+        """Take note of a response. ``sequence``: the number of its first event, if it has numbers."""
+        ...
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a response that has not ended."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of a model. ``model`` is the provider's own name, without our prefix.
+    """One call of a model. ``model``: the provider's own name, without our prefix.
 
-    ``messages`` are oldest first and end with what is to be answered; where the last one is an
-    assistant's, the model is to continue it.
+    ``messages`` are oldest first and end with the one to answer; if the last one is the assistant's, the model
+    continues it. ``watch``: is told when the request is sent and when its response begins. ``tracker``: ``None`` if a
+    response need not outlive its connection. ``conversation_id``: an opaque identifier, ``""`` if there is none.
+    ``run_id``: names the run in the provider's own log.
     """
 
     model: str
@@ -49,13 +77,22 @@ class Request:
     system: str | None = None
     options: Options = field(default_factory=Options)
     tools: tuple[ToolSpec, ...] = ()
+    watch: Stopwatch | None = field(default=None, compare=False, repr=False)
+    tracker: ResponseTracker | None = field(default=None, compare=False, repr=False)
+    conversation_id: str = ""
+    run_id: str = ""
+
+    @property
+    def text(self) -> str:
+        """The text of the last question, ``""`` if there is none."""
+        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What is asked for besides the messages: kept beside an answer, for Retry and for an answer that waits.
+class RunOptions:
+    """Options stored with a run, for Retry and for resuming a suspended answer.
 
-    ``tools``: those that the client declared and runs itself; ``None`` leaves tools to us.
+    ``tools``: tools that the client declares and runs itself; ``None`` offers the server's own.
     """
 
     system: str | None = None
@@ -63,7 +100,7 @@ class Wishes:
     tools: tuple[ToolSpec, ...] | None = None
 
     def to_json(self) -> dict[str, Json]:
-        """Only what differs from the default."""
+        """Return the options that differ from their default."""
         data: dict[str, Json] = {"system": self.system} if self.system else {}
         if options := {f.name: value for f in fields(Options) if (value := getattr(self.options, f.name)) != f.default}:
             data["options"] = options
@@ -71,11 +108,62 @@ class Wishes:
             data["tools"] = [asdict(tool) for tool in self.tools]
         return data
 
+    def over(self, defaults: RunOptions) -> RunOptions:
+        """Return these options, with what they leave out taken from ``defaults``. An empty system prompt is none."""
+        own = {f.name: value for f in fields(Options) if (value := getattr(self.options, f.name)) != f.default}
+        system = defaults.system if self.system is None else self.system
+        return RunOptions(system or None, replace(defaults.options, **own), self.tools)
+
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Wishes:
-        """The other way; what a newer version wrote besides is left out."""
+    def from_json(cls, data: Mapping[str, Any]) -> RunOptions:
+        """Return the options from ``to_json``; fields of a newer version are ignored."""
         known = {f.name for f in fields(Options) if f.default is not MISSING}
         options = {name: value for name, value in (data.get("options") or {}).items() if name in known}
+        if "stop" in options:
+            options["stop"] = tuple(options["stop"])
         tools = data.get("tools")
         specs = None if tools is None else tuple(ToolSpec(t["name"], t["description"], t["parameters"]) for t in tools)
         return cls(data.get("system"), Options(**options), specs)
+
+
+TEMPORARY = "temporary-"
+"""The prefix of the ids of temporary chats and their messages: they tell that these are kept in memory only."""
+
+
+def is_temporary(identifier: object) -> bool:
+    """Return whether an id is that of a temporary chat, or of one of its messages."""
+    return isinstance(identifier, str) and identifier.startswith(TEMPORARY)
+
+
+ROOT = ""
+"""The ``NewRun.parent_id`` above the first message: another first question begins a branch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A question with the parameters of its answer.
+
+    ``client_message_id``: the client's idempotency key; the same one again is the same run. ``model``: "" takes that of
+    the conversation. ``conversation_id``: ``None`` begins a conversation, or takes the parent's. ``parent_id``: the
+    message after which the question begins a branch; ``None`` is the end of the active branch. ``new_conversation_id``:
+    the id of a new conversation, if the client chooses it. ``history``: earlier turns sent with the question, if the
+    client stores the conversation. ``inherit``: what ``options`` leaves out is the conversation's, and a new
+    conversation keeps the options. ``prefix``: the first parts of the answer (its earlier calls with the results that
+    the client sends); there may be no question then. ``options.tools``: the client's own tools, offered instead of the
+    server's and never run here. ``temporary``: the new conversation is kept in memory only. ``credential``: the id of
+    the API key that asks, if one does. ``tools_off``: tools and servers that are disabled in a new conversation.
+    """
+
+    client_message_id: str
+    model: str
+    parts: Sequence[Part] = ()
+    conversation_id: str | None = None
+    parent_id: str | None = None
+    new_conversation_id: str | None = None
+    history: Sequence[Message] = ()
+    prefix: Sequence[Part] = ()
+    options: RunOptions = field(default_factory=RunOptions)
+    inherit: bool = False
+    temporary: bool = False
+    credential: str = ""
+    tools_off: Sequence[str] = ()

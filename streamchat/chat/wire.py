@@ -1,9 +1,9 @@
-"""The JSON form of events and messages: what readers get, and what is stored.
+"""The JSON form of events and messages, for readers and for storage.
 
 Knows nothing of HTTP or SQL. Rules:
 
-* ``public=True`` (readers) leaves ``opaque`` and ``raw`` out; ``public=False`` (storage) round-trips exactly.
-* Unknown keys are ignored when reading, so that an older program can read what a newer one wrote.
+* ``public=True`` (readers) omits ``opaque`` and ``raw``; ``public=False`` (storage) round-trips exactly.
+* Unknown keys are ignored when reading, so that an older version can read the data of a newer one.
 * Names are those of the project's contract: ``text-delta``, ``tool-call-start``, ``finished`` …
 """
 
@@ -42,12 +42,12 @@ _HIDDEN = {"opaque", "raw"}
 
 
 def event_to_wire(event: e.Event, *, public: bool = True) -> dict[str, Any]:
-    """``{"type": "text-delta", "text": …}``; fields at their default are left out."""
+    """Return ``{"type": "text-delta", "text": …}``; fields at their default are omitted."""
     return {"type": EVENT_NAMES[type(event)], **_fields(event, public)}
 
 
 def event_from_wire(data: Mapping[str, Any]) -> e.Event:
-    """The event again. Raises ``ValueError`` for an unknown type or a missing field."""
+    """Return the event. Raises ``ValueError`` for an unknown type or a missing field."""
     kind = EVENT_TYPES.get(data.get("type", ""))
     if kind is None:
         raise ValueError(f"unknown event type {data.get('type')!r}")
@@ -55,6 +55,7 @@ def event_from_wire(data: Mapping[str, Any]) -> e.Event:
 
 
 def part_to_wire(part: m.Part, *, public: bool = True) -> dict[str, Any]:
+    """Return ``{"type": "text", "text": …}``; a tool call always has its ``state`` and ``arguments``."""
     data = {"type": part.type, **_fields(part, public)}
     if isinstance(part, m.ToolCallPart):
         data |= {"state": part.state, "arguments": part.arguments}
@@ -62,7 +63,7 @@ def part_to_wire(part: m.Part, *, public: bool = True) -> dict[str, Any]:
 
 
 def part_from_wire(data: Mapping[str, Any]) -> m.Part:
-    """The part again. Raises ``ValueError``."""
+    """Return the part. Raises ``ValueError`` for an unknown type or a missing field."""
     kind = PART_TYPES.get(data.get("type", ""))
     if kind is None:
         raise ValueError(f"unknown part type {data.get('type')!r}")
@@ -70,7 +71,7 @@ def part_from_wire(data: Mapping[str, Any]) -> m.Part:
 
 
 def message_to_wire(message: m.Message, *, public: bool = True) -> dict[str, Any]:
-    """The shape of the HTTP contract: id, role, status, model, text, parts, stop_reason, error?, usage?."""
+    """Return the shape of the HTTP contract: id, role, status, model, text, parts, stop_reason, error?, usage?."""
     data: dict[str, Any] = {
         "id": message.id,
         "role": message.role,
@@ -86,11 +87,13 @@ def message_to_wire(message: m.Message, *, public: bool = True) -> dict[str, Any
         data["usage"] = _fields(message.usage, public)
     if message.opaque is not None and not public:
         data["opaque"] = dict(message.opaque)
+    if message.timing is not None and not public:
+        data["timing"] = dict(message.timing)
     return data
 
 
 def message_from_wire(data: Mapping[str, Any]) -> m.Message:
-    """The message again. Raises ``ValueError``."""
+    """Return the message. Raises ``ValueError`` for an unknown part type, ``KeyError`` for a missing field."""
     error, usage = data.get("error"), data.get("usage")
     return m.Message(
         id=data["id"],
@@ -102,6 +105,7 @@ def message_from_wire(data: Mapping[str, Any]) -> m.Message:
         error=_build(m.ErrorInfo, error) if error else None,
         usage=_build(e.UsageReported, usage) if usage is not None else None,
         opaque=data.get("opaque"),
+        timing=data.get("timing"),
     )
 
 

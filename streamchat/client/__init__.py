@@ -1,10 +1,10 @@
-"""A client of streamchat's HTTP API, for scripts and for the terminal.
+"""A Python client of the HTTP API, for scripts and for the terminal.
 
 ``Client`` and ``AsyncClient`` start answers, read them from any point, and stop them. Rules:
 
-* A lost connection is taken up again by itself, from the last event that arrived, so that a reader sees each once.
-* ``events()`` and ``entries()`` tell every ending as an event. ``text()`` raises where the answer is not complete.
-* Errors carry the server's sentence.
+* A lost connection is restored automatically from the last event that arrived, so each event is seen once.
+* ``events()`` and ``entries()`` yield every ending as an event. ``text()`` raises if the answer is not complete.
+* Errors carry the server's error message.
 
     with Client() as client:
         run = client.start("Hello")
@@ -13,10 +13,10 @@
         print(run.final().usage)
 """
 
-from streamchat.client.aio import AsyncClient, AsyncRun
+from streamchat.client.async_client import AsyncClient, AsyncRun
 from streamchat.client.protocol import Incomplete, Refused, ServerFailed, TooMany, Unreachable
-from streamchat.client.reading import Entry, Snapshot
-from streamchat.client.sync import Client, Run
+from streamchat.client.run_state import Entry, Snapshot
+from streamchat.client.sync_client import Client, Run
 
 __all__ = [
     "AsyncClient",

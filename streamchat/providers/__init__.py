@@ -1,1 +1,1 @@
-"""One vendor's SDK per file: request out, decoded stream in, events out, errors translated."""
+"""Adapters for the vendors' SDKs: send a request, decode the stream into events, translate errors."""

@@ -1,11 +1,11 @@
-"""Which models are on offer, and who answers for each. Knows no vendor: it is filled by ``wiring``.
+"""The models on offer and their providers. Knows no vendor: ``wiring`` fills it.
 
 Rules:
 
-* A model id is ``provider:name``. A provider with ``open_ended`` takes any name; the others only their own.
+* A model id is ``provider:name``. A provider with ``open_ended`` accepts any name, the others only their own.
 * A model that cannot be used now stays listed, with the reason.
-* The default is the first one that can be used, in the order of offering.
-* A server's own list is asked for once, after the start; until it answers, the server has no listed models.
+* The default is the first usable model, in the order of offering.
+* A server's own list is requested once, after the start; until it responds, the server has no listed models.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ _NAME = re.compile(r"[\w./:@+-]{1,100}")
 
 @dataclass(slots=True)
 class Source:
-    """A provider under a name, and the models it is known to have, in order. ``ask``: how it lists its own.
+    """A named provider and its known models, in order.
 
-    ``capabilities_of``: what a model of this name takes and gives. ``start``: how it is warmed up.
+    ``list_models``: how it lists its own models. ``capabilities_of``: the capabilities of a model of this name.
+    ``start``: how it is warmed up; ``eager``: also right after the server's start, if it has the default model.
     """
 
     name: str
@@ -36,37 +37,48 @@ class Source:
     open_ended: bool = False
     unavailable: str | None = None
     note: str = ""
-    ask: Callable[[], Awaitable[list[str]]] | None = None
+    list_models: Callable[[], Awaitable[list[str]]] | None = None
     capabilities_of: Callable[[str], Capabilities] = lambda name: Capabilities()
     start: Callable[[], Awaitable[object]] | None = None
+    remote: bool = False
+    eager: bool = True
 
     def info(self, model_id: str) -> ModelInfo | None:
+        """Return the model with this id, ``None`` if this provider does not have it."""
         for model in self.models:
             if model.id == model_id:
                 return model
         name = model_id.partition(":")[2]
         if self.open_ended and _NAME.fullmatch(name):
-            return self.made(name)
+            return self.model_info(name)
         return None
 
-    def made(self, name: str, label: str = "") -> ModelInfo:
-        """A model of this provider."""
+    def model_info(self, name: str, label: str = "") -> ModelInfo:
+        """Return the description of a model of this provider. ``label`` defaults to the name."""
         capabilities = self.capabilities_of(name)
-        return ModelInfo(f"{self.name}:{name}", label or name, self.unavailable, self.note, capabilities)
+        return ModelInfo(f"{self.name}:{name}", label or name, self.unavailable, self.note, capabilities, self.remote)
 
 
 @dataclass(slots=True)
 class Catalog:
-    """``chosen``: the ids to offer, in order; empty offers everything that is known. ``schema_tools``: the ids of
-    models that have no tools of their own and get ours by a schema."""
+    """All providers. ``chosen``: the ids to offer, in order; empty offers every known model. ``schema_tools``: the ids
+    of models that have no tools of their own and get ours by a schema. ``off``: the ids that an admin has switched off:
+    they are not offered, and start nothing.
+    """
 
     sources: Sequence[Source]
     chosen: Sequence[str] = field(default=())
     schema_tools: Sequence[str] = field(default=())
+    off: frozenset[str] = frozenset()
 
     @property
     def offered(self) -> Mapping[str, ModelInfo]:
-        """Id to model, the usable ones first, each group in the order of offering."""
+        """The offered models by id: the usable ones first, each group in the order of offering."""
+        return {model_id: model for model_id, model in self.listed.items() if model_id not in self.off}
+
+    @property
+    def listed(self) -> Mapping[str, ModelInfo]:
+        """As ``offered``, with those that are switched off."""
         if self.chosen:
             listed: Iterable[ModelInfo] = [self._find(i) or _unknown(i) for i in self.chosen]
             return {model.id: model for model in listed}
@@ -75,40 +87,51 @@ class Catalog:
 
     @property
     def default(self) -> str:
-        """The first usable model's id, ``""`` where there is none."""
+        """The id of the first usable model, ``""`` if there is none."""
         return next((model.id for model in self.offered.values() if model.unavailable is None), "")
 
     def info(self, model_id: str) -> ModelInfo:
-        """Raises ``NotFound`` for an unknown id, ``InvalidInput`` with the reason for an unusable one."""
+        """Return the model. Raises ``NotFound`` for an unknown id, ``InvalidInput`` with the reason for an unusable
+        one.
+        """
         model = self._find(model_id) if isinstance(model_id, str) else None
         if model is None:
-            raise NotFound(f"There is no model named “{str(model_id)[:60]}” here. Choose another one.")
+            raise NotFound(f"There is no model named “{str(model_id)[:60]}”. Choose another one.")
+        if model.id in self.off:
+            raise InvalidInput(f"{model.label} is switched off here. Choose another one.")
         if model.unavailable is not None:
             raise InvalidInput(f"{model.label} cannot be used now: {model.unavailable}")
         return model
 
     def provider(self, model_id: str) -> Provider:
-        """Who answers for this model. Raises as ``info``."""
+        """Return the provider of this model. Raises as ``info``."""
         by_schema = self.info(model_id).capabilities.schema_tools
         provider = next(s.provider for s in self.sources if s.name == model_id.partition(":")[0])
         return SchemaTools(provider) if by_schema else provider
 
     async def discover(self) -> bool:
-        """Ask the servers for their models; whether any answered."""
-        asked = [source for source in self.sources if source.ask]
-        for source, names in zip(asked, await asyncio.gather(*(s.ask() for s in asked if s.ask)), strict=True):
+        """Request the servers' model lists. Returns whether any server listed a model."""
+        listing = [source for source in self.sources if source.list_models]
+        for source, names in zip(
+            listing, await asyncio.gather(*(s.list_models() for s in listing if s.list_models)), strict=True
+        ):
             usable = [name for name in names if _NAME.fullmatch(name)]
-            source.models = [source.made(name, f"{name} ({source.name})") for name in usable]
-        return any(source.models for source in asked)
+            source.models = [source.model_info(name, f"{name} ({source.name})") for name in usable]
+        return any(source.models for source in listing)
 
-    async def warm_up(self) -> None:
-        """Start what answers for the default model, so that the first answer does not wait for it."""
-        source = next((s for s in self.sources if self.default and s.info(self.default)), None)
-        if source and source.start:
-            with suppress(ProviderError):  # Whoever asks it is told.
+    async def warm_up(self, model_id: str | None = None) -> None:
+        """Start the provider of a model, so that its next answer does not wait for it. ``None``: the default model.
+
+        Raises as ``info`` does, for the model that is named.
+        """
+        name = (self.default if model_id is None else self.info(model_id).id).partition(":")[0]
+        source = next((source for source in self.sources if source.name == name), None)
+        if source and source.start and (source.eager or model_id is not None):
+            with suppress(ProviderError):  # The first request to it reports the error.
                 await source.start()
 
     async def close(self) -> None:
+        """Close every provider."""
         for source in self.sources:
             await source.provider.close()
 
@@ -121,4 +144,4 @@ class Catalog:
 
 
 def _unknown(model_id: str) -> ModelInfo:
-    return ModelInfo(model_id, model_id, unavailable="no such provider is set up.")
+    return ModelInfo(model_id, model_id, unavailable="no such provider is configured.")

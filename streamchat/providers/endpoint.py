@@ -1,7 +1,7 @@
-"""Where an adapter's requests go, and with which key.
+"""The address and API key of an adapter.
 
 Knows no vendor. Rules: an address that is not the vendor's needs no key, and never gets the vendor's
-from the environment; the vendor's own address without a key is an error with a sentence, before any request.
+from the environment; the vendor's own address without a key is an error, before any request.
 """
 
 from __future__ import annotations
@@ -11,15 +11,24 @@ from urllib.parse import urlsplit
 
 from streamchat.chat.request import Request
 from streamchat.errors import ProviderError
-from streamchat.providers.failures import Place
 from streamchat.providers.history import largest_attachment
+from streamchat.providers.provider_errors import ErrorContext
 
 NO_KEY = "none"
+RUN_HEADER = "X-Client-Request-Id"
+
+
+def run_headers(request: Request) -> dict[str, str]:
+    """Return the header that names the run in the provider's own logs: OpenAI finds a request by it."""
+    return {RUN_HEADER: request.run_id} if request.run_id else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``vendor``: its name; ``vendor_url``: its own address; ``base_url`` and ``api_key`` as set, or ``None``."""
+    """The address and key of a vendor's API.
+
+    ``vendor``: its name. ``vendor_url``: its own address. ``base_url`` and ``api_key``: as configured, or ``None``.
+    """
 
     vendor: str
     vendor_url: str
@@ -28,21 +37,23 @@ class Endpoint:
 
     @property
     def url(self) -> str:
+        """The base URL of requests."""
         return self.base_url or self.vendor_url
 
     @property
     def is_vendor(self) -> bool:
+        """Whether requests go to the vendor's own host."""
         return urlsplit(self.url).hostname == urlsplit(self.vendor_url).hostname
 
     @property
     def sdk_key(self) -> str:
-        """What the SDK is given: it insists on something, and would look into the environment."""
+        """The key for the SDK, which needs one and would otherwise read the environment."""
         return self.api_key or NO_KEY
 
-    def place(self, request: Request) -> Place:
-        """What an error may tell of it. Raises ``ProviderError`` where the vendor needs a key and there is none."""
+    def error_context(self, request: Request) -> ErrorContext:
+        """Return the context of error messages. Raises ``ProviderError`` if the vendor's key is missing."""
         if self.is_vendor and not self.api_key:
-            raise ProviderError(f"There is no key for {self.vendor}. Add it in the settings.", kind="bad-key")
+            raise ProviderError(f"There is no API key for {self.vendor}. Add it in the settings.", kind="bad-key")
         secrets = (self.api_key,) if self.api_key else ()
         vendor = self.vendor if self.is_vendor else ""
-        return Place(self.url, request.model, secrets, largest_attachment(request), vendor)
+        return ErrorContext(self.url, request.model, secrets, largest_attachment(request), vendor)

@@ -1,13 +1,13 @@
-"""A request's messages as turns that every vendor's shape can be written from.
+"""A request's messages as turns from which every vendor's format can be written.
 
-Knows no vendor. One answer may hold several calls of the model: text, tool calls, their results, more
+Knows no vendor. One answer may hold several responses of the model: text, tool calls, their results, more
 text. Rules:
 
 * An assistant turn ends where its tool results are due; they are the next turn.
-* Every call of ours is answered, also one that never ran; a call that the provider ran itself belongs
+* Every call of ours has a result, including one that never ran; a call that the provider ran itself belongs
   to the assistant's turn, verbatim or not at all.
 * Opaque data goes back only to the model that it came from.
-* Where an answer is to be continued, the last turn says so: the adapter knows how its model takes it.
+* If an answer is to be continued, the last turn is that answer: the adapter knows how its model accepts it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from streamchat.chat.messages import (
     ToolCallPart,
 )
 from streamchat.chat.request import Request
-from streamchat.chat.results import for_model
+from streamchat.chat.tool_results import for_model
 
 CONTINUE = (
     "Your answer above was cut off. Go on from exactly where it stops: do not repeat any of it, "
@@ -40,7 +40,7 @@ MAX_RESULT = 400_000
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """``tools``: the parts are calls whose results are due. ``own``: written by the model that is asked now."""
+    """A turn. ``tools``: the parts are calls whose results are due. ``own``: written by the model of this request."""
 
     role: Literal["user", "assistant", "tools"]
     parts: tuple[Part, ...]
@@ -49,16 +49,16 @@ class Turn:
 
 
 def system_text(request: Request) -> str:
-    """The system prompt, with what system messages say."""
+    """Return the system prompt, including the text of system messages."""
     texts = [request.system or "", *(message.text for message in request.messages if message.role == "system")]
     return "\n\n".join(text for text in texts if text.strip())
 
 
 def turns(request: Request) -> list[Turn]:
-    """The conversation as turns, neighbouring ones of a person joined, empty ones left out."""
+    """Return the conversation as turns: neighbouring user turns joined, empty ones left out."""
     result: list[Turn] = []
     for message, following in zip(request.messages, [*request.messages[1:], None], strict=True):
-        own = list(_of_message(message, request.model))
+        own = list(_message_turns(message, request.model))
         if own and own[-1].role == "tools" and message.role == "assistant" and following and following.role == "tool":
             own.pop()  # the results are messages of their own
         for turn in own:
@@ -71,14 +71,14 @@ def turns(request: Request) -> list[Turn]:
 
 
 def is_continuation(request: Request) -> bool:
-    """Whether the request ends in a partial answer that the model is to go on with.
+    """Return whether the request ends in a partial answer that the model is to continue.
 
-    Not after tool results (that is the next step of a tool loop), and not after a pause of the provider's.
+    Not after tool results (that is the next step of a tool loop), and not after a pause of the provider.
     """
     last = request.messages[-1] if request.messages else None
     if last is None or last.role != "assistant" or last.stop_reason == "pause":
         return False
-    ours = [turn for turn in _of_message(last, request.model) if turn.parts]
+    ours = [turn for turn in _message_turns(last, request.model) if turn.parts]
     if not ours or ours[-1].role != "assistant":
         return False
     part = ours[-1].parts[-1]
@@ -87,7 +87,7 @@ def is_continuation(request: Request) -> bool:
 
 
 def known_calls(request: Request) -> Mapping[str, Opaque | None]:
-    """The calls that this run has made so far, which are those of a trailing answer."""
+    """Return the calls that this run has made so far, those of a trailing answer, by id."""
     last = request.messages[-1] if request.messages else None
     if last is None or last.role != "assistant":
         return {}
@@ -95,24 +95,36 @@ def known_calls(request: Request) -> Mapping[str, Opaque | None]:
 
 
 def largest_attachment(request: Request) -> str:
-    """The name and size of the largest attachment of the last message, for a sentence."""
+    """Return the name and size of the last message's largest attachment, for an error message; ``""`` if none."""
     parts = request.messages[-1].parts if request.messages else ()
     sizes = [(len(p.data) * 3 // 4, p.name or "an image") for p in parts if isinstance(p, ImagePart)]
-    sizes += [(len(p.text.encode(errors="replace")), p.name) for p in parts if isinstance(p, FilePart)]
+    sizes += [
+        (len(p.data) * 3 // 4 or len(p.text.encode(errors="replace")), p.name) for p in parts if isinstance(p, FilePart)
+    ]
     if not sizes:
         return ""
     size, name = max(sizes)
     return f"{name} ({size / 1e6:.1f} MB)" if size >= 1e5 else f"{name} ({size / 1e3:.0f} kB)"
 
 
+def data_url(part: ImagePart | FilePart) -> str:
+    """Return the content of a picture or a PDF as a ``data:`` URL."""
+    return f"data:{part.media_type};base64,{part.data}"
+
+
+def unseen(part: ImagePart) -> str:
+    """Return the text that stands for a picture which the model cannot see."""
+    return f"[an image that this model cannot see: {part.name or 'unnamed'}]"
+
+
 def file_text(part: FilePart) -> str:
-    """A text file as labelled text, so that the model can tell it from what the person says."""
+    """Return the text of a file with its name, so that the model can tell it from the user's own text."""
     name = part.name.replace('"', "'").replace("\n", " ")
     return f'<file name="{name}">\n{part.text}\n</file>'
 
 
 def result_text(part: ToolCallPart) -> str:
-    """A call's result as the model reads it."""
+    """Return a call's result as the model reads it."""
     if part.state != "done":
         return f"Error: {part.error or 'this tool was not run.'}"
     text = for_model(part.result)
@@ -120,16 +132,16 @@ def result_text(part: ToolCallPart) -> str:
 
 
 def arguments_text(part: ToolCallPart) -> str:
-    """A call's arguments as JSON text; an object also where what came was none."""
+    """Return a call's arguments as JSON text; ``{}`` if they were not an object."""
     return json.dumps(part.arguments if part.arguments is not None else {}, ensure_ascii=False)
 
 
 def joined_text(parts: Iterable[Part]) -> str:
-    """The text of the parts, nothing between them."""
+    """Return the text of the parts, joined without a separator."""
     return "".join(part.text for part in parts if isinstance(part, TextPart))
 
 
-def _of_message(message: Message, model: str) -> Iterator[Turn]:
+def _message_turns(message: Message, model: str) -> Iterator[Turn]:
     if message.role == "user":
         parts = tuple(p for p in message.parts if not isinstance(p, TextPart) or p.text.strip())
         if parts:
@@ -138,38 +150,38 @@ def _of_message(message: Message, model: str) -> Iterator[Turn]:
         yield Turn("tools", tuple(p for p in message.parts if isinstance(p, ToolCallPart)))
     elif message.role == "assistant":
         own = not message.model or message.model == model or message.model.partition(":")[2] == model
-        yield from _of_answer(message, own)
+        yield from _answer_turns(message, own)
 
 
-def _of_answer(message: Message, own: bool) -> Iterator[Turn]:
+def _answer_turns(message: Message, own: bool) -> Iterator[Turn]:
     refused = message.stop_reason == "refusal"
-    said: list[Part] = []
-    due: list[ToolCallPart] = []
-    same = 0
+    assistant_parts: list[Part] = []
+    due_calls: list[ToolCallPart] = []
+    text_after = 0
     for part in message.parts:
         if isinstance(part, ToolCallPart) and not part.by_provider:
-            said.append(part)
-            due.append(part)
-            same = _said_after(part)
+            assistant_parts.append(part)
+            due_calls.append(part)
+            text_after = _text_after(part)
             continue
-        if due and same and isinstance(part, TextPart):
-            # What the model said after its call, in the same breath, comes before the result.
-            said.append(TextPart(part.text[:same]))
-            part, same = TextPart(part.text[same:]), 0
+        if due_calls and text_after and isinstance(part, TextPart):
+            # Text after the call in the same response comes before the result.
+            assistant_parts.append(TextPart(part.text[:text_after]))
+            part, text_after = TextPart(part.text[text_after:]), 0
             if not part.text:
                 continue
-        if due and not isinstance(part, NoticePart):
-            yield Turn("assistant", tuple(said), own)
-            yield Turn("tools", tuple(due), own)
-            said, due = [], []
+        if due_calls and not isinstance(part, NoticePart):
+            yield Turn("assistant", tuple(assistant_parts), own)
+            yield Turn("tools", tuple(due_calls), own)
+            assistant_parts, due_calls = [], []
         if isinstance(part, TextPart | ReasoningPart | ToolCallPart | NoticePart):
-            said.append(part)
-    if any(not isinstance(part, NoticePart) or part.opaque for part in said):
-        yield Turn("assistant", tuple(said), own, refused)
-    if due:
-        yield Turn("tools", tuple(due), own)
+            assistant_parts.append(part)
+    if any(not isinstance(part, NoticePart) or part.opaque for part in assistant_parts):
+        yield Turn("assistant", tuple(assistant_parts), own, refused)
+    if due_calls:
+        yield Turn("tools", tuple(due_calls), own)
 
 
-def _said_after(part: ToolCallPart) -> int:
-    """Characters of text that followed the call in the same answer of the model (``Call.opaque``)."""
+def _text_after(part: ToolCallPart) -> int:
+    """Return how many characters of text followed the call in the same response of the model (``Call.text_after``)."""
     return int((part.opaque or {}).get("said_after", 0))

@@ -1,6 +1,6 @@
-"""A JSON schema for a whole answer, in the shape that OpenAI's APIs take.
+"""The JSON schema of a whole answer, in the format of OpenAI's APIs.
 
-Knows nothing of requests. ``strict`` is asked for only where the schema keeps the rules of strict mode:
+Knows nothing of requests. ``strict`` is requested only if the schema follows the rules of strict mode:
 every object closed, every property required.
 """
 
@@ -12,12 +12,12 @@ from typing import Any
 
 
 def answer_format(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Name, schema and strictness."""
+    """Return the name, the schema and ``strict``."""
     return {"name": "answer", "schema": dict(schema), "strict": is_strict(schema)}
 
 
 def is_strict(schema: Any) -> bool:
-    """Whether strict mode would take this schema."""
+    """Return whether strict mode would accept this schema."""
     if isinstance(schema, list):
         return all(is_strict(item) for item in schema)
     if not isinstance(schema, Mapping):
@@ -31,5 +31,5 @@ def is_strict(schema: Any) -> bool:
 
 
 def instruction(schema: Mapping[str, Any]) -> str:
-    """The same wish in words, for a model that cannot be held to a schema."""
+    """Return the same requirement as a prompt, for a model without support for schemas."""
     return f"Answer with one JSON value that fits this JSON schema, and with nothing else: {json.dumps(schema)}"

@@ -1,10 +1,10 @@
-"""Tools for a model that has none of its own: its whole answer is held to a schema, calls of tools or a reply.
+"""Tools for a model that has none of its own: its whole answer is held to a schema, a tool call or a reply.
 
 Wraps another provider; knows no vendor. Rules:
 
-* Without tools in the request, or where an answer is only to be continued, nothing is changed.
-* Earlier calls and their results are told in words, since the model has no other place for them.
-* One call per answer: the model is asked again with its result.
+* Without tools in the request, or if an answer is only to be continued, nothing is changed.
+* Earlier calls and their results are written as text, since the model has no other form for them.
+* One call per answer: the model is called again with its result.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from streamchat.chat.messages import Message, Part, TextPart, ToolCallPart
 from streamchat.chat.request import Request, ToolSpec
 from streamchat.providers.base import Provider
 from streamchat.providers.history import arguments_text, is_continuation, result_text
-from streamchat.providers.reply import ReplyReader
+from streamchat.providers.schema_reply import ReplyReader
 
 
 class SchemaTools:
-    """See ``base.Provider``."""
+    """Implements ``base.Provider``."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
@@ -41,12 +41,12 @@ class SchemaTools:
                 if reader is None:
                     yield event
                 elif isinstance(event, e.TextDelta):
-                    for said in reader.add(event.text):
-                        yield said
+                    for reply_event in reader.add(event.text):
+                        yield reply_event
                 elif isinstance(event, e.Finished):
-                    for said in reader.end():
-                        yield said
-                    yield e.Finished("tool-calls") if reader.called and event.reason == "stop" else event
+                    for reply_event in reader.end():
+                        yield reply_event
+                    yield e.Finished("tool-calls") if reader.is_call and event.reason == "stop" else event
                 else:
                     yield event
 
@@ -56,11 +56,11 @@ class SchemaTools:
 
 
 def with_schema(request: Request) -> Request:
-    """The same request without tools: their description in the system prompt, the schema as that of the answer."""
-    told = "\n\n".join(text for text in (request.system, _instruction(request.tools)) if text)
+    """Return the request without tools: their description in the system prompt, their schema as that of the answer."""
+    system = "\n\n".join(text for text in (request.system, _instruction(request.tools)) if text)
     options = replace(request.options, schema=_schema(request.tools))
     messages = tuple(one for message in request.messages for one in _in_words(message))
-    return replace(request, messages=messages, system=told, options=options, tools=())
+    return replace(request, messages=messages, system=system, options=options, tools=())
 
 
 def _instruction(tools: Sequence[ToolSpec]) -> str:
@@ -68,7 +68,7 @@ def _instruction(tools: Sequence[ToolSpec]) -> str:
     return (
         "You can use these tools:\n" + "\n".join(lines) + "\n\n"
         'Answer with one JSON object. To use a tool: {"tool": "its name", "arguments": {…}}; its result comes back to '
-        'you. To answer the person: {"reply": "your answer"}. Use a tool only where you need it.'
+        'you. To answer the person: {"reply": "your answer"}. Use a tool only if you need it.'
     )
 
 
@@ -87,16 +87,16 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_words(message: Message) -> Iterator[Message]:
-    """A message in which calls happened, as what the model said and what it was told."""
-    said: list[Part] = []
+    """Yield a message with calls as text messages: the model's calls, and their results from the user."""
+    parts: list[Part] = []
     for part in message.parts:
         if not isinstance(part, ToolCallPart) or part.by_provider:
-            said.append(part)
+            parts.append(part)
             continue
         call = f'{{"tool": {json.dumps(part.name)}, "arguments": {arguments_text(part)}}}'
         result = f"The result of {part.name}, not said by the person: {result_text(part)}"
-        yield replace(message, parts=(*said, TextPart(call)), status="finished")
+        yield replace(message, parts=(*parts, TextPart(call)), status="finished")
         yield Message(f"{message.id}-{part.id}", "user", (TextPart(result),))
-        said = []
-    if said or not message.parts:
-        yield replace(message, parts=tuple(said))
+        parts = []
+    if parts or not message.parts:
+        yield replace(message, parts=tuple(parts))

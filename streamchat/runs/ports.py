@@ -1,120 +1,245 @@
-"""What runs need of the database and of the models, as protocols. ``storage/`` and ``wiring/`` fill them."""
+"""The interfaces that runs need of the database and of the models. ``storage/`` and ``wiring/`` implement them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Protocol
 
-from streamchat.chat.messages import Message, Part
+from streamchat.chat.messages import Message
+from streamchat.chat.request import NewRun, RunOptions
+from streamchat.chat.writes import Change, End, Timed, Written
 from streamchat.providers.base import ModelInfo, Provider
+from streamchat.runs.attachments import FileStore
 
 
 class Begun(Protocol):
-    """An answer that was begun, or had been begun by the same client message id (``created`` is false)."""
+    """A new answer, or the existing one of the same client message id (``created`` is false)."""
 
     @property
-    def run_id(self) -> str: ...
+    def run_id(self) -> str:
+        """The id of the run, which is that of the answer."""
+        ...
+
     @property
-    def conversation_id(self) -> str: ...
+    def conversation_id(self) -> str:
+        """The id of its conversation."""
+        ...
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """The title of its conversation."""
+        ...
+
     @property
-    def user(self) -> Message: ...
+    def user(self) -> Message:
+        """The message to answer."""
+        ...
+
     @property
-    def answer(self) -> Message: ...
+    def answer(self) -> Message:
+        """The answer as it was stored."""
+        ...
+
     @property
-    def history(self) -> tuple[Message, ...]: ...
+    def history(self) -> tuple[Message, ...]:
+        """The branch up to and including ``user``."""
+        ...
+
     @property
-    def created(self) -> bool: ...
+    def created(self) -> bool:
+        """Whether this call created it."""
+        ...
+
+    @property
+    def options(self) -> RunOptions:
+        """The options of the answer."""
+        ...
 
 
 class StoredAnswer(Protocol):
-    """An answer as stored, with the number of the last log entry in it."""
+    """An answer as stored."""
 
     @property
-    def run_id(self) -> str: ...
+    def owner(self) -> str:
+        """The id of its owner."""
+        ...
+
     @property
-    def conversation_id(self) -> str: ...
+    def run_id(self) -> str:
+        """The id of its run."""
+        ...
+
     @property
-    def message(self) -> Message: ...
+    def conversation_id(self) -> str:
+        """The id of its conversation."""
+        ...
+
     @property
-    def seq(self) -> int: ...
+    def message(self) -> Message:
+        """The answer."""
+        ...
+
     @property
-    def request(self) -> Mapping[str, Any]: ...
+    def seq(self) -> int:
+        """The number of the last log entry that ``message`` contains."""
+        ...
+
+    @property
+    def worker(self) -> str:
+        """The name of the process that owns it."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """The fencing token of its owner."""
+        ...
+
+    @property
+    def takeovers(self) -> int:
+        """How often another process has continued it."""
+        ...
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The options of the run: ``RunOptions.to_json``."""
+        ...
+
+    @property
+    def upstream(self) -> Mapping[str, Any] | None:
+        """The stored response of its provider: ``upstream.Checkpoint.to_json``."""
+        ...
 
 
 class Chosen(Protocol):
-    """What a person decided about tools in a conversation: names that never ask, names (or servers) that are off."""
+    """Tool settings of a conversation."""
 
     @property
-    def always(self) -> frozenset[str]: ...
+    def always(self) -> frozenset[str]:
+        """Tools that need no approval."""
+        ...
+
     @property
-    def off(self) -> frozenset[str]: ...
+    def off(self) -> frozenset[str]:
+        """Disabled tools and servers."""
+        ...
 
 
 class Choices(Protocol):
-    async def choices(self, owner: str, conversation_id: str) -> Chosen: ...
+    """Where the tool settings of conversations are."""
+
+    async def choices(self, owner: str, conversation_id: str) -> Chosen:
+        """Return the tool settings of a conversation. Raises ``NotFound``, ``StorageError``."""
+        ...
 
 
 class Answering(Protocol):
     """An answer that has not ended."""
 
     @property
-    def run_id(self) -> str: ...
+    def run_id(self) -> str:
+        """The id of its run."""
+        ...
+
     @property
-    def conversation_id(self) -> str: ...
+    def conversation_id(self) -> str:
+        """The id of its conversation."""
+        ...
 
 
-class Store(Protocol):
-    """Every method raises ``StorageError``; those for an owner raise ``NotFound`` for what is not theirs."""
+class Store(FileStore, Protocol):
+    """The database: see ``storage.Storage``, whose methods these are.
 
-    async def begin(
+    Every method raises ``StorageError``; those for an owner raise ``NotFound`` for what is not theirs.
+    """
+
+    async def begin(self, owner: str, new: NewRun, *, worker: str, exclusive: bool) -> Begun:
+        """Store a question and begin its answer."""
+        ...
+
+    async def begin_again(
         self,
         owner: str,
         *,
-        conversation_id: str | None,
+        message_id: str,
         client_message_id: str,
-        parts: Sequence[Part],
         model: str,
         worker: str,
-        alone: bool,
-        history: Sequence[Message],
-        prefix: Sequence[Part],
-        request: Mapping[str, Any],
-        named: str | None,
-    ) -> Begun: ...
+        continue_partial: bool,
+        exclusive: bool,
+        credential: str,
+    ) -> Begun:
+        """Begin a sibling of an answer that has ended."""
+        ...
 
-    async def begin_again(
-        self, owner: str, *, message_id: str, client_message_id: str, model: str, worker: str, keep: bool, alone: bool
-    ) -> Begun: ...
+    async def model_of(self, owner: str, conversation_id: str | None, message_id: str | None = None) -> str:
+        """Return the id of a conversation's model, "" if it has none. ``None``: the conversation of the message."""
+        ...
 
-    async def known(self, owner: str, client_message_id: str) -> bool: ...
-    async def save(self, entries: Sequence[tuple[Message, int]]) -> None: ...
-    async def end(self, message: Message, seq: int) -> bool: ...
-    async def move_on(self, message: Message, seq: int, *, after: int, worker: str) -> bool: ...
-    async def answer(self, owner: str, run_id: str) -> StoredAnswer: ...
-    async def asked(self, owner: str, run_id: str) -> tuple[Message, ...]: ...
-    async def choices(self, owner: str, conversation_id: str) -> Chosen: ...
-    async def choose(self, owner: str, conversation_id: str, *, always: Sequence[str]) -> None: ...
-    async def answering(self, owner: str) -> Sequence[Answering]: ...
-    async def beat(self, run_ids: Sequence[str]) -> None: ...
-    async def sweep(self, stale_before: datetime, message: str) -> Sequence[tuple[str, str]]: ...
+    async def known(self, owner: str, client_message_id: str) -> bool:
+        """Return whether an answer exists for this request."""
+        ...
+
+    async def write(
+        self, changes: Sequence[Change] = (), ends: Sequence[End] = (), timings: Sequence[Timed] = ()
+    ) -> Written:
+        """Store what is new of several answers, the ends of others, and the times of ended ones.
+
+        Returns which rows took it.
+        """
+        ...
+
+    async def move_on(self, message: Message, seq: int, *, after: int, worker: str, epoch: int) -> bool:
+        """Update a suspended answer whose seq is ``after``, under a new epoch. Returns whether it was in that state."""
+        ...
+
+    async def claim(
+        self, run_id: str, *, worker: str, epoch: int, silent_for: float | None, continues: bool
+    ) -> StoredAnswer | None:
+        """Become the owner of an answer, if it has this epoch and no heartbeat. Returns it with the new epoch."""
+        ...
+
+    async def release(self, owned: Sequence[tuple[str, int]]) -> None:
+        """Give up answers (run id and epoch), so that another process may claim them at once."""
+        ...
+
+    async def answer(self, owner: str, run_id: str) -> StoredAnswer:
+        """Return one answer."""
+        ...
+
+    async def question_branch(self, owner: str, run_id: str) -> tuple[Message, ...]:
+        """Return the branch up to and including the question of an answer."""
+        ...
+
+    async def choices(self, owner: str, conversation_id: str) -> Chosen:
+        """Return the tool settings of a conversation."""
+        ...
+
+    async def choose(self, owner: str, conversation_id: str, *, always: Sequence[str]) -> None:
+        """Add tools that need no approval."""
+        ...
+
+    async def answering(self, owner: str) -> Sequence[Answering]:
+        """Return the answers in progress."""
+        ...
 
 
 class Models(Protocol):
     """The models on offer."""
 
     def info(self, model_id: str) -> ModelInfo:
-        """Raises ``NotFound`` for an unknown id, ``InvalidInput`` for one that cannot be used now."""
+        """Return a model. Raises ``NotFound`` for an unknown id, ``InvalidInput`` for one that cannot be used now."""
         ...
 
     def provider(self, model_id: str) -> Provider:
-        """The provider that answers for this model. Raises as ``info``."""
+        """Return the provider of a model. Raises as ``info``."""
         ...
 
     @property
-    def offered(self) -> Mapping[str, ModelInfo]: ...
+    def offered(self) -> Mapping[str, ModelInfo]:
+        """The models by id."""
+        ...
 
     @property
-    def default(self) -> str: ...
+    def default(self) -> str:
+        """The id of the default model."""
+        ...

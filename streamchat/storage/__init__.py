@@ -1,6 +1,6 @@
-"""The only place that knows SQL: conversations, their messages, and answers that are being written."""
+"""Persistence of conversations, messages and answers in progress: the only package that knows SQL."""
 
+from streamchat.storage.records import Begun, Conversation, ConversationRow, Hit, RunRow, StoredRun
 from streamchat.storage.store import Storage
-from streamchat.storage.views import Begun, Conversation, ConversationRow, Hit, RunRow, StoredRun
 
 __all__ = ["Begun", "Conversation", "ConversationRow", "Hit", "RunRow", "Storage", "StoredRun"]

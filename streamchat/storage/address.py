@@ -1,6 +1,6 @@
-"""Where the database is: reads a URL, picks the async driver, and names the place without a password.
+"""Database addresses: parses a URL, selects the async driver, and describes the address without its password.
 
-Knows nothing of connections. Rule: ``shown`` is all that may appear in a sentence or a log.
+Knows nothing of connections. Rule: only ``shown`` may appear in an error message or a log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from streamchat.errors import StorageError
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """``file`` is the path of an SQLite database, ``None`` for PostgreSQL."""
+    """The address of a database. ``shown``: a description without the password. ``file``: of SQLite, else ``None``."""
 
     url: URL
     shown: str
@@ -24,7 +24,7 @@ class Address:
 
 
 def read_address(url: str) -> Address:
-    """Raises ``StorageError`` for anything that is neither an SQLite file nor a PostgreSQL database."""
+    """Parse a database URL. Raises ``StorageError`` unless it names an SQLite file or a PostgreSQL database."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):

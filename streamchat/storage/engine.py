@@ -1,19 +1,20 @@
-"""Connections: how each database is set up, and what a reading and a writing transaction are.
+"""Connections: the set-up of each database, and its read and write transactions.
 
 Knows nothing of tables. Rules:
 
-* SQLite: WAL, 5 s of patience for a lock, ``synchronous=NORMAL``, foreign keys on. A writing transaction
-  takes the write lock at once: one that starts by reading could not be granted it later.
-* SQLite has one writer, so those of this process queue here, in order, instead of polling the file.
+* SQLite: WAL, lock time-out of 5 s, ``synchronous=NORMAL``, foreign keys on. A write transaction takes the
+  write lock at once: a transaction that starts with a read may not be able to upgrade later.
+* SQLite has one writer, so the writers of this process queue here, in order, instead of polling the file.
 * PostgreSQL: pooled connections are tested before use, so a restarted server costs no failed call.
-* A transaction runs in a task of its own. Where its caller is cancelled it still comes to its end: a driver
-  that is cut off between two statements loses the connection, and with SQLite the lock that it holds.
+* A transaction runs in a task of its own and completes even if its caller is cancelled: a driver that is
+  interrupted between two statements loses the connection and, with SQLite, does not release its lock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar
@@ -21,43 +22,50 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from streamchat import extras
 from streamchat.errors import StorageError
 from streamchat.storage.address import Address
-from streamchat.storage.codec import dumps, loads
-from streamchat.storage.failures import translated
+from streamchat.storage.database_errors import translated
+from streamchat.storage.mapping import dumps, loads
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
 
 _WRITES = "streamchat_writes"
-_LAST_WAIT = 10  # seconds for what is under way when the program ends
+_READS = 8  # at the same time: a writer finds a free connection, whatever is read
+_CLOSE_TIMEOUT = 10  # seconds for open transactions at shutdown
 
 
 class Database:
-    """The connections to one database. ``patience``: seconds to wait for a lock."""
+    """The connections to one database. ``patience``: seconds to wait for a lock.
+
+    Raises ``StorageError`` if the driver of PostgreSQL is not installed.
+    """
 
     def __init__(self, address: Address, patience: float) -> None:
         self.address = address
         try:
             self.engine = _sqlite_engine(address, patience) if address.file else _postgres_engine(address, patience)
         except ImportError:
-            needed = "PostgreSQL needs the package psycopg: pip install 'psycopg[binary]'."
-            raise StorageError(needed, reason="address") from None
+            raise StorageError(f"PostgreSQL needs {extras.hint('postgres')}", reason="address") from None
         self._writer = asyncio.Lock() if address.file else nullcontext()
+        self._reads = asyncio.Semaphore(_READS)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.errors: Counter[str] = Counter()
+        """Failed calls by reason: see ``StorageError``."""
         self._identity: tuple[int, int] | None = None
 
     async def read(self, work: Work[T]) -> T:
-        """Do this on one consistent view. Raises ``StorageError``."""
-        return await self._to_its_end(self._read(work))
+        """Run ``work`` on one consistent snapshot. Raises ``StorageError``."""
+        return await self._complete(self._read(work))
 
     async def write(self, work: Work[T]) -> T:
-        """Do this in one transaction, kept as a whole or not at all. Raises ``StorageError``."""
-        return await self._to_its_end(self._write(work))
+        """Run ``work`` in one transaction, committed as a whole or not at all. Raises ``StorageError``."""
+        return await self._complete(self._write(work))
 
     async def _read(self, work: Work[T]) -> T:
         with translated(self.address.shown):
-            async with self.engine.connect() as connection:
+            async with self._reads, self.engine.connect() as connection:
                 return await work(connection)
 
     async def _write(self, work: Work[T]) -> T:
@@ -69,7 +77,7 @@ class Database:
                     async with connection.begin():
                         return await work(connection)
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _complete(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work, name="storage")
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -78,10 +86,12 @@ class Database:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at, also where the caller has gone
+            error = task.exception()  # retrieved, so that asyncio does not log it if the caller was cancelled
+            if isinstance(error, StorageError):
+                self.errors[error.reason] += 1
 
     def remember_file(self) -> None:
-        """From now on a removed or replaced file is an error: SQLite would write on into the removed one."""
+        """Make a removed or replaced file an error from now on: SQLite would keep writing to the removed file."""
         if self.address.file is not None:
             self._identity = _identity(self.address)
 
@@ -93,18 +103,18 @@ class Database:
             )
 
     async def close(self) -> None:
-        """Let what is under way come to its end, then close the connections."""
+        """Wait for open transactions (at most 10 seconds), then close the connections."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_LAST_WAIT)
+            await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT)
         await self.engine.dispose()
 
 
 def _identity(address: Address) -> tuple[int, int] | None:
     try:
-        found = os.stat(address.file or "")
+        status = os.stat(address.file or "")
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _sqlite_engine(address: Address, patience: float) -> AsyncEngine:
@@ -139,11 +149,11 @@ def _postgres_engine(address: Address, patience: float) -> AsyncEngine:
         "tcp_user_timeout": 15_000,
         "application_name": "streamchat",
     }
-    given = {name: value for name, value in options.items() if name not in address.url.query}
+    defaults = {name: value for name, value in options.items() if name not in address.url.query}
     engine = create_async_engine(
         address.url,
         # No server-side prepared statements: they break behind a pooler in transaction mode.
-        connect_args={**given, "prepare_threshold": None},
+        connect_args={**defaults, "prepare_threshold": None},
         pool_pre_ping=True,
         pool_timeout=10,
         json_serializer=dumps,

@@ -1,40 +1,52 @@
-"""Brings a database to this program's tables, at the start.
+"""Schema migration at start-up.
 
-Knows nothing of what the tables mean. Rules:
+Knows nothing of the meaning of the tables. Rules:
 
 * One process migrates at a time (SQLite: the write lock; PostgreSQL: an advisory lock); the others wait
-  and find nothing left to do. All steps are one transaction: a failed step leaves the database as it was.
-* An SQLite file is looked at through a read-only connection first. One that is damaged, newer than this
-  program or somebody else's is reported and not touched.
+  and then have nothing to do. All steps are one transaction: a failed step leaves the database unchanged.
+* An SQLite file is checked through a read-only connection first. A file that is damaged, newer than this
+  version or from another program is reported and not touched.
+* Alembic is imported only if there is something to migrate: at most starts the schema is up to date.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import stat
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from streamchat.errors import StorageError
+from streamchat.storage.database_errors import storage_error, translated
 from streamchat.storage.engine import Database
-from streamchat.storage.failures import translated
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SCRIPTS = Path(__file__).parent / "migrations"
-_LOCK = 7310577061298463844  # any number that only this program takes
-_CHECKED_BYTES = 256 * 2**20  # a check reads the whole file: about a second per 500 MB
+_REVISION = re.compile(r'^revision = "(\w+)"', re.MULTILINE)
+_LOCK = 7310577061298463844  # an arbitrary number that no other program uses
+_CHECKED_BYTES = 256 * 2**20  # the check reads the whole file: about 1 s per 500 MB
+
+
+def revisions() -> list[str]:
+    """Return the schema revisions that this version knows, oldest first, in the order of the files in ``versions/``."""
+    files = sorted((SCRIPTS / "versions").glob("*.py"))
+    return [match[1] for file in files if (match := _REVISION.search(file.read_text("utf-8")))]
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
+    """Return the Alembic configuration of the migrations, to run on ``connection``."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -42,7 +54,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 async def prepare(database: Database, patience: float) -> None:
-    """Create or upgrade the tables. Raises ``StorageError`` with one sentence."""
+    """Create or upgrade the tables. ``patience``: seconds to wait for a lock. Raises ``StorageError``."""
     shown, file = database.address.shown, database.address.file
     if file is not None:
         await asyncio.to_thread(_examine, file, shown)
@@ -57,19 +69,34 @@ def _upgrade(connection: Connection, shown: str) -> None:
         connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     else:
-        # A read-only database lets a transaction begin; only a write shows it.
+        # A transaction begins on a read-only database as well: only a write fails.
         (version,) = connection.exec_driver_sql("PRAGMA user_version").one()
         connection.exec_driver_sql(f"PRAGMA user_version = {version}")
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is None and {"conversation", "message"} & set(inspect(connection).get_table_names()):
-        raise _somebody_elses(shown)
+    tables = set(inspect(connection).get_table_names())
+    current = _stored_revisions(connection) if "alembic_version" in tables else []
+    if not current and {"conversation", "message"} & tables:
+        raise _foreign_tables(shown)
     _check_known(current, shown)
-    command.upgrade(alembic_config(connection), "head")
+    if current != revisions()[-1:]:
+        _migrate(connection, shown)
 
 
-def _check_known(revision: str | None, shown: str) -> None:
-    scripts = ScriptDirectory(str(SCRIPTS))
-    if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
+def _stored_revisions(connection: Connection) -> list[str]:
+    return list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+
+
+def _migrate(connection: Connection, shown: str) -> None:
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        command.upgrade(alembic_config(connection), "head")
+    except CommandError as error:
+        raise storage_error(error, shown) from error
+
+
+def _check_known(stored: list[str], shown: str) -> None:
+    if not set(stored) <= set(revisions()):
         raise StorageError(
             f"The database {shown} was written by a newer version of streamchat; "
             "update streamchat, or name another database in STREAMCHAT_DATABASE_URL.",
@@ -78,7 +105,7 @@ def _check_known(revision: str | None, shown: str) -> None:
 
 
 def _examine(file: Path, shown: str) -> None:
-    """Raise what is wrong with the file, without changing a byte of it. Creates its folder if need be."""
+    """Check the file without changing it, or create it with its folder if it is missing. Raises ``StorageError``."""
     with translated(shown):
         if not file.exists():
             _create(file, shown)
@@ -95,15 +122,14 @@ def _examine(file: Path, shown: str) -> None:
             if file.stat().st_size <= _CHECKED_BYTES:
                 _check_pages(connection, shown)
             if "alembic_version" in tables:
-                revisions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-                for (revision,) in revisions:
-                    _check_known(revision, shown)
+                stored = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+                _check_known([revision for (revision,) in stored], shown)
             elif tables:
-                raise _somebody_elses(shown)
+                raise _foreign_tables(shown)
 
 
 def _create(file: Path, shown: str) -> None:
-    """An empty file that only this user can read: conversations are private. SQLite's own files follow its mode."""
+    """Create an empty file with mode 0600, because conversations are private. SQLite's other files inherit the mode."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
@@ -119,9 +145,9 @@ def _check_pages(connection: sqlite3.Connection, shown: str) -> None:
 
 
 def _set_wal(file: Path, patience: float) -> None:
-    """Switch to WAL; where several processes do so at the same moment, SQLite refuses some at once.
+    """Switch to WAL. Retries, because SQLite refuses some of several simultaneous attempts in spite of its time-out.
 
-    (Measured: 1 of 900 with six at a time, in spite of its time-out.)
+    (Measured: 1 of 900 with six processes at a time.)
     """
     until = time.monotonic() + patience
     while True:
@@ -135,7 +161,7 @@ def _set_wal(file: Path, patience: float) -> None:
         time.sleep(0.02)
 
 
-def _somebody_elses(shown: str) -> StorageError:
+def _foreign_tables(shown: str) -> StorageError:
     return StorageError(
         f"The database {shown} has tables of another program; name another one in STREAMCHAT_DATABASE_URL.",
         reason="foreign",

@@ -1,12 +1,12 @@
-"""Tools as typed functions: ``@tool`` makes one, ``Toolbox`` holds them, ``execute`` runs a call.
+"""Tools as typed functions: ``@tool`` declares one, ``Toolbox`` holds them, ``execute`` runs a call.
 
 Knows nothing of providers, runs, storage or pages.
 """
 
-from streamchat.tools.context import Context, Services
 from streamchat.tools.definition import Tool, tool
 from streamchat.tools.execution import execute
 from streamchat.tools.signature import BadArguments
+from streamchat.tools.tool_context import Context, Services
 from streamchat.tools.toolbox import ServerState, Toolbox
 from streamchat.tools.values import Image, Plot, Progress, Series, Table, ToolError
 

@@ -1,9 +1,9 @@
-"""``@tool``: a typed function that models may call.
+"""``@tool``: declares a typed function as a tool that models may call.
 
 Knows nothing of threads, runs or pages. Rules:
 
-* The function stays callable as it was written.
-* An async generator yields ``Progress`` lines; the first other value that it yields is the result, and the last.
+* The decorated function can still be called directly.
+* An async generator yields ``Progress`` lines. The first other value is the result, and ends the call.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, overload
 
 from streamchat.chat.events import Json
 from streamchat.chat.request import ToolSpec
-from streamchat.tools.context import Context
 from streamchat.tools.signature import read_signature
+from streamchat.tools.tool_context import Context
 
 TIMEOUT = 30.0
 MAX_BYTES = 256 * 1024
@@ -26,10 +26,12 @@ NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 @dataclass(frozen=True, eq=False)
 class Tool:
-    """``approve``: ask the person before each call. ``server``: the MCP server that it belongs to, or empty.
+    """A tool: its declaration for models, its limits and how to call it.
 
-    ``timeout`` in seconds; ``max_bytes`` of the result as JSON text. ``check`` gives the arguments with defaults
-    filled in, and raises ``BadArguments``. ``begin`` calls the function (anywhere but on the program's loop).
+    ``approve``: each call requires the user's approval. ``server``: the MCP server that provides it, or empty.
+    ``timeout``: seconds per call. ``max_bytes``: limit of the result as JSON text. ``check`` returns the arguments with
+    the defaults filled in, or raises ``BadArguments``. ``begin`` calls the function, and must not be called on the
+    program's event loop.
     """
 
     spec: ToolSpec
@@ -43,10 +45,11 @@ class Tool:
 
     @property
     def name(self) -> str:
+        """The name under which models call it."""
         return self.spec.name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function itself, as it was written."""
+        """Call the decorated function directly. Raises ``TypeError`` for a tool of an MCP server."""
         if self.function is None:
             raise TypeError(f"{self.name} is a tool of the server {self.server}; it has no function here")
         return self.function(*args, **kwargs)
@@ -69,11 +72,13 @@ def tool(
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of an ``async def``, an async generator or a plain ``def``.
 
-    Raises ``TypeError`` for a function that cannot be described, ``ValueError`` for a name that vendors refuse.
+    ``timeout`` is in seconds. ``max_bytes`` limits the result as JSON text. With ``approve``, each call requires the
+    user's approval. Raises ``TypeError`` if the signature has no JSON schema. Raises ``ValueError`` for a name that
+    vendors refuse, or a limit that is not above zero.
     """
 
-    def make(made_of: Callable[..., Any]) -> Tool:
-        return _make(made_of, name, approve, timeout, max_bytes)
+    def make(target: Callable[..., Any]) -> Tool:
+        return _make(target, name, approve, timeout, max_bytes)
 
     return make if function is None else make(function)
 
@@ -91,8 +96,8 @@ def _make(function: Callable[..., Any], name: str | None, approve: bool, timeout
     signature = read_signature(function)
 
     def begin(arguments: Mapping[str, Json], context: Context) -> Any:
-        given = dict.fromkeys(signature.context, context)
-        return function(**signature.values(arguments), **given)
+        contexts = dict.fromkeys(signature.context, context)
+        return function(**signature.values(arguments), **contexts)
 
     return Tool(
         spec=ToolSpec(name, signature.description, signature.schema),

@@ -1,11 +1,11 @@
-"""A function's signature and docstring as a JSON schema, and the check of arguments against it.
+"""JSON schema from a function's signature and docstring, and validation of arguments against it.
 
 Knows nothing of how tools run. Rules:
 
-* Strict: ``"3"`` is no integer and ``1`` no boolean; a field that the signature does not name is refused. (What JSON
-  cannot say, such as a date, is read from its usual text.)
-* A sentence about bad arguments names the field and what it should be, never the value.
-* What cannot be described exactly is refused when the function is decorated, not when a model calls it.
+* Strict: ``"3"`` is no integer and ``1`` no boolean; a field that is not in the signature is refused. Types that JSON
+  does not have, such as a date, are parsed from their usual text form.
+* An error message about arguments names the field and the expected type, never the value.
+* A signature that has no exact schema is refused when the function is decorated, not when a model calls it.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from pydantic_core import PydanticSerializationError
 
 from streamchat.chat.events import Json
 from streamchat.errors import StreamchatError
-from streamchat.tools.context import Context
+from streamchat.tools.tool_context import Context
 
 MAX_DESCRIPTION = 1024
 _PARAMETER = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_TOLD = 5
-_LONGEST = 200
+_MAX_PROBLEMS = 5
+_MAX_PROBLEM = 200
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class BadArguments(StreamchatError):
-    """The arguments do not fit the tool's schema; it was not run."""
+    """The arguments do not fit the tool's schema; the tool was not run."""
 
     kind = "bad-arguments"
 
 
 class _Plain(GenerateJsonSchema):
-    """Titles are the names once more: they only cost tokens."""
+    """Leaves out titles: they repeat the field names and cost tokens."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -52,7 +52,11 @@ class _Plain(GenerateJsonSchema):
 
 @dataclass(frozen=True)
 class Signature:
-    """``context``: names of the parameters that are filled in."""
+    """The schema and the validation model of one function.
+
+    ``names``: model field to parameter name. ``defaults``: parameter name to default, as JSON. ``context``: names of
+    the parameters that receive the ``Context``, which are not part of the schema.
+    """
 
     description: str
     schema: Mapping[str, Json]
@@ -62,23 +66,23 @@ class Signature:
     context: tuple[str, ...]
 
     def check(self, arguments: Mapping[str, Json]) -> dict[str, Json]:
-        """The arguments with the defaults filled in, as JSON. Raises ``BadArguments``."""
+        """Return the arguments as JSON with the defaults filled in. Raises ``BadArguments``."""
         self.values(arguments)
-        filled = {**copy.deepcopy(dict(self.defaults)), **arguments}
-        return {name: filled[name] for name in self.names.values() if name in filled}
+        complete = {**copy.deepcopy(dict(self.defaults)), **arguments}
+        return {name: complete[name] for name in self.names.values() if name in complete}
 
     def values(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
-        """What the function is called with. Raises ``BadArguments``."""
+        """Return the keyword arguments for the function, as typed values. Raises ``BadArguments``."""
         text = json_text(arguments)
         try:
-            read = self.model.model_validate_json(text, strict=True, extra="forbid")
+            parsed = self.model.model_validate_json(text, strict=True, extra="forbid")
         except ValidationError as error:
-            raise BadArguments(_sentence(error)) from None
-        return {name: getattr(read, field) for field, name in self.names.items()}
+            raise BadArguments(_error_message(error)) from None
+        return {name: getattr(parsed, field) for field, name in self.names.items()}
 
 
 def json_text(arguments: Any) -> str:
-    """The arguments as JSON text. Raises ``BadArguments`` for what is no JSON object."""
+    """Return the arguments as JSON text. Raises ``BadArguments`` if they are no JSON object."""
     if not isinstance(arguments, Mapping):
         raise BadArguments("The arguments must be a JSON object.")
     try:
@@ -90,13 +94,16 @@ def json_text(arguments: Any) -> str:
 
 
 def read_signature(function: Callable[..., Any]) -> Signature:
-    """Raises ``TypeError`` that names the function and what cannot be described."""
+    """Return the signature of a tool function. Raises ``TypeError`` if it has no JSON schema.
+
+    The error message names the function and the parameter or type.
+    """
     name = getattr(function, "__name__", repr(function))
     try:
         hints = get_type_hints(function, include_extras=True)
     except Exception as error:
         raise TypeError(f"the types of tool {name} cannot be read: {error}") from error
-    described, texts = _docstring(function)
+    description, texts = _docstring(function)
     fields: dict[str, Any] = {}
     context = []
     for parameter in inspect.signature(function).parameters.values():
@@ -109,7 +116,7 @@ def read_signature(function: Callable[..., Any]) -> Signature:
         if hints[parameter.name] is Context:
             context.append(parameter.name)
         else:
-            # A prefix, because a field must not have the name of one of pydantic's own methods.
+            # The prefix avoids field names that shadow pydantic's own methods.
             fields[f"p_{parameter.name}"] = _field(parameter, hints[parameter.name], texts.get(parameter.name))
     config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=False)
     try:
@@ -120,18 +127,18 @@ def read_signature(function: Callable[..., Any]) -> Signature:
     except (PydanticUserError, PydanticSchemaGenerationError, PydanticSerializationError, Warning) as error:
         raise TypeError(f"the types of tool {name} have no JSON schema: {_first_line(error)}") from error
     schema = {"type": "object", "properties": {}, **schema}
-    for noise in ("title", "description"):
-        schema.pop(noise, None)
+    for key in ("title", "description"):
+        schema.pop(key, None)
     names = {field: field.removeprefix("p_") for field in fields}
     defaults = {key: value["default"] for key, value in schema["properties"].items() if "default" in value}
     _check_defaults(name, hints, defaults)
-    return Signature(described, schema, model, names, defaults, tuple(context))
+    return Signature(description, schema, model, names, defaults, tuple(context))
 
 
 def _field(parameter: inspect.Parameter, hint: Any, text: str | None) -> tuple[Any, Any]:
     options: dict[str, Any] = {"alias": parameter.name}
-    own = any(isinstance(item, FieldInfo) and item.description for item in _metadata(hint))
-    if text and not own:
+    has_description = any(isinstance(item, FieldInfo) and item.description for item in _metadata(hint))
+    if text and not has_description:
         options["description"] = text
     default = ... if parameter.default is parameter.empty else parameter.default
     return hint, Field(default, **options)
@@ -160,22 +167,22 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     return "\n\n".join(parts)[:MAX_DESCRIPTION], texts
 
 
-def _sentence(error: ValidationError) -> str:
+def _error_message(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
-    told = []
-    for problem in problems[:_TOLD]:
-        place = ".".join(str(step) for step in problem["loc"])
-        says = (
+    lines = []
+    for problem in problems[:_MAX_PROBLEMS]:
+        path = ".".join(str(step) for step in problem["loc"])
+        message = (
             "they are nested too deeply or hold half a character"
             if problem["type"] == "json_invalid"
             else problem["msg"]
         )
-        text = f"{place}: {says}" if place else says
-        told.append(text[:_LONGEST])
-    if len(problems) > _TOLD:
-        told.append(f"and {len(problems) - _TOLD} more")
-    return f"The arguments do not fit: {'; '.join(told)}."
+        text = f"{path}: {message}" if path else message
+        lines.append(text[:_MAX_PROBLEM])
+    if len(problems) > _MAX_PROBLEMS:
+        lines.append(f"and {len(problems) - _MAX_PROBLEMS} more")
+    return f"The arguments do not fit: {'; '.join(lines)}."
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:_LONGEST]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:_MAX_PROBLEM]

@@ -1,10 +1,10 @@
-"""One call of a tool in a daemon thread with a loop of its own.
+"""One tool call in a daemon thread with its own event loop.
 
-Knows nothing of events or limits of time. Rules:
+Knows nothing of events or timeouts. Rules:
 
-* What the tool does cannot reach the program's loop: it may block, print, exit or raise whatever it likes.
-* ``leave`` returns at once. A tool that waits is cancelled; one that blocks is abandoned, and counted until it ends.
-* The result is turned into JSON there too: the program's loop only ever sees what is within the limits.
+* The tool cannot disturb the program's event loop: it may block, print, exit or raise anything.
+* ``leave`` returns at once. A tool that awaits is cancelled; one that blocks is abandoned and counted until it returns.
+* The result is converted to JSON in the thread, so only results within the limits reach the program's loop.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from inspect import isasyncgen, isawaitable
 from typing import Any
 
 from streamchat.chat.events import Json, ToolOutcome
-from streamchat.chat.messages import whole
-from streamchat.tools.context import Context
+from streamchat.chat.messages import repair_surrogates
+from streamchat.daemon_threads import DaemonThreads
+from streamchat.errors import first_line
 from streamchat.tools.definition import Tool
 from streamchat.tools.signature import BadArguments
+from streamchat.tools.tool_context import Context
 from streamchat.tools.values import BadResult, Progress, ToolError, to_result
 
 MAX_LINES = 100
 MAX_LINE = 500
-MAX_SENTENCE = 300
 logger = logging.getLogger(__name__)
 
 _abandoned: set[Call] = set()
@@ -36,24 +36,25 @@ _abandoned: set[Call] = set()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the call ended: a JSON result, or a sentence."""
+    """The end of a call: its state with a JSON result or an error message."""
 
     state: ToolOutcome
     result: Json = None
     error: str | None = None
 
 
-def stuck() -> int:
-    """How many calls that nobody waits for are still busy."""
-    return len(_abandoned)
+def stuck(owner: str | None = None) -> int:
+    """Return the number of abandoned calls that are still running: of all owners, or of one."""
+    return sum(owner is None or call.owner == owner for call in tuple(_abandoned))
 
 
 class Call:
-    """Begins with ``start``; ``told`` gives progress lines and at last the ``Outcome``."""
+    """One call. After ``start``, ``receive`` returns progress lines and finally the ``Outcome``."""
 
     def __init__(self, tool: Tool, arguments: Mapping[str, Json], context: Context) -> None:
         self._tool = tool
         self._arguments = arguments
+        self.owner = context.owner
         self._home = asyncio.get_running_loop()
         self._context = replace(context, home=self._home)
         self._queue: asyncio.Queue[str | Outcome] = asyncio.Queue()
@@ -63,14 +64,15 @@ class Call:
         self._lines = 0
 
     def start(self) -> None:
-        """Raises ``RuntimeError`` where the system has no more threads."""
+        """Start the thread. Raises ``RuntimeError`` if the system cannot create one."""
         threading.Thread(target=self._run, name=f"tool {self._tool.name}", daemon=True).start()
 
-    async def told(self) -> str | Outcome:
+    async def receive(self) -> str | Outcome:
+        """Wait for the next progress line, or the outcome, which is the last."""
         return await self._queue.get()
 
     def leave(self) -> None:
-        """Nobody waits any more."""
+        """Stop waiting: cancel the tool, or count it as abandoned until it returns. Never blocks."""
         with self._lock:
             self._left = True
             if self._over:
@@ -78,18 +80,18 @@ class Call:
             _abandoned.add(self)
             if self._running is not None:
                 loop, task = self._running
-                with suppress(RuntimeError):  # it has closed its loop just now
+                with suppress(RuntimeError):  # its loop has just been closed
                     loop.call_soon_threadsafe(task.cancel)
 
-    # In the thread
+    # In the tool's thread
 
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
-                runner.get_loop().set_default_executor(_Daemons())
+                runner.get_loop().set_default_executor(DaemonThreads("tool's thread"))
                 runner.run(self._main())
-        except BaseException as error:  # what a task that the tool has begun raised, SystemExit too
-            self._say(self._failed(error))
+        except BaseException as error:  # raised by a task that the tool started; includes SystemExit
+            self._post(self._failed(error))
         finally:
             with self._lock:
                 self._over = True
@@ -110,14 +112,14 @@ class Call:
             outcome = Outcome("error", error=error.user_message)
         except BaseException as error:
             outcome = self._failed(error)
-        self._say(outcome)
+        self._post(outcome)
 
-    async def _value(self, begun: Any) -> Any:
-        if isawaitable(begun):
-            return await begun
-        if not isasyncgen(begun):
-            return begun
-        async with aclosing(begun) as values:
+    async def _value(self, returned: Any) -> Any:
+        if isawaitable(returned):
+            return await returned
+        if not isasyncgen(returned):
+            return returned
+        async with aclosing(returned) as values:
             async for value in values:
                 if not isinstance(value, Progress):
                     return value
@@ -126,11 +128,11 @@ class Call:
 
     def _progress(self, line: Progress) -> None:
         self._lines += 1
-        text = whole(" ".join(str(line.text)[: 2 * MAX_LINE].split()))[:MAX_LINE]
+        text = repair_surrogates(" ".join(str(line.text)[: 2 * MAX_LINE].split()))[:MAX_LINE]
         if text and self._lines < MAX_LINES:
-            self._say(text)
+            self._post(text)
         elif self._lines == MAX_LINES:
-            self._say("(More lines are not shown.)")
+            self._post("(More lines are not shown.)")
 
     def _failed(self, error: BaseException) -> Outcome:
         if self._left:
@@ -138,40 +140,8 @@ class Call:
         logger.warning("tool %s failed", self._tool.name, exc_info=error)
         if isinstance(error, asyncio.CancelledError):
             return Outcome("error", error="The tool cancelled itself.")
-        return Outcome("error", error=f"The tool failed: {_first_line(error)}")
+        return Outcome("error", error=f"The tool failed: {repair_surrogates(first_line(error))}")
 
-    def _say(self, told: str | Outcome) -> None:
-        with suppress(RuntimeError):  # the program's loop has ended
-            self._home.call_soon_threadsafe(self._queue.put_nowait, told)
-
-
-def _first_line(error: BaseException) -> str:
-    """What the error says, without the traceback that some carry in their text."""
-    try:
-        text = str(error).partition("Traceback (most recent call last)")[0].strip()
-    except BaseException:  # its own __str__ is broken
-        text = ""
-    line = whole(text.splitlines()[0])[:MAX_SENTENCE] if text else ""
-    name = type(error).__name__
-    return f"{name}: {line}" if line else f"{name}."
-
-
-class _Daemons(ThreadPoolExecutor):
-    """A loop's executor whose threads hold up no exit of the program: those of the usual one are waited for."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-
-        def work() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:
-                future.set_exception(error)
-
-        threading.Thread(target=work, name="tool's thread", daemon=True).start()
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        pass
+    def _post(self, update: str | Outcome) -> None:
+        with suppress(RuntimeError):  # the program's loop is closed
+            self._home.call_soon_threadsafe(self._queue.put_nowait, update)

@@ -1,30 +1,27 @@
-"""The tools of this program: those built in, those of a person's own modules, those of servers.
+"""Registry of all tools: built-in ones, those of the user's modules and packages, and those of MCP servers.
 
 Knows nothing of settings or of how tools run. Rules:
 
-* A name belongs to one tool. One of a module that is taken stops the start; one of a server is left out.
-* Whether a tool asks before it runs is its own default, unless a person named it (or its server) in a setting.
+* Names are unique. A duplicate name in a module stops the start; a duplicate of a server is left out.
+* Whether a call requires approval is the tool's default, unless a setting names the tool or its server.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from streamchat.chat.events import Json, ToolProgress, ToolResult
 from streamchat.errors import SettingsError
-from streamchat.tools.context import Context
 from streamchat.tools.definition import Tool
-from streamchat.tools.execution import execute
 
 MAX_OFFERED = 128
-"""With more, vendors refuse the request."""
+"""Vendors refuse a request with more tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """How an MCP server is. ``sentence`` says what is wrong, or is empty; ``tools`` are the names on offer."""
+    """State of an MCP server. ``sentence`` is an error message or empty; ``tools`` are the names of its tools."""
 
     name: str
     state: Literal["connecting", "ready", "failed"]
@@ -33,16 +30,28 @@ class ServerState:
 
 
 class Servers(Protocol):
-    """Tools that come and go."""
+    """Source of tools that can change while the program runs."""
 
     @property
-    def names(self) -> Sequence[str]: ...
-    def tools(self) -> Sequence[Tool]: ...
-    def states(self) -> Sequence[ServerState]: ...
+    def names(self) -> Sequence[str]:
+        """Names of all servers, connected or not."""
+        ...
+
+    def tools(self) -> Sequence[Tool]:
+        """Return the tools of the servers that are connected now."""
+        ...
+
+    def states(self) -> Sequence[ServerState]:
+        """Return the state of each server."""
+        ...
 
 
 class Toolbox:
-    """``approve`` and ``trust``: names of tools or servers that always or never ask. Raises ``SettingsError``."""
+    """All tools by name.
+
+    ``approve`` and ``trust``: names of tools or servers whose calls always or never require approval. Raises
+    ``SettingsError`` for a duplicate name, and for a name in a setting that no tool or server has.
+    """
 
     def __init__(
         self,
@@ -62,7 +71,7 @@ class Toolbox:
         self._check_names()
 
     def offered(self, off: Collection[str] = frozenset()) -> tuple[Tool, ...]:
-        """The tools a model may be told of, at most ``MAX_OFFERED``.
+        """Return the tools to declare to a model, at most ``MAX_OFFERED``.
 
         ``off``: names of tools and servers that are switched off.
         """
@@ -70,26 +79,20 @@ class Toolbox:
         return tuple(on[:MAX_OFFERED])
 
     def get(self, name: str) -> Tool | None:
-        """The tool of this name, if there is one now."""
+        """Return the tool of this name, or ``None`` if there is none now."""
         return self._all().get(name)
 
-    def execute(
-        self, tool: Tool, call_id: str, arguments: Mapping[str, Json], context: Context
-    ) -> AsyncGenerator[ToolProgress | ToolResult, None]:
-        """Run one call: see ``execution.execute``."""
-        return execute(tool, call_id, arguments, context)
-
     def servers(self) -> tuple[ServerState, ...]:
-        """The MCP servers of the settings, and how each is."""
+        """Return the state of each MCP server of the settings."""
         return tuple(self._servers.states()) if self._servers else ()
 
     def _all(self) -> dict[str, Tool]:
-        found = dict(self._tools)
+        tools = dict(self._tools)
         for tool in self._servers.tools() if self._servers else ():
-            found.setdefault(tool.name, tool)
-        return {name: self._as_set(tool) for name, tool in found.items()}
+            tools.setdefault(tool.name, tool)
+        return {name: self._with_approval(tool) for name, tool in tools.items()}
 
-    def _as_set(self, tool: Tool) -> Tool:
+    def _with_approval(self, tool: Tool) -> Tool:
         for names, approve in ((self._approve, True), (self._trust, False)):
             if tool.name in names or (tool.server and tool.server in names):
                 return tool if tool.approve is approve else replace(tool, approve=approve)

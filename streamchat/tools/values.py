@@ -1,10 +1,10 @@
-"""What a tool may return, and its JSON form.
+"""Return values of tools, and their conversion to JSON.
 
 Knows nothing of how tools run. Rules:
 
-* Text stays text, JSON stays JSON; a table, a picture and a plot are objects with ``$view``.
-* What has no JSON form, is deeper than 100 or larger than the limit is refused with a sentence: nothing of it is
-  kept. The limit is looked at on the way, so that 50 MB cost no more than what is allowed.
+* Text and JSON values stay as they are. Tables, images and plots become objects with a key ``$view``.
+* A value that has no JSON form, is nested deeper than 100 levels or exceeds the limit is refused as a whole with an
+  error message. The size is counted during the conversion, so a value of 50 MB costs no more than the limit.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from streamchat.chat.events import Json
-from streamchat.chat.messages import whole
-from streamchat.chat.results import IMAGE_TYPES
+from streamchat.chat.messages import repair_surrogates
+from streamchat.chat.tool_results import IMAGE_TYPES
 from streamchat.errors import StreamchatError
 
 _DEPTH = 100
@@ -38,27 +38,27 @@ Number = int | float
 
 
 class ToolError(StreamchatError):
-    """For tools: what went wrong, as the sentence that the person and the model are to read."""
+    """For tools to raise: an error whose message is shown to the user and sent to the model."""
 
     kind = "tool"
 
 
 class BadResult(StreamchatError):
-    """What the tool returned cannot be shown or told to a model."""
+    """The return value cannot be converted to JSON within the limits."""
 
     kind = "bad-result"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A line that says how far a tool is: ``yield Progress("2 of 5")``."""
+    """A progress line: ``yield Progress("2 of 5")``."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows as mappings (their keys are the columns) or as sequences, then with ``columns``."""
+    """A table. Rows are mappings whose keys are the columns, or sequences, which require ``columns``."""
 
     rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
     columns: Sequence[str] | None = None
@@ -66,7 +66,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture: PNG, JPEG, GIF or WebP."""
+    """An image: PNG, JPEG, GIF or WebP."""
 
     data: bytes
     media_type: str = "image/png"
@@ -75,7 +75,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A named line of points ``(x, y)``; ``x`` is a number or a label."""
+    """A named data series of points ``(x, y)``; ``x`` is a number or a label."""
 
     name: str
     points: Sequence[tuple[Number | str, Number]]
@@ -83,7 +83,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A chart."""
+    """A chart of one or more series."""
 
     series: Sequence[Series]
     kind: Literal["line", "bar", "area", "scatter"] = "line"
@@ -93,8 +93,11 @@ class Plot:
 
 
 def to_result(value: Any, max_bytes: int) -> Json:
-    """The JSON form. Raises ``BadResult`` for what has none, or is larger than this as JSON text."""
-    result = _Walk(max_bytes).json(value, 0)
+    """Convert a return value to JSON.
+
+    Raises ``BadResult`` if it has no JSON form, or has more than ``max_bytes`` as JSON text.
+    """
+    result = _Converter(max_bytes).json(value, 0)
     if len(json.dumps(result, ensure_ascii=False).encode()) > max_bytes:
         raise _too_large(max_bytes)
     return result
@@ -104,8 +107,8 @@ def _too_large(max_bytes: int) -> BadResult:
     return BadResult(f"The result is larger than {max_bytes // 1024:,} KB, which is the limit of this tool.")
 
 
-class _Walk:
-    """Builds the JSON form and counts on the way. A subclass of ``str`` or ``int`` comes out as the plain one."""
+class _Converter:
+    """Converts to JSON and counts the size. Subclasses of ``str``, ``int`` and ``float`` become the plain type."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max = max_bytes
@@ -159,9 +162,9 @@ class _Walk:
                 text = base64.b64encode(data).decode()
                 return {"$view": "image", "media_type": media_type, "data": text, "name": self._text(name)}
             case Plot(series, kind, title, x_label, y_label):
-                words = {"title": title, "x_label": x_label, "y_label": y_label}
+                labels = {"title": title, "x_label": x_label, "y_label": y_label}
                 lines = [{"name": self._text(s.name), "points": self._points(s, depth + 2)} for s in series]
-                return {"$view": "plot", "kind": kind, **{k: self._text(v) for k, v in words.items()}, "series": lines}
+                return {"$view": "plot", "kind": kind, **{k: self._text(v) for k, v in labels.items()}, "series": lines}
 
     def _table(self, rows: Iterable[Any], columns: Sequence[str] | None, depth: int) -> dict[str, Json]:
         rows = list(rows)
@@ -193,7 +196,7 @@ class _Walk:
 
     def _text(self, text: str) -> str:
         self._count(len(text))
-        return whole(str(text))
+        return repair_surrogates(str(text))
 
     def _number(self, value: int | float) -> Number:
         if isinstance(value, int):

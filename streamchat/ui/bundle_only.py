@@ -1,27 +1,33 @@
-"""A Reflex plugin: only what the browser uses is published.
+"""A Reflex plugin that publishes the bundle without its sources.
 
-Reflex copies ``assets/`` to the published folder as it is, the sources of the components too. Nobody reads
-them there: they are in the bundle. The client for other programs' pages stays: it is in no bundle.
+Reflex copies all of ``assets/`` to the published folder, the sources of the components too. The client for pages of
+other programs is kept: it is in no bundle.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-from reflex_base.plugins.base import Plugin
+import reflex as rx
 
-_SOURCES = ("*.js", "*.jsx", "*.css")
-_FOR_OTHERS = ("streamchat-client.js",)
+_SOURCES = ("*.js", "*.jsx", "*.ts", "*.tsx", "*.css", "chat")
+_PUBLISHED = ("streamchat-client.js",)
 
 
-class BundleOnlyPlugin(Plugin):
+class BundleOnlyPlugin(rx.plugins.Plugin):
     """Runs after the bundler and before compression."""
 
     def post_build(self, **context: Any) -> None:
-        """Removes the sources from the published folder's root; the bundle is in a folder of its own."""
+        """Remove the sources from the published folder; the bundle is in a folder of its own (``assets``).
+
+        Sources of an earlier version go too: Reflex copies over what it copied before.
+        """
         published = Path(context["static_dir"])
         for pattern in _SOURCES:
             for source in published.glob(pattern):
-                if source.name not in _FOR_OTHERS:
+                if source.is_dir():
+                    shutil.rmtree(source)
+                elif source.name not in _PUBLISHED:
                     source.unlink()

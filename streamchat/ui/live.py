@@ -1,38 +1,34 @@
-"""What the page and the server say to each other while answers arrive.
+"""The state behind the transcript: sends frames to the page, and handles its events.
 
 ``Live.f`` is the newest frame, never a growing value; the browser keeps the transcript. Rules:
 
-* A handler is called by anybody with any payload: each one validates, and acts for the owner only.
-* Nothing is awaited while the tab's state is locked but the state itself.
-* The conversation is found by the page's address, never by Reflex's session, which does not last.
+* Any client can call a handler with any payload: each handler validates, and acts for the tab's owner only.
+* While the tab's state is locked, nothing is awaited but the state itself.
+* The conversation is that of the page's address, never of Reflex's session, which does not last.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from contextlib import aclosing
+from functools import partial
+from typing import Any
 
 import reflex as rx
-from reflex_base.utils.exceptions import LockExpiredError
+from reflex.utils.exceptions import LockExpiredError
 
-from streamchat.chat.messages import TextPart
+from streamchat.chat.conversation_settings import options_from_fields
+from streamchat.chat.files import MAX_FILES
+from streamchat.chat.messages import FilePart, TextPart
+from streamchat.chat.presets import MAX_TOOLS
+from streamchat.chat.request import NewRun
 from streamchat.errors import InvalidInput, StreamchatError
-from streamchat.ui import chats, deciding, toolmenu
-from streamchat.ui.follower import Follower
-from streamchat.ui.frames import Frame, say, sent
-from streamchat.ui.transcript import earlier_messages
-from streamchat.wiring import LOCAL_OWNER, STATE_LOST, services
-
-_ADDRESS = re.compile(r"/(?:c/([\w-]{1,64})/?)?")
-
-
-def conversation_of(path: str) -> str | None:
-    """The conversation that an address names: ``/c/<id>``; ``None`` for a new chat at ``/``.
-
-    Any other address names a conversation that cannot exist.
-    """
-    match = _ADDRESS.fullmatch(path)
-    return match[1] if match else "no such address"
+from streamchat.protocols.page.stream import Frame, sent
+from streamchat.ui import approvals, sidebar, tool_menu
+from streamchat.ui.context import Tab, context_of, handling, refused, services, tab_of
+from streamchat.ui.tab_session import Follower, show_earlier
+from streamchat.ui.transcript import shared_messages
+from streamchat.wiring import state_lost
 
 
 class Live(rx.State):
@@ -42,119 +38,181 @@ class Live(rx.State):
 
     @rx.event(background=True)
     async def follow(self):
-        """Send the transcript, then every change, until the tab goes or asks anew (reconnect, navigation, gap)."""
+        """Send the transcript, then every change, until the tab closes or calls again (reconnect, navigation, gap)."""
         async with self:
-            token, path = self.router.session.client_token, self.router.url.path
-        follower = Follower(token, conversation_of(path))
+            tab = tab_of(self)
+        try:
+            if tab.share_id is not None:  # for whoever has the link
+                frame = await shared_messages(services(), tab.share_id)
+                async with self:
+                    self.f = frame
+                return
+            context = await context_of(tab)
+        except StreamchatError as error:
+            async with self:
+                self.f = refused(error)
+            return
+        follower = Follower(context, tab.token, tab.conversation_id, partial(context_of, tab))
         async with aclosing(follower.frames()) as frames:
             async for frame in frames:
-                listed = await chats.listed(frame)
+                listed = await sidebar.listed(context, frame)
                 try:
                     async with self:
                         if listed:
-                            (await self.get_state(chats.Chats))._show(listed)
+                            (await self.get_state(sidebar.Chats))._show(listed)
                         if frame.get("k") != "rows":
                             self.f = frame
-                except (*STATE_LOST, LockExpiredError):
+                except (*state_lost(), LockExpiredError):
                     follower.missed()
                     continue
                 yield
 
     @rx.event(background=True)
-    async def send(self, text: str, client_id: str, model: str):
-        """Start an answer in this tab's conversation, or in a new one, to whose address the tab then goes."""
+    async def send(self, text: str, client_id: str, model: str, settings: dict | None = None):
+        """Start an answer in this tab's conversation, or in a new one, to which the tab is then redirected.
+
+        ``settings``: those of a new conversation; ``conversation`` in it is the one that the tab shows.
+        """
         async with self:
-            here = conversation_of(self.router.url.path)
+            tab = tab_of(self)
         try:
-            if not isinstance(text, str):
-                raise InvalidInput("The message is not text.")
-            begun = await services().runs.start(
-                LOCAL_OWNER,
-                conversation_id=here,
-                client_message_id=client_id,
-                parts=(TextPart(text),),
-                model=model,
-            )
+            new = new_run(tab, text, client_id, model, settings)
+            async with handling(tab) as context:
+                started = await context.start(new)
         except StreamchatError as error:
             async with self:
-                self.f = say(error.user_message, client_id if isinstance(client_id, str) else None)
+                self.f = refused(error, client_id if isinstance(client_id, str) else None)
             return
         async with self:
             self.f = sent(client_id)
-        if here is None:
-            yield rx.redirect(f"/c/{begun.conversation_id}", replace=True)
+        if tab.conversation_id is None:
+            yield rx.redirect(f"/c/{started.conversation_id}", replace=True)
 
     @rx.event(background=True)
     async def stop(self):
-        """Stop what is answering in this tab's conversation."""
+        """Stop the answer in this tab's conversation."""
         async with self:
-            here = conversation_of(self.router.url.path)
+            tab = tab_of(self)
         try:
-            if here:
-                await services().runs.stop(LOCAL_OWNER, here)
+            if tab.conversation_id:
+                async with handling(tab) as context:
+                    await context.runs.stop(context.owner, tab.conversation_id)
         except StreamchatError as error:
             async with self:
-                self.f = say(error.user_message)
+                self.f = refused(error)
 
     @rx.event(background=True)
     async def retry(self, message_id: str, client_id: str, model: str):
         """Answer again, as a sibling."""
-        if said := await _again(message_id, client_id, model, keep=False):
+        async with self:
+            tab = tab_of(self)
+        if frame := await _retry(tab, message_id, client_id, model, continue_partial=False):
             async with self:
-                self.f = said
+                self.f = frame
 
     @rx.event(background=True)
-    async def keep_on(self, message_id: str, client_id: str, model: str):
+    async def continue_answer(self, message_id: str, client_id: str, model: str):
         """Continue a partial answer, as a sibling."""
-        if said := await _again(message_id, client_id, model, keep=True):
+        async with self:
+            tab = tab_of(self)
+        if frame := await _retry(tab, message_id, client_id, model, continue_partial=True):
             async with self:
-                self.f = said
+                self.f = frame
 
     @rx.event(background=True)
     async def decide(self, run_id: str, call_id: str, decision: dict):
-        """Say whether a tool call that waits may run."""
-        if said := await deciding.decide(run_id, call_id, decision):
+        """Approve or deny a tool call that waits for approval."""
+        async with self:
+            tab = tab_of(self)
+        if frame := await approvals.decide(tab, run_id, call_id, decision):
             async with self:
-                self.f = said
+                self.f = frame
 
     @rx.event(background=True)
     async def tools(self):
         """Send the list of tools of this tab's conversation."""
         async with self:
-            here = conversation_of(self.router.url.path)
-        said = await toolmenu.menu(here)
+            tab = tab_of(self)
+        frame = await tool_menu.menu(tab)
         async with self:
-            self.f = said
+            self.f = frame
 
     @rx.event(background=True)
     async def switch(self, name: str, on: bool):
         """Switch a tool, or all of a server, on or off in this tab's conversation."""
         async with self:
-            here = conversation_of(self.router.url.path)
-        said = await toolmenu.switched(here, name, on)
+            tab = tab_of(self)
+        frame = await tool_menu.switch(tab, name, on)
         async with self:
-            self.f = said
+            self.f = frame
 
     @rx.event(background=True)
     async def earlier(self, before: str):
-        """Send the messages before this one."""
+        """Send the page of messages before the message ``before``."""
         async with self:
-            here = conversation_of(self.router.url.path)
+            tab = tab_of(self)
         try:
-            frame = await earlier_messages(services(), LOCAL_OWNER, here, before)
+            if not isinstance(before, str):
+                raise InvalidInput("There is no such message.")
+            if tab.share_id is not None:
+                frame = await shared_messages(services(), tab.share_id, before)
+            else:
+                async with handling(tab):
+                    show_earlier(tab.token, before)
+                return
         except StreamchatError as error:
-            frame = say(error.user_message)
+            frame = refused(error)
         async with self:
             self.f = frame
 
 
-async def _again(message_id: str, client_id: str, model: str, keep: bool) -> Frame | None:
+def new_run(tab: Tab, text: Any, client_id: Any, model: Any, settings: Any) -> NewRun:
+    """Return the run that a message starts. Raises ``InvalidInput``, also if the tab shows another conversation."""
+    if not isinstance(text, str):
+        raise InvalidInput("The message is not text.")
+    fields = settings if isinstance(settings, dict) else {}
+    if fields.get("conversation", tab.conversation_id) != tab.conversation_id:
+        raise InvalidInput("This page shows another conversation now. Send the message again.")
+    attached = attached_files(fields)
+    return NewRun(
+        client_message_id=client_id,
+        model=model,
+        parts=(*([TextPart(text)] if text.strip() or not attached else []), *attached),
+        conversation_id=tab.conversation_id,
+        options=options_from_fields(fields),
+        inherit=True,
+        tools_off=_names(fields.get("tools_off")),
+        temporary=tab.conversation_id is None and fields.get("temporary") is True,
+    )
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names of tools and servers in a field. Raises ``InvalidInput``."""
+    names = [] if value is None else value
+    if not (isinstance(names, list) and len(names) <= MAX_TOOLS and all(_is_name(name) for name in names)):
+        raise InvalidInput("These are no names of tools.")
+    return names
+
+
+def _is_name(value: object) -> bool:
+    """Return whether a value may be the name of a tool or a server."""
+    return isinstance(value, str) and 0 < len(value) <= 200
+
+
+def attached_files(fields: Mapping[str, Any]) -> list[FilePart]:
+    """Return the parts that name the uploaded files of a message: ``fields["files"]``. Raises ``InvalidInput``."""
+    ids = fields.get("files", [])
+    if not isinstance(ids, list) or len(ids) > MAX_FILES or not all(isinstance(one, str) and one for one in ids):
+        raise InvalidInput(f"The files of a message are {MAX_FILES} ids at most.")
+    return [FilePart("", file_id=file_id) for file_id in ids]
+
+
+async def _retry(tab: Tab, message_id: str, client_id: str, model: str, continue_partial: bool) -> Frame | None:
     try:
         if not isinstance(message_id, str):
             raise InvalidInput("There is no such answer.")
-        await services().runs.again(
-            LOCAL_OWNER, message_id=message_id, client_message_id=client_id, model=model, keep=keep
-        )
+        async with handling(tab) as context:
+            await context.retry(message_id, client_id, model, continue_partial=continue_partial)
     except StreamchatError as error:
-        return say(error.user_message, client_id if isinstance(client_id, str) else None)
+        return refused(error, client_id if isinstance(client_id, str) else None)
     return None

@@ -1,48 +1,107 @@
-"""What one tab is told: its conversation first, then every change, frame by frame.
+"""The frame stream of one tab: an ``open`` frame with its conversation, then incremental updates.
 
-Knows the log, the feed and the store; knows nothing of Reflex. Rules:
+Knows conversations, and has a reader for each answer in them that has not ended; knows nothing of Reflex. Rules:
 
-* The conversation is read anew where a run starts or the branch changes; a delta never touches the store.
-* ``None`` is yielded when nothing happened for a while, so that the caller can look whether the tab is still there.
+* The order of the branch is read again if a run starts or the branch changes, and of its messages only the new ones.
+  A delta never touches the store.
+* What is read grows with what the tab shows, never with the length of the conversation.
+* ``None`` is yielded after a while without changes, so that the caller can check whether the tab is still there.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from time import monotonic
+from typing import Protocol
 
+from streamchat.chat.conversation_settings import ConversationSettings
 from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, StreamchatError
-from streamchat.runs.bell import Bell
-from streamchat.runs.feed import Note
+from streamchat.protocols.page.stream import Frame, PageEncoder, about, number, say, view
+from streamchat.protocols.page.tool_views import About, Describe
 from streamchat.runs.log import Snapshot
-from streamchat.ui.frames import Frame, LiveAnswer, number, say, view
-from streamchat.ui.toolviews import About, Describe
+from streamchat.runs.notifications import Notification
+from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, pieces_of
+from streamchat.runs.wakeup import Wakeup
 from streamchat.wiring import Services
 
-# Not for the browser: the list of conversations changed, or that of models.
+# Not sent to the browser: the list of conversations changed, or that of models.
 ROWS: Frame = {"k": "rows"}
 MODELS: Frame = {"k": "rows", "models": True}
 PAGE = 100
 HEARTBEAT_SECONDS = 5.0
-# The list of conversations is sent at once where it changes, and then not more often than this: each costs a query, and
-# with many answers at once it changes all the time, in every tab.
+# The list of conversations is sent at once if it changes, and then not more often than this: each time costs a query,
+# and with many answers at once it changes all the time, in every tab.
 LIST_SECONDS = 1.0
 
 
-async def earlier_messages(services: Services, owner: str, conversation_id: str | None, before: str) -> Frame:
-    """The page of messages before this one. Raises ``NotFound``, ``StorageError``."""
-    conversation = await services.store.conversation(owner, conversation_id or "")
-    ids = [message.id for message in conversation.messages]
-    if before not in ids:
-        raise NotFound("There is no such message.")
-    end = ids.index(before)
-    shown = [view(m, 0, describing(services)) for m in conversation.messages[max(0, end - PAGE) : end]]
-    return {"k": "earlier", "messages": shown, "earlier": end > PAGE, "n": number()}
+class Page(Protocol):
+    """A part of the active branch of a conversation, as the store returns it."""
+
+    @property
+    def title(self) -> str:
+        """The conversation's title."""
+        ...
+
+    @property
+    def settings(self) -> ConversationSettings:
+        """The conversation's settings."""
+        ...
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The messages, oldest first."""
+        ...
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """Those of them that were read."""
+        ...
+
+    @property
+    def siblings(self) -> Mapping[str, tuple[str, ...]]:
+        """The versions of each message that has several."""
+        ...
+
+    @property
+    def earlier(self) -> bool:
+        """Whether there are messages before these."""
+        ...
+
+
+def earlier_frame(page: Page, describe: Describe) -> Frame:
+    """Return a frame with a page of earlier messages."""
+    shown = [view(message, 0, describe) | versions_of(page, message.id) for message in page.messages]
+    return {"k": "earlier", "messages": shown, "earlier": page.earlier, "n": number()}
+
+
+async def shared_messages(services: Services, share_id: str, before: str | None = None) -> Frame:
+    """Return the snapshot behind a link as a frame: its end, or the page before a message. Raises ``StorageError``."""
+    frame: Frame = {"k": "open", "g": number(), "conversation": share_id, "title": "", "messages": [], "earlier": False}
+    try:
+        page = await services.store.shared(share_id, limit=PAGE, before=before)
+    except NotFound:
+        return frame | {"missing": True, "shared": True}
+    if before is not None:
+        return earlier_frame(page, describing(services))
+    shown = [view(message, 0, describing(services)) for message in page.messages]
+    return frame | {
+        "title": page.title,
+        "messages": shown,
+        "earlier": page.earlier,
+        "missing": False,
+        "shared": True,
+    }
+
+
+def versions_of(page: Page, message_id: str) -> Frame:
+    """Return the field for the versions of a message, if there are several."""
+    versions = page.siblings.get(message_id)
+    return {"versions": list(versions)} if versions else {}
 
 
 def describing(services: Services) -> Describe:
-    """What is known of a tool now: those of servers come and go."""
+    """Return the function that looks up a tool by name, each time anew: tools of servers come and go."""
 
     def describe(name: str) -> About:
         tool = services.tools.get(name)
@@ -52,28 +111,37 @@ def describing(services: Services) -> Describe:
 
 
 class Transcript:
-    """One tab on one conversation (``None``: a new chat)."""
+    """The transcript of one conversation (``None``: a new chat) in one tab."""
 
     def __init__(self, services: Services, owner: str, conversation_id: str | None) -> None:
         self._services = services
         self._describe = describing(services)
         self._owner = owner
         self._conversation_id = conversation_id
-        self._bell = Bell()
+        self._wakeup = Wakeup()
+        # What the tab shows: the ids of the messages in their order, and the versions of those that have several.
         self._known: list[str] = []
-        self._live: dict[str, LiveAnswer] = {}
-        # Answers of another process, or of one that died: not followed, but not over either.
-        self._unended: set[str] = set()
+        self._pages_before: list[str] = []  # the messages before which a page is to be sent
+        self._versions: dict[str, tuple[str, ...]] = {}
+        self._about: Frame | None = None  # ``None`` if no conversation is shown
+        # The answers without an ending: those being written, in any worker, and those whose worker died.
+        self._live: dict[str, tuple[RunReader, PageEncoder]] = {}
+
+    def show_earlier(self, before: str) -> None:
+        """Yield the page of messages before ``before``, at most ``PAGE``, between the other frames."""
+        if before not in self._pages_before:
+            self._pages_before.append(before)
+        self._wakeup.set()
 
     def close(self) -> None:
-        """Wake the follower, so that it can see that it is not wanted any more."""
-        self._bell.ring()
+        """Wake the follower, so that it notices that it was replaced."""
+        self._wakeup.set()
 
     async def frames(self) -> AsyncGenerator[Frame | None, None]:
-        """Never ends by itself: close the generator."""
+        """Yield frames, and ``None`` as a heartbeat. Never ends by itself: close the generator."""
         runs = self._services.runs
-        subscription = runs.feed.subscribe(self._owner, self._bell)
-        owed: Frame | None = None
+        subscription = runs.feed.subscribe(self._owner, self._wakeup)
+        pending: Frame | None = None
         due = 0.0
         try:
             yield await self._open()
@@ -81,23 +149,25 @@ class Transcript:
                 for run_id in list(self._live):
                     for frame in await self._grown(run_id):
                         yield frame
+                while self._pages_before:
+                    yield await self._earlier(self._pages_before.pop(0))
                 for note in subscription.take():
-                    owed = MODELS if note.kind == "models" or owed is MODELS else ROWS
+                    pending = MODELS if note.kind == "models" or pending is MODELS else ROWS
                     if self._concerns(note):
                         for frame in await self._changed(note):
                             yield frame
-                if owed is not None and (now := monotonic()) >= due:
-                    yield owed
-                    owed, due = None, now + LIST_SECONDS
-                if not await self._bell.wait(due - monotonic() if owed else HEARTBEAT_SECONDS) and not owed:
+                if pending is not None and (now := monotonic()) >= due:
+                    yield pending
+                    pending, due = None, now + LIST_SECONDS
+                if not await self._wakeup.wait(due - monotonic() if pending else HEARTBEAT_SECONDS) and not pending:
                     yield None
         finally:
             runs.feed.unsubscribe(self._owner, subscription)
-            for run_id in self._live:
-                runs.log.ignore(run_id, self._bell)
+            for run_id in list(self._live):
+                self._leave(run_id)
 
-    def _concerns(self, note: Note) -> bool:
-        """Whether this conversation changed; an empty id says that any may have."""
+    def _concerns(self, note: Notification) -> bool:
+        """Return whether this conversation changed. An empty identifier in ``note`` means any."""
         here = self._conversation_id
         return here is not None and note.kind != "models" and note.conversation_id in ("", here)
 
@@ -107,68 +177,107 @@ class Transcript:
         if self._conversation_id is None:
             return frame
         try:
-            conversation = await self._services.store.conversation(self._owner, self._conversation_id)
+            page = await self._services.store.branch_page(self._owner, self._conversation_id, limit=PAGE)
         except NotFound:
             return frame | {"missing": True}
         except StreamchatError as error:
             return frame | {"error": error.user_message}
-        self._known = [message.id for message in conversation.messages]
-        shown = conversation.messages[-PAGE:]
-        views = [await self._attach(message) for message in shown]
-        return frame | {"title": conversation.title, "messages": views, "earlier": len(self._known) > len(shown)}
+        self._known, self._versions, self._about = list(page.ids), dict(page.siblings), about(page.title, page.settings)
+        views = [await self._attach(message) | versions_of(page, message.id) for message in page.messages]
+        return frame | self._about | {"messages": views, "earlier": page.earlier}
+
+    async def _earlier(self, before: str) -> Frame:
+        if before not in self._known:
+            return say("There is no such message.")
+        try:
+            page = await self._services.store.branch_page(
+                self._owner, self._conversation_id or "", limit=PAGE, before=before
+            )
+        except StreamchatError as error:
+            return say(error.user_message)
+        self._known[:0] = [message.id for message in page.messages if message.id not in self._known]
+        return earlier_frame(page, self._describe)
 
     async def _attach(self, message: Message) -> Frame:
-        """The message as it is now; from here on it is followed if it grows."""
-        if message.ended:
-            self._unended.discard(message.id)
+        """Return the message as it is now, and follow it from here on if it has not ended.
+
+        The times of an answer are stored after its ending, and its log has both: the newest one may lack them here.
+        """
+        newest = message.role == "assistant" and message.id == self._known[-1]
+        if message.ended and not (newest and message.timing is None):
             return view(message, 0, self._describe)
-        log = self._services.runs.log
+        reader = RunReader(self._services.runs, self._owner, message.id, FROM_SNAPSHOT, wakeup=self._wakeup)
+        encoder = PageEncoder(self._describe)
+        self._live[message.id] = reader, encoder
         try:
-            await log.attach(message.id)
-            snapshot = log.snapshot(message.id)
-        except NotFound:
-            self._unended.add(message.id)
-            return view(message, 0, self._describe)
-        if not snapshot.message.ended:
-            self._live[message.id] = LiveAnswer(snapshot, self._describe)
-            log.listen(message.id, self._bell)
-        return view(snapshot.message, snapshot.seq, self._describe)
+            batch = await reader.take()
+        except NotFound:  # deleted since; a notification follows
+            batch = None
+        frame = encoder.view(batch if isinstance(batch, Snapshot) else Snapshot(0, message))
+        if reader.ended:
+            self._leave(message.id)
+        return frame
 
     async def _grown(self, run_id: str) -> list[Frame]:
-        """What is new of a live answer."""
+        """Return the new frames of a live answer."""
+        reader, encoder = self._live[run_id]
         try:
-            return list(self._advance(run_id))
-        except NotFound:  # It ended, and was not kept for as long as this tab was behind: the database has it.
-            del self._live[run_id]
-            self._unended.add(run_id)
-            return await self._changed(Note("ended", self._conversation_id or "", run_id))
+            batch = await reader.take()
+        except NotFound:  # deleted
+            self._leave(run_id)
+            return await self._reload()
+        frames = [] if batch is None else list(pieces_of(batch, reader, encoder))
+        if reader.ended:
+            self._leave(run_id)
+        return frames
 
-    def _advance(self, run_id: str) -> Iterator[Frame]:
-        answer = self._live[run_id]
-        batch = self._services.runs.log.take(run_id, answer.seq)
-        if isinstance(batch, Snapshot):
-            self._live[run_id] = LiveAnswer(batch, self._describe)
-            yield {"k": "message", "message": view(batch.message, batch.seq, self._describe)}
-            ended = batch.message.ended
-        else:
-            yield from answer.frames(batch)
-            ended = bool(batch) and batch[-1].last
-        if ended:
-            del self._live[run_id]
-            self._services.runs.log.ignore(run_id, self._bell)
+    def _leave(self, run_id: str) -> None:
+        if live := self._live.pop(run_id, None):
+            live[0].close()
 
-    async def _changed(self, note: Note) -> list[Frame]:
-        """What a change of the active branch means for this tab."""
-        if note.kind == "ended" and note.run_id not in self._unended:
-            return []  # The log said it already.
+    async def _changed(self, note: Notification) -> list[Frame]:
+        """Return the frames for a change of the active branch. Endings come from the answer's reader instead."""
+        return [] if note.kind == "ended" else await self._reload()
+
+    async def _reload(self) -> list[Frame]:
+        if self._about is None:  # it was missing, or could not be read
+            return [await self._open()]
+        known = self._known
         try:
-            conversation = await self._services.store.conversation(self._owner, self._conversation_id or "")
+            page = await self._services.store.branch_page(
+                self._owner, self._conversation_id or "", limit=PAGE, known=known
+            )
+        except NotFound:
+            for run_id in list(self._live):
+                self._leave(run_id)
+            self._known, self._about = [], None
+            return [await self._open()]
         except StreamchatError as error:
             return [say(error.user_message)]
-        now = [message.id for message in conversation.messages]
-        frames: list[Frame] = [{"k": "drop", "m": old} for old in self._known if old not in now]
-        for message in conversation.messages:
-            if message.id not in self._known or message.id in self._unended:
-                frames.append({"k": "message", "message": await self._attach(message), "n": number()})
-        self._known = now
+        gone = [old for old in known if old not in page.ids]
+        for old in gone:
+            self._leave(old)
+        frames = self._rearranged(page)
+        self._known, self._versions = list(page.ids), dict(page.siblings)
+        for message in page.messages:
+            shown = await self._attach(message) | versions_of(page, message.id)
+            frames.append({"k": "message", "message": shown, "n": number()})
+        # Behind what replaces them, so that the thread is never shorter than before and after.
+        frames += [{"k": "drop", "m": old} for old in gone]
+        if (now := about(page.title, page.settings)) != self._about:
+            self._about = now
+            frames.append({"k": "about", **now, "n": number()})
         return frames
+
+    def _rearranged(self, page: Page) -> list[Frame]:
+        """Return a frame with the new order, unless dropping and appending messages leads to it."""
+        stay = [one for one in self._known if one in page.ids]
+        changed = {
+            one: list(versions)
+            for one in stay
+            if (versions := page.siblings.get(one, ())) != self._versions.get(one, ())
+        }
+        if list(page.ids[: len(stay)]) == stay and not changed:
+            return []
+        frame = {"k": "order", "ids": list(page.ids), "earlier": page.earlier, "n": number()}
+        return [frame | {"versions": changed} if changed else frame]

@@ -1,1 +1,1 @@
-"""The log of a run, read over HTTP and WebSocket. ``app`` puts it together; docs/http.md is the reference."""
+"""The HTTP, WebSocket and gRPC edges. ``app`` assembles them; docs/http.md is the reference."""

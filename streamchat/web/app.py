@@ -1,66 +1,110 @@
-"""Puts the API together: a FastAPI app for our paths beside Reflex, and the access check around both.
+"""Assembles the API: a FastAPI app for our paths beside Reflex, and the access check around both.
 
-``mount`` is what ``rx.App(api_transformer=…)`` takes. Requests for the page never pass through FastAPI.
+Requests for the page never pass through FastAPI.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamchat.web import conversations, health, plain, problems, runs, socket, status
+from streamchat.web import (
+    account_routes,
+    admin_routes,
+    audit_routes,
+    conversation_routes,
+    error_responses,
+    file_routes,
+    health,
+    message_routes,
+    personal_routes,
+    preset_routes,
+    recording_routes,
+    run_routes,
+    sign_in,
+    simple_stream,
+    status,
+    websocket,
+)
 from streamchat.web.access import Access, Policy
-from streamchat.web.bodies import Bodies
-from streamchat.web.streaming import end_all
-from streamchat.web.vendors import ai_sdk, responses_again
-from streamchat.web.vendors import models as vendor_models
-from streamchat.web.vendors import routes as vendor_routes
-from streamchat.wiring import services
+from streamchat.web.body_limit import Bodies
+from streamchat.web.compat import ag_ui_routes, ai_sdk_routes, model_routes, responses_routes, vendor_routes
+from streamchat.web.gate import Gate
+from streamchat.web.page_socket import PageSocket
+from streamchat.web.proxies import Proxies, ProxyRules
+from streamchat.web.read_limits import ReadLimits, ResponseCache
+from streamchat.web.request_metrics import RequestMetrics
+from streamchat.web.security_headers import SecurityHeaders
+from streamchat.web.sign_in import account_page, admin_page, passkey_routes, provider_routes
+from streamchat.web.startup_errors import StartupErrors
+from streamchat.wiring import ServiceHolder
 
-TREES = ("/api", "/v1")
-PATHS = frozenset({*plain.PATHS, *health.PATHS, *status.PATHS})
+TREES = ("/api", "/v1", "/ag-ui")
+PATHS = frozenset({*simple_stream.PATHS, *health.PATHS, *status.PATHS, *sign_in.PATHS, "/account", "/admin"})
 
 
 def is_api(path: str) -> bool:
-    """Whether this path is answered here, and not by the page."""
-    return path in PATHS or any(path == tree or path.startswith(tree + "/") for tree in TREES)
+    """Return whether the API serves this path; all others belong to the page."""
+    return (
+        path in PATHS
+        or path.startswith(sign_in.TREE)
+        or any(path == tree or path.startswith(tree + "/") for tree in TREES)
+    )
 
 
-def build_api() -> FastAPI:
-    """All endpoints. They answer only while ``wiring.services()`` are there."""
+def build_api(holder: ServiceHolder) -> FastAPI:
+    """Return the app with all endpoints. They work only while the services of ``holder`` are open."""
     app = FastAPI(
         title="streamchat",
         summary="One log per answer, read from any number on.",
         version="1",
         openapi_url="/api/openapi.json",
-        # Their pages load scripts from elsewhere.
+        # FastAPI's documentation pages load scripts from other servers.
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    app.add_middleware(Bodies)
-    problems.install(app)
+    app.state.holder = holder
+    app.add_middleware(Bodies, holder=holder)
+    app.add_middleware(RequestMetrics, holder=holder)
+    app.state.read_limits, app.state.responses = ReadLimits(), ResponseCache()
+    error_responses.install(app)
     for module in (
-        runs,
-        socket,
-        conversations,
-        plain,
+        run_routes,
+        recording_routes,
+        websocket,
+        conversation_routes,
+        message_routes,
+        file_routes,
+        preset_routes,
+        simple_stream,
         health,
         status,
-        vendor_models,
+        model_routes,
         vendor_routes,
-        responses_again,
-        ai_sdk,
+        responses_routes,
+        ai_sdk_routes,
+        ag_ui_routes,
+        account_routes,
+        personal_routes,
+        audit_routes,
+        account_page,
+        admin_routes,
+        admin_page,
+        passkey_routes,
+        provider_routes,
+        sign_in,
     ):
         app.include_router(module.router)
     return app
 
 
-def mount(page: ASGIApp) -> ASGIApp:
-    """The API beside the page."""
-    api = build_api()
+def mount(page: ASGIApp, holder: ServiceHolder) -> ASGIApp:
+    """Return an app that sends each request to the API or to the page, by its path."""
+    api = build_api(holder)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         ours = scope["type"] in ("http", "websocket") and is_api(scope["path"])
@@ -69,22 +113,28 @@ def mount(page: ASGIApp) -> ASGIApp:
     return app
 
 
-def guard(app: ASGIApp) -> Access:
-    """The access check, around everything. The settings are read with the first request, when they are there."""
+def guard(app: ASGIApp, holder: ServiceHolder, page: Path | None = None) -> ASGIApp:
+    """Wrap the app in the gate, the access check, the security headers and the rules of proxies, from inside out.
+
+    ``page``: the folder of the built page. The settings are read with the first request: before it they are not loaded.
+    """
 
     @cache
     def policy() -> Policy:
-        settings = services().settings
-        return Policy.of(settings.origins, settings.cors_origins, settings.public_url)
+        settings = holder.services.settings
+        return Policy.of(
+            settings.origins,
+            settings.cors_origins,
+            settings.public_url,
+            plain_starts=settings.http_get_starts,
+            address=settings.host,
+        )
 
-    return Access(app, policy, is_api, plain.PATHS)
+    @cache
+    def proxies() -> ProxyRules:
+        settings = holder.services.settings
+        return ProxyRules.of(settings.trusted_proxies, settings.trusted_user_header, settings.public_path)
 
-
-async def wind_down() -> None:
-    """Before the server ends: its runs end first, so that every reader sees an ending, and then the streams."""
-    try:
-        runs = services().runs
-    except RuntimeError:  # it ends before it was ready
-        return
-    await runs.close()
-    await end_all()
+    limited = PageSocket(Gate(app, holder, is_api, simple_stream.PATHS), holder, is_api)
+    checked = Access(limited, policy, is_api, simple_stream.PATHS)
+    return StartupErrors(Proxies(SecurityHeaders(checked, page), proxies))

@@ -1,7 +1,7 @@
-"""The events of a stream as JSON schema, for OpenAPI: made from the same classes that are sent.
+"""JSON schemas of stream events for OpenAPI, generated from the event classes themselves.
 
-Rules: what is named here is what ``chat.wire`` writes; fields at their default are left out there, so they are not
-required here; opaque data of providers is in neither.
+Rules: names and fields are those that ``chat.wire`` writes. It leaves out fields that have their default value, so they
+are not required here. Opaque data of providers is in neither.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from streamchat.chat.wire import EVENT_NAMES
-from streamchat.web.shapes import MessageOut
+from streamchat.web.schemas import MessageOut
 
 NUMBER = {"type": "string", "pattern": "^[0-9]{1,16}$", "description": "The event's number in its run."}
 DONE = {
@@ -23,22 +23,22 @@ DONE = {
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """The JSON in ``data``, by the name of the event."""
-    found = {}
+    """Return the schema of the JSON in ``data`` by event name."""
+    schemas = {}
     for kind, name in EVENT_NAMES.items():
         schema = TypeAdapter(kind).json_schema(mode="serialization")
         fields = {key: value for key, value in schema.get("properties", {}).items() if key != "opaque"}
         fields = {"type": {"type": "string", "const": name}, **fields}
-        found[name] = {
+        schemas[name] = {
             "title": name,
             "description": schema.get("description", ""),
             "type": "object",
             "properties": fields,
             "required": ["type", *schema.get("required", [])],
         }
-    found["snapshot"] = {
+    schemas["snapshot"] = {
         "title": "snapshot",
-        "description": "The message so far, in place of all events up to `seq`.",
+        "description": "The message so far. It replaces all events up to `seq`.",
         "type": "object",
         "properties": {
             "type": {"type": "string", "const": "snapshot"},
@@ -47,11 +47,11 @@ def event_schemas() -> dict[str, dict[str, Any]]:
         },
         "required": ["type", "seq", "message"],
     }
-    return found
+    return schemas
 
 
 def run_events() -> dict[str, Any]:
-    """The events of a run, as OpenAPI describes a stream: an item is an event."""
+    """Return the content object for the events of a run: OpenAPI describes a stream by the schema of its items."""
     items: list[dict[str, Any]] = [
         {
             "title": name,
@@ -65,7 +65,7 @@ def run_events() -> dict[str, Any]:
 
 
 def plain_events(description: str) -> dict[str, Any]:
-    """A stream whose events are text, or told in words."""
+    """Return the content object for a stream of plain text events, or of events that ``description`` explains."""
     data = {"type": "string", "description": description}
     item = {"type": "object", "properties": {"data": data, "id": {"type": "string"}}, "required": ["data"]}
     return {"text/event-stream": {"itemSchema": item}}

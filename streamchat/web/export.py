@@ -1,48 +1,98 @@
-"""A conversation as a file: Markdown for people, JSON for programs.
+"""Export of a conversation: Markdown for people, JSON for programs.
 
-Pure: values in, text out. Rules: reasoning is in no Markdown; what is not complete says so; the name of the file holds
-nothing that a header or a file system could take for something else.
+Pure: values in, text out. Rules: Markdown contains no reasoning; incomplete answers are marked; file names contain no
+character with a meaning in headers or file systems.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from streamchat.chat.conversation_settings import ConversationSettings, options_to_fields
 from streamchat.chat.messages import FilePart, ImagePart, Message, SourcePart, TextPart, ToolCallPart
 from streamchat.chat.outcome import explain
 from streamchat.chat.wire import message_to_wire
-from streamchat.web.encoding import json_bytes
 
 _UNSAFE = re.compile(r"[^\w .-]+")
-_WHO = {"user": "You", "assistant": "Answer", "system": "System", "tool": "Tool"}
+_HEADINGS = {"user": "You", "assistant": "Answer", "system": "System", "tool": "Tool"}
 
 
-class Exported(Protocol):
+class Described(Protocol):
+    """A stored conversation without its messages."""
+
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Identifier of the conversation."""
+        ...
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """Its title; may be empty."""
+        ...
+
     @property
-    def messages(self) -> Sequence[Message]: ...
+    def settings(self) -> ConversationSettings:
+        """What its next answer is generated with."""
+        ...
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it is at the top of the list."""
+        ...
+
+    @property
+    def archived(self) -> bool:
+        """Whether it is in the archive."""
+        ...
 
 
-def as_json(conversation: Exported) -> bytes:
-    """Everything that readers may see."""
+class Exported(Described, Protocol):
+    """A stored conversation with the messages of its active branch."""
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """Messages of the active branch, oldest first."""
+        ...
+
+    @property
+    def siblings(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of all versions of each message that has several."""
+        ...
+
+
+def about_json(conversation: Described) -> dict[str, Any]:
+    """Return title, place in the list, and settings."""
+    options = options_to_fields(conversation.settings.options)
+    return {
+        "id": conversation.id,
+        "title": conversation.title,
+        "pinned": conversation.pinned,
+        "archived": conversation.archived,
+        "model": conversation.settings.model,
+        "system": options.pop("system", None),
+        "options": options,
+    }
+
+
+def as_json(conversation: Exported) -> dict[str, Any]:
+    """Return the conversation with everything of its active branch that readers may see."""
     messages = [message_to_wire(message) for message in conversation.messages]
-    return json_bytes({"id": conversation.id, "title": conversation.title, "messages": messages})
+    versions = {message_id: list(ids) for message_id, ids in conversation.siblings.items()}
+    return {**about_json(conversation), "messages": messages, "versions": versions}
 
 
 def as_markdown(title: str, messages: Sequence[Message]) -> str:
-    """What was said."""
+    """Return a Markdown document with one section per message."""
     heading = " ".join(title.split()) or "Conversation"
     return "\n\n".join([f"# {heading}", *(_message(message) for message in messages)]) + "\n"
 
 
 def file_headers(title: str, extension: str) -> dict[str, str]:
-    """A download, by a name in both the plain and the extended form (RFC 6266)."""
+    """Return the headers of a download. The file name is given in the plain and the extended form (RFC 6266)."""
     name = _UNSAFE.sub(" ", title).strip(" .")[:80].strip(" .") or "conversation"
     plain = name.encode("ascii", "ignore").decode().strip(" .") or "conversation"
     full = quote(f"{name}.{extension}", safe="")
@@ -50,15 +100,25 @@ def file_headers(title: str, extension: str) -> dict[str, str]:
 
 
 def _message(message: Message) -> str:
-    who = _WHO[message.role]
+    heading = _HEADINGS[message.role]
     if message.role == "assistant" and message.model:
-        who = f"{who} ({message.model})"
-    pieces = [f"## {who}", *(said for part in message.parts if (said := _part(part)))]
+        heading = f"{heading} ({message.model})"
+    pieces = [f"## {heading}", *(text for part in message.parts if (text := _part(part)))]
+    if message.usage is not None and message.usage.cost_usd:
+        pieces.append(f"*Cost: {dollars(message.usage.cost_usd)}*")
     if not message.ended:
         pieces.append("*The answer is still being written.*")
     elif why := explain(message):
         pieces.append(f"*{why}*")
     return "\n\n".join(pieces)
+
+
+def dollars(cost: float) -> str:
+    """Return a cost in US dollars with the two digits that count: ``$12.30``, ``$0.0042``."""
+    if cost < 1e-6:
+        return "$0.00" if cost == 0 else "less than $0.000001"
+    digits = max(2, 1 - math.floor(math.log10(cost)))
+    return f"${cost:.{digits}f}"
 
 
 def _part(part: Any) -> str:

@@ -1,27 +1,30 @@
-"""Entries and messages as protocol buffers, and errors as gRPC statuses.
+"""Log entries and messages as protocol buffers, and errors as gRPC status codes.
 
-Knows the messages of ``proto/``, not connections. Rules: as in ``encoding``, an entry is encoded once for all its
-readers; statuses follow the one table of ``problems``.
+Knows the messages of ``proto/``, not connections. Rules: an entry is encoded once for all its readers, as in
+``protocols.encoding``; status codes follow the HTTP statuses of ``protocols.http_status``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from grpc import StatusCode
 
 from streamchat.chat import events as e
 from streamchat.chat.messages import Message
+from streamchat.chat.outcome import ending_of
 from streamchat.chat.wire import message_to_wire
 from streamchat.errors import StreamchatError
-from streamchat.runs.log import Entry, Snapshot
+from streamchat.protocols.encoding import entry_cache, json_bytes
+from streamchat.protocols.http_status import status_of
+from streamchat.runs.log import AnswerView, Entry, Snapshot
+from streamchat.runs.reader import Encoder
 from streamchat.v1 import runs_pb2 as pb
-from streamchat.web.encoding import json_bytes
-from streamchat.web.problems import status_of
 
 CODES: Mapping[int, StatusCode] = {
     400: StatusCode.INVALID_ARGUMENT,
+    401: StatusCode.UNAUTHENTICATED,
     403: StatusCode.PERMISSION_DENIED,
     404: StatusCode.NOT_FOUND,
     408: StatusCode.DEADLINE_EXCEEDED,
@@ -36,31 +39,59 @@ CODES: Mapping[int, StatusCode] = {
 
 
 def code_of(error: StreamchatError) -> StatusCode:
-    """The gRPC status that says this error."""
+    """Return the gRPC status code for an error; ``INTERNAL`` if its HTTP status has none."""
     return CODES.get(status_of(error), StatusCode.INTERNAL)
 
 
+class GrpcEncoder(Encoder[bytes]):
+    """Encodes a run as ``Entry`` messages, up to its ending. ``after``: number of the last entry the client has."""
+
+    def __init__(self, run_id: str, after: int) -> None:
+        self._encode = entry_cache(run_id, entry_bytes)
+        self._seq = after
+
+    def heartbeat(self) -> Iterable[bytes]:
+        """Return an entry without an event."""
+        return (alive_bytes(self._seq),)
+
+    def snapshot(self, snapshot: Snapshot) -> Iterable[bytes]:
+        """Return the message so far, and its ending if it has one."""
+        self._seq = snapshot.seq
+        yield snapshot_bytes(snapshot)
+        if snapshot.message.ended:
+            yield event_pb(snapshot.seq, ending_of(snapshot.message)).SerializeToString()
+
+    def entries(self, entries: Sequence[Entry], answer: AnswerView) -> Iterable[bytes]:
+        """Return one message per entry."""
+        self._seq = entries[-1].seq
+        return map(self._encode, entries)
+
+
 def entry_bytes(entry: Entry) -> bytes:
-    return entry_pb(entry).SerializeToString()
+    """Return a log entry as a serialised ``Entry``."""
+    return event_pb(entry.seq, entry.event).SerializeToString()
 
 
 def snapshot_bytes(snapshot: Snapshot) -> bytes:
+    """Return the message so far as a serialised ``Entry``."""
     return pb.Entry(seq=snapshot.seq, snapshot=message_pb(snapshot.message)).SerializeToString()
 
 
 def alive_bytes(seq: int) -> bytes:
-    """Nothing new."""
+    """Return a serialised ``Entry`` without an event, as a sign of life."""
     return pb.Entry(seq=seq).SerializeToString()
 
 
 def run_pb(conversation_id: str, snapshot: Snapshot) -> pb.Run:
+    """Return a run with its message as of ``snapshot.seq``."""
     message = snapshot.message
     return pb.Run(run_id=message.id, conversation_id=conversation_id, seq=snapshot.seq, message=message_pb(message))
 
 
 def message_pb(message: Message) -> pb.Message:
+    """Return a message; its parts are JSON in the wire form."""
     wire = message_to_wire(message)
-    made = pb.Message(
+    encoded = pb.Message(
         id=message.id,
         role=message.role,
         status=message.status.upper(),
@@ -70,15 +101,15 @@ def message_pb(message: Message) -> pb.Message:
         stop_reason=message.stop_reason or "",
     )
     if (error := message.error) is not None:
-        made.error.CopyFrom(_failed(error.message, error.kind, error.retryable, error.retry_after))
+        encoded.error.CopyFrom(_failed(error.message, error.kind, error.retryable, error.retry_after))
     if message.usage is not None:
-        made.usage.CopyFrom(_usage(message.usage))
-    return made
+        encoded.usage.CopyFrom(_usage(message.usage))
+    return encoded
 
 
-def entry_pb(entry: Entry) -> pb.Entry:
-    seq = entry.seq
-    match entry.event:
+def event_pb(seq: int, event: e.Event) -> pb.Entry:
+    """Return a log event with its number."""
+    match event:
         case e.TextDelta(text):
             return pb.Entry(seq=seq, text_delta=text)
         case e.ReasoningDelta(text):
@@ -88,13 +119,13 @@ def entry_pb(entry: Entry) -> pb.Entry:
         case e.UsageReported() as usage:
             return pb.Entry(seq=seq, usage=_usage(usage))
         case e.Notice(kind, text, data):
-            told = pb.Notice(kind=kind, text=text, data_json="" if data is None else _json(data))
-            return pb.Entry(seq=seq, notice=told)
+            notice = pb.Notice(kind=kind, text=text, data_json="" if data is None else _json(data))
+            return pb.Entry(seq=seq, notice=notice)
         case e.Waiting(call_ids):
             return pb.Entry(seq=seq, waiting=pb.Waiting(call_ids=call_ids))
         case e.Finished() | e.Stopped() | e.Failed() | e.Interrupted() as ending:
             return _ending(seq, ending)
-        case event:
+        case _:
             return _tool(seq, event)
 
 

@@ -1,180 +1,180 @@
-"""The service ``streamchat.v1.Runs``: start, follow, look, stop and decide over gRPC.
+"""The gRPC service ``streamchat.v1.Runs``: start, follow, get, stop and decide.
 
-Knows the messages and the calls, not the port. Rules:
+Knows messages and calls, not the port. Rules:
 
-* A refusal is the sentence and the status of the error; what nobody foresaw is logged, and says nothing of itself.
-* A reader that goes away ends its stream, never the run. One that is slow is waited for: nothing is queued for it.
+* A refusal has the message and the status code of the error. An unexpected exception is logged, and the client learns
+  nothing of it.
+* A client that disconnects ends its stream, never the run. Nothing is queued for a slow client: the stream waits.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import grpc
 from grpc.aio import ServicerContext
 from pydantic import ValidationError
 
+from streamchat.chat.json_depth import parse_json
 from streamchat.errors import InvalidInput, StreamchatError
-from streamchat.runs.decisions import Decision
-from streamchat.runs.log import Entry, Snapshot
+from streamchat.identity import CHAT, READ, Credentials, Scope
+from streamchat.runs.approvals import Decision
+from streamchat.runs.reader import RunReader, encode, get_run
 from streamchat.v1 import runs_pb2 as pb
-from streamchat.web import encoding
 from streamchat.web import grpc_encoding as as_pb
-from streamchat.web.reading import Reader, ending_of, look
-from streamchat.web.shapes import RunIn
+from streamchat.web.dependencies import joined
+from streamchat.web.schemas import RunIn
 from streamchat.web.streaming import streams
-from streamchat.wiring import LOCAL_OWNER, services
+from streamchat.wiring import Services
+from streamchat.wiring.request_context import RequestContext, context_for
 
 SERVICE = "streamchat.v1.Runs"
-Asked = TypeVar("Asked")
-Told = TypeVar("Told")
+SCOPES: dict[str, Scope] = {"Start": CHAT, "Get": READ, "Stop": CHAT, "Decide": CHAT, "Follow": READ}
+In = TypeVar("In")
+Out = TypeVar("Out")
 logger = logging.getLogger(__name__)
 
 
-def handlers() -> grpc.GenericRpcHandler:
-    """The calls. By hand instead of by the generated code, because entries come as bytes already."""
-    unary = grpc.unary_unary_rpc_method_handler
-    calls: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-        name: unary(_told(call), asked.FromString, told.SerializeToString)
-        for name, call, asked, told in (
-            ("Start", start, pb.StartRequest, pb.StartResponse),
-            ("Get", get, pb.GetRequest, pb.Run),
-            ("Stop", stop, pb.StopRequest, pb.Run),
-            ("Decide", decide, pb.DecideRequest, pb.Run),
-        )
-    }
-    calls["Follow"] = grpc.unary_stream_rpc_method_handler(follow, pb.FollowRequest.FromString, None)
-    return grpc.method_handlers_generic_handler(SERVICE, calls)
+class RunsServicer:
+    """The handlers of the service. Not a subclass of the generated servicer, because entries are already encoded."""
 
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
-async def start(asked: pb.StartRequest) -> pb.StartResponse:
-    served, wanted = services(), _wanted(asked)
-    begun = await served.runs.start(
-        LOCAL_OWNER,
-        conversation_id=wanted.conversation_id,
-        client_message_id=wanted.client_message_id or uuid.uuid4().hex,
-        parts=wanted.parts(),
-        model=wanted.model or served.models.default,
-        system=wanted.system,
-        options=wanted.options.options() if wanted.options else None,
-    )
-    return pb.StartResponse(run_id=begun.run_id, conversation_id=begun.conversation_id, created=begun.created)
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Return the handlers in the form that a server takes."""
+        unary = grpc.unary_unary_rpc_method_handler
+        calls: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            name: unary(self._answering(call, SCOPES[name]), request.FromString, response.SerializeToString)
+            for name, call, request, response in (
+                ("Start", _start, pb.StartRequest, pb.StartResponse),
+                ("Get", _get, pb.GetRequest, pb.Run),
+                ("Stop", _stop, pb.StopRequest, pb.Run),
+                ("Decide", _decide, pb.DecideRequest, pb.Run),
+            )
+        }
+        calls["Follow"] = grpc.unary_stream_rpc_method_handler(self.follow, pb.FollowRequest.FromString, None)
+        return grpc.method_handlers_generic_handler(SERVICE, calls)
 
-
-async def get(asked: pb.GetRequest) -> pb.Run:
-    return as_pb.run_pb(*await look(services().runs, LOCAL_OWNER, asked.run_id))
-
-
-async def stop(asked: pb.StopRequest) -> pb.Run:
-    runs = services().runs
-    await runs.cancel(LOCAL_OWNER, asked.run_id)
-    return as_pb.run_pb(*await look(runs, LOCAL_OWNER, asked.run_id))
-
-
-async def decide(asked: pb.DecideRequest) -> pb.Run:
-    runs = services().runs
-    changed = _parsed(asked.arguments_json, "arguments_json", dict) if asked.arguments_json else None
-    decision = Decision(asked.approve, changed, asked.reason, asked.always)
-    await runs.decide(LOCAL_OWNER, asked.run_id, asked.call_id, decision)
-    return as_pb.run_pb(*await look(runs, LOCAL_OWNER, asked.run_id))
-
-
-async def follow(asked: pb.FollowRequest, context: ServicerContext) -> AsyncGenerator[bytes, None]:
-    """Every entry behind a number, up to the ending."""
-    client = context.peer().rpartition(":")[0]
-    try:
-        streams.enter(client, services().settings.streams_per_client)
+    async def follow(self, request: pb.FollowRequest, grpc_context: ServicerContext) -> AsyncGenerator[bytes, None]:
+        """Send every entry after the given number, up to the ending."""
         try:
-            async with aclosing(_entries(asked)) as entries:
-                async for entry in entries:
-                    yield entry
-        finally:
-            streams.leave(client)
-    except StreamchatError as error:
-        await _refuse(context, error)
-    except grpc.aio.AbortError:
-        raise
-    except Exception:
-        await _refuse(context, _unforeseen())
-
-
-async def _entries(asked: pb.FollowRequest) -> AsyncGenerator[bytes, None]:
-    if not 0 <= asked.after <= 2**53:
-        raise InvalidInput("The place to go on from is not a number of this stream.")
-    runs, seq = services().runs, asked.after
-    await look(runs, LOCAL_OWNER, asked.run_id)
-    reader = Reader(runs, LOCAL_OWNER, asked.run_id, seq)
-    shelf = encoding.shelf(asked.run_id, as_pb.entry_bytes)
-    async with aclosing(reader.batches()) as batches:
-        async for batch in batches:
-            if batch is None:
-                yield as_pb.alive_bytes(seq)
-            elif isinstance(batch, Snapshot):
-                yield as_pb.snapshot_bytes(batch)
-                if batch.message.ended:
-                    yield as_pb.entry_bytes(Entry(batch.seq, ending_of(batch.message)))
-                seq = batch.seq
-            else:
-                for entry in batch:
-                    yield shelf(entry)
-                seq = batch[-1].seq
-
-
-def _told(call: Callable[[Asked], Awaitable[Told]]) -> Callable[[Asked, ServicerContext], Awaitable[Told]]:
-    """The call, with its errors as statuses."""
-
-    async def answer(asked: Asked, context: ServicerContext) -> Told:
-        try:
-            return await call(asked)
+            context = await self._context(grpc_context, SCOPES["Follow"])
+            with streams.take(context):
+                batches = await _entries(request, context)
+                async with aclosing(batches):
+                    async for entries in batches:
+                        for entry in entries:
+                            yield entry
         except StreamchatError as error:
-            await _refuse(context, error)
+            await _refuse(grpc_context, error)
+        except grpc.aio.AbortError:
+            raise
         except Exception:
-            await _refuse(context, _unforeseen())
-        raise AssertionError("a refusal does not return")
+            await _refuse(grpc_context, _unexpected())
 
-    return answer
+    def _answering(
+        self, call: Callable[[In, RequestContext], Awaitable[Out]], scope: Scope
+    ) -> Callable[[In, ServicerContext], Awaitable[Out]]:
+        """Wrap a call: add the request context, and turn errors into status codes."""
+
+        async def answer(request: In, grpc_context: ServicerContext) -> Out:
+            try:
+                return await call(request, await self._context(grpc_context, scope))
+            except StreamchatError as error:
+                await _refuse(grpc_context, error)
+            except Exception:
+                await _refuse(grpc_context, _unexpected())
+            raise AssertionError("a refusal does not return")
+
+        return answer
+
+    async def _context(self, grpc_context: ServicerContext, scope: Scope) -> RequestContext:
+        metadata = grpc_context.invocation_metadata() or ()
+        headers = joined((name, value) for name, value in metadata if isinstance(value, str))
+        # Only keys come in here: of a proxy in between nothing is known.
+        headers.pop((self._services.settings.trusted_user_header or "").lower(), None)
+        context = await context_for(self._services, Credentials(headers, address=_address(grpc_context)))
+        context.identity.require(scope)
+        return context
+
+
+async def _start(request: pb.StartRequest, context: RequestContext) -> pb.StartResponse:
+    started = await context.start(_run_in(request).new_run(context.models.default))
+    return pb.StartResponse(run_id=started.run_id, conversation_id=started.conversation_id, created=started.created)
+
+
+async def _get(request: pb.GetRequest, context: RequestContext) -> pb.Run:
+    return as_pb.run_pb(*await get_run(context.runs, context.owner, request.run_id))
+
+
+async def _stop(request: pb.StopRequest, context: RequestContext) -> pb.Run:
+    await context.runs.cancel(context.owner, request.run_id)
+    return as_pb.run_pb(*await get_run(context.runs, context.owner, request.run_id))
+
+
+async def _decide(request: pb.DecideRequest, context: RequestContext) -> pb.Run:
+    changed = _parsed(request.arguments_json, "arguments_json", dict) if request.arguments_json else None
+    decision = Decision(request.approve, changed, request.reason, request.always)
+    await context.runs.decide(context.owner, request.run_id, request.call_id, decision)
+    return as_pb.run_pb(*await get_run(context.runs, context.owner, request.run_id))
+
+
+async def _entries(request: pb.FollowRequest, context: RequestContext) -> AsyncGenerator[Iterable[bytes], None]:
+    """Start reading. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
+    if not 0 <= request.after <= 2**53:
+        raise InvalidInput("The position to resume from is not an event number.")
+    await get_run(context.runs, context.owner, request.run_id)
+    reader = RunReader(context.runs, context.owner, request.run_id, request.after)
+    return encode(reader, as_pb.GrpcEncoder(request.run_id, request.after))
+
+
+def _address(grpc_context: ServicerContext) -> str:
+    """Return the client's address of a peer such as ``ipv4:192.0.2.1:4711`` or ``ipv6:%5B::1%5D:4711``."""
+    kind, _, rest = unquote(grpc_context.peer()).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
 
 
 async def _refuse(context: ServicerContext, error: StreamchatError) -> None:
     metadata = [("streamchat-kind", error.kind)]
     if (after := getattr(error, "retry_after", None)) is not None:
-        metadata.append(("retry-after", str(round(after))))
+        metadata.append(("retry-after", str(max(1, round(after)))))
     await context.abort(as_pb.code_of(error), error.user_message, tuple(metadata))
 
 
-def _unforeseen() -> StreamchatError:
+def _unexpected() -> StreamchatError:
     logger.exception("a call over gRPC failed")
     return StreamchatError("Something went wrong on the server.", kind="internal")
 
 
-def _wanted(asked: pb.StartRequest) -> RunIn:
-    """The same rules as over HTTP. Raises ``InvalidInput``."""
-    parts = _parsed(asked.parts_json, "parts_json", list) if asked.WhichOneof("message") == "parts_json" else None
-    given = {
-        "message": asked.text if parts is None else parts,
-        "model": asked.model or None,
-        "conversation_id": asked.conversation_id or None,
-        "client_message_id": asked.client_message_id or None,
-        "system": asked.system or None,
-        "options": _parsed(asked.options_json, "options_json", dict) if asked.options_json else None,
+def _run_in(request: pb.StartRequest) -> RunIn:
+    """Validate a request by the rules of ``POST /api/runs``. Raises ``InvalidInput``."""
+    parts = _parsed(request.parts_json, "parts_json", list) if request.WhichOneof("message") == "parts_json" else None
+    fields = {
+        "message": request.text if parts is None else parts,
+        "model": request.model or None,
+        "conversation_id": request.conversation_id or None,
+        "client_message_id": request.client_message_id or None,
+        "parent_id": request.parent_id if request.HasField("parent_id") else None,
+        "system": request.system or None,
+        "options": _parsed(request.options_json, "options_json", dict) if request.options_json else None,
     }
     try:
-        return RunIn.model_validate(given)
+        return RunIn.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(place) for place in first["loc"])
-        raise InvalidInput(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
+        location = ".".join(str(item) for item in first["loc"])
+        raise InvalidInput(f"{location}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
 def _parsed(text: str, name: str, kind: type) -> Any:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         value = None
     if not isinstance(value, kind):
         raise InvalidInput(f"{name} is not a JSON {'array' if kind is list else 'object'}.")

@@ -1,31 +1,33 @@
-"""``/healthz``: the process answers. ``/readyz``: it can serve, that is, its database answers too."""
+"""Health probes. ``/healthz``: the process responds. ``/readyz``: it can serve, that is, its database responds too."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from streamchat.web.shapes import PROBLEMS
-from streamchat.wiring import LOCAL_OWNER, services
+from streamchat.web.dependencies import services_of
+from streamchat.web.schemas import PROBLEMS
 
 PATHS = ("/healthz", "/readyz")
 router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
+    """The body of a successful probe."""
+
     status: Literal["ok"] = "ok"
 
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """The process answers."""
+    """The process responds."""
     return Health()
 
 
 @router.get("/readyz", responses=PROBLEMS(503))
-async def readyz() -> Health:
-    """The process can serve: its database answers."""
-    await services().store.answering(LOCAL_OWNER)
+async def readyz(request: Request) -> Health:
+    """The process can serve: its database responds."""
+    await services_of(request).store.ping()
     return Health()

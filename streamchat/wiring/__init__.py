@@ -1,7 +1,7 @@
-"""The one place that names concrete classes and builds them from the settings.
+"""Composition root: the only package that names concrete classes and builds them from the settings.
 
-Here: the services of a process and their life. ``models``: which models are on offer, and who answers for each.
-``tools``: which tools there are. ``recovery``: answers whose process is gone.
+This module builds the services of a process, and opens and closes them. ``build_models`` builds the catalog of models,
+``build_tools`` the toolbox; ``recovery`` ends answers whose process is gone.
 """
 
 from __future__ import annotations
@@ -9,81 +9,135 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
+from streamchat.accounts.service import Accounts
+from streamchat.errors import StorageError
+from streamchat.identity import Identify, identify_local
 from streamchat.providers.catalog import Catalog
-from streamchat.runs.feed import Feed, MemoryFeed, Note
-from streamchat.runs.log import MemoryLog
-from streamchat.runs.redis_engine import RedisEngine, redis_engine
-from streamchat.runs.redis_sending import Limits
-from streamchat.runs.runs import Runs
-from streamchat.runs.writer import Writer
+from streamchat.runs.completion_log import BackgroundWriter, CompletionLog, FileSink, RedisSink
+from streamchat.runs.log import Log, MemoryLog
+from streamchat.runs.notifications import Feed, MemoryFeed, Notification
+from streamchat.runs.persistence import Writer
+from streamchat.runs.queue import AnswerQueue
+from streamchat.runs.service import RunService
+from streamchat.runs.takeover import Budget
+from streamchat.runs.titles import Titles
 from streamchat.settings import Settings, load_settings
 from streamchat.storage import Storage
 from streamchat.tools.toolbox import Toolbox
-from streamchat.wiring.models import build_catalog, build_policy
-from streamchat.wiring.recording import build_record
+from streamchat.watchdog import Watchdog
+from streamchat.wiring.administration import Administration
+from streamchat.wiring.build_accounts import build_accounts, hear_revocations
+from streamchat.wiring.build_models import build_catalog, build_policy
+from streamchat.wiring.build_tools import build_servers, build_toolbox
 from streamchat.wiring.recovery import Recovery
-from streamchat.wiring.tools import build_servers, build_toolbox
+from streamchat.wiring.retention import keep_retention
+from streamchat.wiring.usage import Usage
+from streamchat.wiring.user_modules import load_user_modules
 
-LOCAL_OWNER = "local"
-# What keeping a tab's state raises while the Redis that it is kept in is away.
-STATE_LOST = (RedisError, OSError)
+if TYPE_CHECKING:
+    from streamchat.runs.redis.engine import RedisEngine
+    from streamchat.telemetry.export import Exporter
+    from streamchat.telemetry.instruments import Telemetry
+
+# For so long after its last change a temporary chat is there; pause between two looks.
+TEMPORARY_SECONDS, DROP_SECONDS = 3600.0, 30.0
+# Prefix of a completion log that is a stream in Redis.
+REDIS = "redis:"
+
+
+def state_lost() -> tuple[type[Exception], ...]:
+    """Return the exceptions that storing a tab's state raises while Redis, which stores it, is away."""
+    errors = sys.modules.get("redis.exceptions")  # imported only if Redis is set up
+    return (errors.RedisError, OSError) if errors else (OSError,)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that pages and endpoints call."""
+    """Everything that pages and endpoints call.
+
+    ``identify`` maps credentials to an identity; ``usage`` counts what callers use; ``administration``: what an admin
+    decided; ``accounts``: ``None`` if nobody has to sign in; ``record``: the completion log, ``None`` if it is off.
+    ``telemetry``: ``None`` if nobody measures.
+    """
 
     settings: Settings
     models: Catalog
     store: Storage
-    runs: Runs
+    runs: RunService
     tools: Toolbox = field(default_factory=Toolbox)
+    identify: Identify = identify_local
+    watchdog: Watchdog = field(default_factory=Watchdog)
+    accounts: Accounts | None = None
+    record: CompletionLog | None = None
+    telemetry: Telemetry | None = None
+    administration: Administration = field(init=False)
+    usage: Usage = field(init=False)
+
+    def __post_init__(self) -> None:
+        administration = Administration(self.settings, self.store.usage, self.models, self.runs.feed)
+        object.__setattr__(self, "administration", administration)
+        object.__setattr__(self, "usage", Usage(self.settings, administration))
 
 
-_services: Services | None = None
+class ServiceHolder:
+    """Late-bound reference to the services of a server: the app is assembled before they are open.
 
+    ``services``: services that are open already, for tests.
+    """
 
-def services() -> Services:
-    """The services of this process. Only while it serves: raises ``RuntimeError`` otherwise."""
-    if _services is None:
-        raise RuntimeError("the services are not running")
-    return _services
+    def __init__(self, services: Services | None = None, *, identify: Identify = identify_local) -> None:
+        self.identify = identify
+        self._services = services
+
+    @property
+    def services(self) -> Services:
+        """The services. Raises ``RuntimeError`` unless the server is running."""
+        if self._services is None:
+            raise RuntimeError("the services are not running")
+        return self._services
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Open the services at the start of the server; end every run and close them at its end."""
+        async with running_services(load_settings(), self.identify) as built:
+            self._services = built
+            try:
+                yield
+            finally:
+                self._services = None
 
 
 @asynccontextmanager
-async def lifespan() -> AsyncIterator[None]:
-    """Open everything at the start of the server, and end every run before its end."""
-    global _services
-    async with running_services(load_settings()) as built:
-        _services = built
-        try:
-            yield
-        finally:
-            _services = None
+async def running_services(
+    settings: Settings, identify: Identify = identify_local, worker: str = ""
+) -> AsyncIterator[Services]:
+    """Open the services and their background tasks. Raises ``StorageError``, ``SettingsError``.
 
-
-@asynccontextmanager
-async def running_services(settings: Settings) -> AsyncIterator[Services]:
-    """Services with an open database, and what is done behind them. Raises ``StorageError``."""
+    ``worker``: the name of this worker among all; by default that of its process.
+    """
+    worker = worker or f"{socket.gethostname()}:{os.getpid()}"
     servers = build_servers(settings)
-    tools = build_toolbox(settings, servers)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    store = Storage(settings.database)
+    modules = load_user_modules(settings)
+    tools = build_toolbox(settings, servers, modules)
+    if settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = Storage(settings.database, temporary=settings.redis_url is None)
     await store.open()
-    models = build_catalog(settings)
+    models = build_catalog(settings, modules)
     try:
-        async with _engine(settings, worker := f"{socket.gethostname()}:{os.getpid()}") as engine:
-            log = engine.log if engine else MemoryLog(settings.run_keep)
+        async with _engine(settings, worker) as engine:
+            log = engine.log if engine else MemoryLog(settings.run_keep, settings.run_bytes)
             feed = engine.feed if engine else MemoryFeed()
             writer = Writer(log, store)
-            runs = Runs(
+            runs = RunService(
                 log=log,
                 feed=feed,
                 store=store,
@@ -94,33 +148,131 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
                 toolbox=tools,
                 tool_services=store,
                 ask_stop=engine.feed.ask_stop if engine else None,
+                budget=Budget(settings.continue_tries),
+                queue=AnswerQueue(settings.max_answers),
             )
             if engine:
-                engine.feed.on_stop = runs.stop_here
-                engine.log.on_superseded = runs.give_up
-            recovery = Recovery(LOCAL_OWNER, store, runs, feed, engine.log if engine else None)
-            record = build_record(settings, runs, LOCAL_OWNER)
+                engine.feed.on_stop = runs.stop_local
+                engine.log.on_superseded = runs.abandon
+                engine.log.publisher.doubtful = lambda: writer.doubtful
+            titles = build_titles(settings, models, log, store, feed)
+            if titles:
+                runs.on_ended = titles.offer
+            recovery = Recovery(store, runs, feed, engine.log if engine else None)
+            record = _completion_log(settings, runs)
+            watchdog = Watchdog()
+            exporter = _exporter(settings, runs, writer, store, watchdog)
+            watchdog.start()
             writer.start()
             servers.start()
             if record:
                 record.start()
             try:
-                async with _behind(recovery.work(), _discover(models, feed), models.warm_up()):
-                    yield Services(settings, models, store, runs, tools)
+                async with AsyncExitStack() as behind:
+                    work = [
+                        recovery.work(),
+                        keep_retention(store, feed, settings.retention_days, settings.audit_days),
+                        _drop_temporary(store, feed),
+                        _discover(models, feed),
+                        models.warm_up(),
+                    ]
+                    work += [titles.work()] if titles else []
+                    if accounts := build_accounts(settings, store, feed):
+                        identify = accounts.sessions.identify if identify is identify_local else identify
+                        work += [accounts.sessions.work(), hear_revocations(feed, accounts.sessions)]
+                        behind.push_async_callback(accounts.close)
+                    telemetry = exporter.telemetry if exporter else None
+                    services = Services(
+                        settings, models, store, runs, tools, identify, watchdog, accounts, record, telemetry
+                    )
+                    await services.administration.reload()
+                    await behind.enter_async_context(_behind(*work, services.administration.work()))
+                    yield services
             finally:
+                watchdog.close()
                 await runs.close()
                 await writer.close()
                 if record:
                     await record.close()
+                if exporter:
+                    await exporter.close()
                 await servers.close()
     finally:
         await models.close()
         await store.close()
 
 
+def build_titles(settings: Settings, models: Catalog, log: Log, store: Storage, feed: Feed) -> Titles | None:
+    """Return the maker of titles; ``None`` if it is off.
+
+    By default a model file of one's own makes them. Those of the small model that is installed with the app are worse
+    than the first words of the question.
+    """
+    model = settings.titles
+    if model is None:
+        usable = (info.id for info in models.offered.values() if info.unavailable is None)
+        local = next((name for name in usable if name.startswith("local:")), None)
+        model = local if local and settings.local_gguf else "off"
+    return None if model == "off" else Titles(model, models=models, log=log, store=store, feed=feed)
+
+
+def _exporter(
+    settings: Settings, runs: RunService, writer: Writer, store: Storage, watchdog: Watchdog
+) -> Exporter | None:
+    """Return where measurements go; ``None`` if nobody wants them: then none of their libraries is imported."""
+    if settings.metrics is None and not (settings.exports_metrics or settings.exports_traces):
+        return None
+    from streamchat.telemetry.export import Exporter
+    from streamchat.telemetry.instruments import Process
+
+    exporter = Exporter(
+        metrics=settings.metrics_address,
+        otlp_metrics=settings.exports_metrics,
+        otlp_traces=settings.exports_traces,
+        service="streamchat",
+    )
+    exporter.telemetry.observe(
+        Process(
+            running=lambda: runs.active_count,
+            queued=lambda: runs.queue.waiting,
+            readers=lambda: runs.log.readers,
+            pending_writes=lambda: writer.pending,
+            pauses=lambda: (watchdog.pauses.count, watchdog.pauses.total),
+            database_errors=lambda: store.errors,
+            takeovers=lambda: runs.takeovers,
+        )
+    )
+    runs.measure = exporter.telemetry.ended
+    return exporter
+
+
+def _completion_log(settings: Settings, runs: RunService) -> CompletionLog | None:
+    """Return the completion log; ``None`` if it is off."""
+    target = settings.completion_log
+    if target is None:
+        return None
+    if target.startswith(REDIS):
+        assert settings.redis_url is not None
+        sink = RedisSink(settings.redis_url, target.removeprefix(REDIS))
+    else:
+        sink = FileSink(Path(target))
+    return CompletionLog(runs, BackgroundWriter(sink))
+
+
+async def _drop_temporary(store: Storage, feed: Feed) -> None:
+    """Delete the temporary chats without a change for ``TEMPORARY_SECONDS``, and tell the pages that show them."""
+    while True:
+        await asyncio.sleep(DROP_SECONDS)
+        with suppress(StorageError):
+            for owner, conversation_id in await store.drop_temporary(
+                datetime.now(UTC) - timedelta(seconds=TEMPORARY_SECONDS)
+            ):
+                feed.publish(owner, Notification("changed", conversation_id))
+
+
 @asynccontextmanager
 async def _behind(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do this beside what is within."""
+    """Run these in the background while the context is open."""
     tasks = [asyncio.create_task(one, name=one.__qualname__) for one in work]
     try:
         yield
@@ -132,16 +284,19 @@ async def _behind(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _engine(settings: Settings, worker: str) -> AsyncIterator[RedisEngine | None]:
-    """What is shared with other workers; ``None`` where this is the only one."""
+    """Open the part that is shared with other workers; ``None`` without Redis."""
     if settings.redis_url is None:
         yield None
         return
-    limits = Limits(settings.run_keep, settings.run_entries)
+    from streamchat.runs.redis.engine import redis_engine
+    from streamchat.runs.redis.run_publisher import Limits
+
+    limits = Limits(settings.run_keep, settings.run_entries, settings.run_bytes)
     async with redis_engine(settings.redis_url, worker=worker, limits=limits) as engine:
         yield engine
 
 
 async def _discover(models: Catalog, feed: Feed) -> None:
-    """Ask the servers for their models, behind the start, and tell the pages."""
+    """Ask the servers for their models in the background, and notify the pages."""
     if await models.discover():
-        feed.publish(LOCAL_OWNER, Note("models", ""))
+        feed.publish_to_all(Notification("models", ""))

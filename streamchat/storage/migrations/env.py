@@ -1,6 +1,6 @@
-"""How Alembic reaches the database: the program hands its connection over; a developer names a URL.
+"""Alembic environment: uses the program's connection, or a URL from a developer's command line.
 
-A developer writes a new step with
+A developer creates a new migration with
 ``alembic -c streamchat/storage/migrations/alembic.ini -x url=sqlite:///scratch.db revision --autogenerate -m "…"``.
 """
 
@@ -12,15 +12,17 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
+from streamchat.storage import account_tables, audit_tables, presets, usage_tables  # noqa: F401 their tables are metadata
 from streamchat.storage.tables import Table, UtcDateTime, is_ours
 
 
 def render(kind: str, item: Any, _context: object) -> str | Literal[False]:
-    """A step must not change when our own column types do: write down the type beneath."""
+    """Render the underlying type of our own column types: a migration must not change when they do."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 
 def run(connection: Connection) -> None:
+    """Run the migrations on this connection."""
     context.configure(
         connection=connection,
         target_metadata=Table.metadata,
@@ -33,10 +35,10 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-given = context.config.attributes.get("connection")
-if given is not None:
-    run(given)
+program_connection = context.config.attributes.get("connection")
+if program_connection is not None:
+    run(program_connection)
 else:
     url = context.get_x_argument(as_dictionary=True)["url"]
-    with create_engine(url, poolclass=NullPool).connect() as opened:
-        run(opened)
+    with create_engine(url, poolclass=NullPool).connect() as developer_connection:
+        run(developer_connection)

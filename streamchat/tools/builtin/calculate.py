@@ -1,7 +1,7 @@
-"""``calculate``: arithmetic, exact where Python's is.
+"""``calculate``: evaluates arithmetic expressions, with exact integers.
 
-The evaluation is simpleeval's, which walks the syntax tree and knows only what it is given. Rules on top: numbers
-only, and none grows beyond what a screen shows, because one operation on a huge one would hold up the whole process.
+simpleeval evaluates the syntax tree, with only the operators, functions and names listed here. Rules on top: values are
+numbers only, and their size is limited, because one operation on a huge integer would block the whole process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def calculate(expression: Annotated[str, Field(min_length=1, max_length=1000)]) 
     """
     try:
         tree = ast.parse(expression.strip(), mode="eval")
-        return _shown(_evaluator().eval(expression, previously_parsed=tree.body))
+        return _format(_evaluator().eval(expression, previously_parsed=tree.body))
     except FunctionNotDefined as error:
         raise ToolError(f"There is no function {getattr(error, 'func_name', '')!r}.") from None
     except NameNotDefined as error:
@@ -98,13 +98,13 @@ def _factorial(n: Any) -> int:
     return math.factorial(n)
 
 
-def _choices(function: Callable[[Any, Any], int]) -> Callable[[Any, Any], int]:
-    def chosen(n: Any, k: Any) -> int:
+def _limited(function: Callable[[Any, Any], int]) -> Callable[[Any, Any], int]:
+    def limited(n: Any, k: Any) -> int:
         if n > MAX_FACTORIAL:
             raise OverflowError
         return function(n, k)
 
-    return chosen
+    return limited
 
 
 def _log(value: float, base: float = 10) -> float:
@@ -115,8 +115,8 @@ def _round(value: float, digits: int = 0) -> float:
     return round(value, max(-MAX_BITS, min(digits, 400))) if digits else round(value)
 
 
-def _shown(value: Any) -> str:
-    """Fifteen digits of a float: the last two are noise of its binary form."""
+def _format(value: Any) -> str:
+    # Fifteen digits of a float: the last two are noise of its binary form.
     value = _number(value)
     return format(value, ".15g") if isinstance(value, float) else str(value)
 
@@ -159,7 +159,7 @@ FUNCTIONS = {
         "ln": math.log,
         "log": _log,
         "factorial": _factorial,
-        "comb": _choices(math.comb),
-        "perm": _choices(math.perm),
+        "comb": _limited(math.comb),
+        "perm": _limited(math.perm),
     }.items()
 }

@@ -1,4 +1,4 @@
-"""``current_time``: what a model cannot know."""
+"""``current_time``: the current date and time, which a model cannot know."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def current_time(timezone: str | None = None) -> dict[str, Any]:
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # also names that would leave the folder of zones
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # also names that would escape the time zone folder
         raise ToolError(f"There is no time zone {name[:60]!r}; names are like 'Europe/Berlin' or 'UTC'.") from None

@@ -1,4 +1,4 @@
-"""``plot``: numbers as a chart for the person."""
+"""``plot``: shows numbers to the user as a chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``search_conversations``: the person's own earlier messages, found by their words."""
+"""``search_conversations``: full-text search in the user's earlier messages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from streamchat.tools.context import Context
 from streamchat.tools.definition import tool
+from streamchat.tools.tool_context import Context
 from streamchat.tools.values import Table, ToolError
 
 

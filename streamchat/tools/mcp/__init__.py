@@ -1,7 +1,7 @@
 """MCP servers as sources of tools, through the official SDK.
 
-``spec``: what the setting names. ``server``: one connection and its life. ``offer``: a server's tool as one of ours.
-``content``: its results as ours. ``servers``: all of them, in a thread of their own.
+``spec``: parsing of the setting. ``server``: one connection and its life cycle. ``tool_adapter``: a server's tool as a
+``Tool``. ``content``: conversion of results. ``servers``: all servers, in their own thread.
 """
 
 from streamchat.tools.mcp.servers import McpServers

@@ -1,10 +1,10 @@
-"""What an MCP server answers, as a value that a tool may return.
+"""Conversion of an MCP server's result to a return value of a tool.
 
 Knows nothing of connections. Rules:
 
-* Structured content is what the tool means; else its texts; else its picture. Of what cannot be shown it is said that
-  it came.
-* An answer that is an error is one, with the server's own words.
+* Structured content takes precedence, then text, then the first image. Content that cannot be shown becomes a
+  placeholder in the text.
+* An error result raises ``ToolError`` with the server's message.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Any
 
 import mcp_types as types
 
-from streamchat.chat.results import IMAGE_TYPES
+from streamchat.chat.tool_results import IMAGE_TYPES
 from streamchat.tools.values import Image, ToolError
 
-MAX_SENTENCE = 1000
+MAX_ERROR = 1000
 
 
-def value_of(answer: types.CallToolResult) -> Any:
-    """Raises ``ToolError`` for an error, and for a picture that is none."""
+def value_of(result: types.CallToolResult) -> Any:
+    """Return the value of a result. Raises ``ToolError`` for an error result, or an image that cannot be decoded."""
     texts, pictures = [], []
-    for block in answer.content:
+    for block in result.content:
         if isinstance(block, types.ImageContent) and block.mime_type in IMAGE_TYPES:
             pictures.append(block)
         else:
             texts.append(_text(block))
-    if answer.is_error:
-        raise ToolError(_sentence("\n".join(texts)))
-    if answer.structured_content is not None:
-        return _unwrapped(answer.structured_content)
+    if result.is_error:
+        raise ToolError(_error_message("\n".join(texts)))
+    if result.structured_content is not None:
+        return _unwrap(result.structured_content)
     if pictures and not any(text.strip() for text in texts):
-        return _picture(pictures[0])
+        return _image(pictures[0])
     texts += [f"[a picture, {picture.mime_type}]" for picture in pictures]
     return "\n".join(texts)
 
@@ -54,20 +54,20 @@ def _text(block: types.ContentBlock) -> str:
     return f"[{getattr(block, 'type', 'something unknown')}]"
 
 
-def _unwrapped(structured: Any) -> Any:
-    """Servers wrap what is no object: ``{"result": …}``."""
+def _unwrap(structured: Any) -> Any:
+    """Unwrap ``{"result": …}``, in which servers put a value that is no object."""
     if isinstance(structured, dict) and set(structured) == {"result"}:
         return structured["result"]
     return structured
 
 
-def _picture(block: types.ImageContent) -> Image:
+def _image(block: types.ImageContent) -> Image:
     try:
         return Image(base64.b64decode(block.data, validate=True), block.mime_type)
     except (binascii.Error, ValueError):
         raise ToolError("The server sent a picture that is damaged.") from None
 
 
-def _sentence(text: str) -> str:
-    told = " ".join(text.partition("Traceback (most recent call last)")[0].split())
-    return told[:MAX_SENTENCE] or "The server says that it failed, and not why."
+def _error_message(text: str) -> str:
+    message = " ".join(text.partition("Traceback (most recent call last)")[0].split())
+    return message[:MAX_ERROR] or "The server says that it failed, and not why."

@@ -1,10 +1,10 @@
-"""One MCP server: connected, listed, watched, and connected again when it is lost.
+"""Connection to one MCP server: connects, lists its tools, checks that it responds, and reconnects after a loss.
 
 Knows nothing of runs or settings. Rules:
 
-* Every wait on the server is bounded. It is looked at regularly, and at once when a call failed or timed out.
-* Whatever is wrong is its state, in one sentence; the other servers and the chat do not notice.
-* A lost server is tried again after 1 s, 2 s, 4 s … at most ``MAX_PAUSE``.
+* Every wait for the server is bounded. It is checked regularly, and at once after a call that failed or timed out.
+* A failure becomes the server's state with an error message; other servers and the chat are not affected.
+* Reconnects use exponential back-off: 1 s, 2 s, 4 s … up to ``Patience.longest``.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from streamchat.backoff import Backoff
 from streamchat.chat.events import Json
+from streamchat.environment import child_environment
 from streamchat.tools.definition import Tool
-from streamchat.tools.mcp.offer import Refused, Tell, offered
 from streamchat.tools.mcp.spec import ServerSpec
+from streamchat.tools.mcp.tool_adapter import Refused, Tell, offered
 from streamchat.tools.toolbox import ServerState
 from streamchat.tools.values import ToolError
 
@@ -38,7 +40,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: to connect and list, to answer a look, between two looks, first and longest pause after a loss."""
+    """Timing of a connection, in seconds.
+
+    ``connect``: limit to connect and list the tools. ``answer``: limit to respond to a check. ``look``: interval
+    between checks. ``pause`` and ``longest``: first and longest pause before a reconnect.
+    """
 
     connect: float = 20
     answer: float = 10
@@ -48,20 +54,21 @@ class Patience:
 
 
 class Server:
-    """``keep`` runs on the servers' loop until it is cancelled; ``state`` and ``tools`` may be read from anywhere."""
+    """One server. ``keep`` runs on the servers' event loop; ``state`` and ``tools`` may be read from any thread."""
 
-    def __init__(self, spec: ServerSpec, patience: Patience, changed: Callable[[], None]) -> None:
+    def __init__(self, spec: ServerSpec, patience: Patience, changed: Callable[[], object]) -> None:
         self._spec = spec
         self._patience = patience
         self._changed = changed
         self._client: Client | None = None
-        self._look = asyncio.Event()
+        self._check_due = asyncio.Event()
         self.loop = asyncio.get_running_loop()
         self.state = ServerState(spec.name, "connecting")
         self.tools: tuple[Tool, ...] = ()
 
     async def keep(self) -> None:
-        pause = self._patience.pause
+        """Keep the server connected until cancelled: connect, check, and reconnect after a loss."""
+        backoff = Backoff(base=self._patience.pause, cap=self._patience.longest, draw=max)
         while True:
             was_ready = False
             try:
@@ -69,13 +76,17 @@ class Server:
                     was_ready = True
                     await self._watch(client)
             except Exception as error:
-                logger.warning("MCP server %s: %s", self._spec.name, _why(error, self._spec, was_ready))
-                self._say("failed", _why(error, self._spec, was_ready))
-            pause = self._patience.pause if was_ready else min(pause * 2, self._patience.longest)
-            await asyncio.sleep(pause)
+                logger.warning("MCP server %s: %s", self._spec.name, _failure(error, self._spec, was_ready))
+                self._set_state("failed", _failure(error, self._spec, was_ready))
+            if was_ready:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_pause())
 
     async def call(self, name: str, arguments: dict[str, Json], tell: Tell) -> types.CallToolResult:
-        """Raises ``ToolError``. ``tell`` gets progress lines."""
+        """Call a tool of the server; ``tell`` receives progress lines.
+
+        Raises ``ToolError`` if the server is not connected, returns a protocol error or does not respond properly.
+        """
         client = self._client
         if client is None:
             raise ToolError(f"The server {self._spec.name} is not there now: {self.state.sentence or 'it connects'}")
@@ -86,20 +97,20 @@ class Server:
         try:
             return await client.call_tool(name, arguments, progress_callback=tell_progress)
         except MCPError as error:
-            self._look.set()
+            self._check_due.set()
             raise ToolError(f"The server {self._spec.name} says: {_line(str(error))}") from None
         except asyncio.CancelledError:
-            self._look.set()  # stopped by a person, or too slow
+            self._check_due.set()  # stopped by the user, or timed out
             raise
         except Exception as error:
             logger.warning("MCP server %s: a call failed", self._spec.name, exc_info=error)
-            self._look.set()
+            self._check_due.set()
             raise ToolError(f"The server {self._spec.name} did not answer as it should.") from None
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
-        self._say("connecting", self.state.sentence)
-        client = Client(_transport(self._spec), cache=None, message_handler=self._heard)
+        self._set_state("connecting", self.state.sentence)
+        client = Client(_transport(self._spec), cache=None, message_handler=self._on_message)
         try:
             async with asyncio.timeout(self._patience.connect):
                 await client.__aenter__()
@@ -114,40 +125,40 @@ class Server:
         while True:
             try:
                 async with asyncio.timeout(self._patience.look):
-                    await self._look.wait()
+                    await self._check_due.wait()
             except TimeoutError:
                 pass
-            self._look.clear()
+            self._check_due.clear()
             async with asyncio.timeout(self._patience.answer):
                 await self._list(client)
 
-    async def _heard(self, message: Any) -> None:
+    async def _on_message(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):
-            self._look.set()
+            self._check_due.set()
 
     async def _list(self, client: Client) -> None:
-        described: list[types.Tool] = []
+        declarations: list[types.Tool] = []
         cursor = None
         for _ in range(MAX_PAGES):
             page = await client.list_tools(cursor=cursor)
-            described += page.tools
+            declarations += page.tools
             cursor = page.next_cursor
-            if cursor is None or len(described) >= MAX_TOOLS:
+            if cursor is None or len(declarations) >= MAX_TOOLS:
                 break
         tools: dict[str, Tool] = {}
-        left_out = [f"only the first {MAX_TOOLS} are used"] if len(described) > MAX_TOOLS else []
-        for one in described[:MAX_TOOLS]:
+        left_out = [f"only the first {MAX_TOOLS} are used"] if len(declarations) > MAX_TOOLS else []
+        for declaration in declarations[:MAX_TOOLS]:
             try:
-                tool = offered(self._spec.name, one, self)
+                tool = offered(self._spec.name, declaration, self)
                 if tool.name in tools:
                     raise Refused(f"{tool.name!r} is there twice")
                 tools[tool.name] = tool
             except Refused as error:
                 left_out.append(error.user_message)
         self.tools = tuple(tools.values())
-        self._say("ready", f"Left out: {'; '.join(left_out[:3])}." if left_out else "")
+        self._set_state("ready", f"Left out: {'; '.join(left_out[:3])}." if left_out else "")
 
-    def _say(self, state: Any, sentence: str) -> None:
+    def _set_state(self, state: Any, sentence: str) -> None:
         if state == "failed":
             self.tools = ()
         new = ServerState(self._spec.name, state, sentence, tuple(tool.name for tool in self.tools))
@@ -160,13 +171,15 @@ def _transport(spec: ServerSpec) -> Any:
     if spec.url:
         return streamable_http_client(spec.url)
     command, *arguments = spec.command
-    started = StdioServerParameters(command=command, args=arguments, env=dict(spec.environment))
-    return stdio_client(started, errlog=_stderr())
+    # The SDK adds its own, shorter list of inherited variables.
+    environment = child_environment() | dict(spec.environment)
+    parameters = StdioServerParameters(command=command, args=arguments, env=environment)
+    return stdio_client(parameters, errlog=_stderr())
 
 
 @cache
 def _stderr() -> TextIO:
-    """What a server says beside the protocol goes where our own log goes."""
+    """Return the stream for the stderr of servers: our own, or the null device if that has no file descriptor."""
     try:
         sys.stderr.fileno()
         return sys.stderr
@@ -174,7 +187,7 @@ def _stderr() -> TextIO:
         return open(os.devnull, "w")
 
 
-def _why(error: BaseException, spec: ServerSpec, was_ready: bool) -> str:
+def _failure(error: BaseException, spec: ServerSpec, was_ready: bool) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     match error:

@@ -1,9 +1,9 @@
-"""All MCP servers of the settings, in a daemon thread with a loop of its own.
+"""All MCP servers of the settings, in a daemon thread with its own event loop.
 
 Knows nothing of settings. Rules:
 
-* ``start`` returns at once: servers are connected behind the start of the program, each by itself.
-* Reading states and tools never waits.
+* ``start`` returns at once: servers connect in the background, independently of each other.
+* Reading states and tools never blocks.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 class McpServers:
-    """``changed`` is called, from the thread, whenever a state or a list of tools is another one."""
+    """All servers. ``changed`` is called in their thread after each change of a state or a list of tools."""
 
     def __init__(
         self,
         specs: Sequence[ServerSpec],
         *,
         patience: Patience | None = None,
-        changed: Callable[[], None] = lambda: None,
+        changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._specs = tuple(specs)
         self._patience = patience
@@ -47,29 +47,31 @@ class McpServers:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the servers, in the order of the settings."""
         return tuple(spec.name for spec in self._specs)
 
     def tools(self) -> tuple[Tool, ...]:
-        """The tools of the servers that are there now."""
+        """Return the tools of the servers that are connected now."""
         return tuple(tool for server in self._servers for tool in server.tools)
 
     def states(self) -> tuple[ServerState, ...]:
+        """Return the state of each server; ``connecting`` before the thread has started."""
         if not self._servers:
             return tuple(ServerState(name, "connecting") for name in self.names)
         return tuple(server.state for server in self._servers)
 
     def start(self) -> None:
-        """Connect them, behind what the program does."""
+        """Start the thread that connects the servers. Returns at once."""
         if self._specs and self._thread is None:
             self._thread = threading.Thread(target=self._work, name="mcp", daemon=True)
             self._thread.start()
 
     async def close(self) -> None:
-        """End the connections and the servers that were started; waits ``CLOSING`` seconds at most."""
+        """Close the connections and end the servers that were started. Waits at most ``CLOSING`` seconds."""
         self._closed.set()
         if self._thread is not None:
             if self._loop is not None and self._ending is not None:
-                with suppress(RuntimeError):  # it has ended
+                with suppress(RuntimeError):  # its loop is closed
                     self._loop.call_soon_threadsafe(self._ending.set)
             await asyncio.to_thread(self._thread.join, CLOSING)
 

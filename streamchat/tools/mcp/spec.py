@@ -1,10 +1,10 @@
-"""The MCP servers that the setting names: ``name=command arguments…`` or ``name=https://…``.
+"""Parsing of the setting for MCP servers: ``name=command arguments…`` or ``name=https://…``.
 
 Knows nothing of connections. Rules:
 
-* A command is split as a shell would (quotes keep spaces and commas), and run without one. Words ``NAME=value`` before
-  it are its environment; of ours it gets only what a program needs to start, no keys.
-* A name is short and has no ``__``, which ends it in the name of a tool.
+* A command is split as a shell would (quotes keep spaces and commas), and run without a shell. ``NAME=value`` before it
+  sets an environment variable. From our environment it inherits only what a program needs to start, no keys.
+* A name is short and has no ``__``, which separates the server from the tool in a tool's name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """``url`` of a server that runs, or the ``command`` (with its arguments) that starts one."""
+    """One server: the ``url`` of a running one, or the ``command`` with arguments that starts it."""
 
     name: str
     url: str = ""
@@ -33,7 +33,10 @@ class ServerSpec:
 
 
 def read_specs(entries: Iterable[str]) -> tuple[ServerSpec, ...]:
-    """Raises ``SettingsError`` that names the entry, and not what is in it: it may hold a password."""
+    """Parse the entries of the setting. Raises ``SettingsError`` for an invalid entry or a duplicate name.
+
+    The error message names the entry but does not quote it, because it may contain a password.
+    """
     specs = []
     for number, entry in enumerate(entries, 1):
         name, _, rest = entry.partition("=")
@@ -44,8 +47,8 @@ def read_specs(entries: Iterable[str]) -> tuple[ServerSpec, ...]:
             )
         specs.append(_spec(name, rest))
     names = [spec.name for spec in specs]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SettingsError(f"{SETTING} names {sorted(twice)[0]!r} twice.")
+    if duplicates := {name for name in names if names.count(name) > 1}:
+        raise SettingsError(f"{SETTING} names {sorted(duplicates)[0]!r} twice.")
     return tuple(specs)
 
 
@@ -56,8 +59,8 @@ def _spec(name: str, rest: str) -> ServerSpec:
         raise SettingsError(f"{SETTING}: a quote in the entry {name!r} is not closed.") from None
     environment: dict[str, str] = {}
     while words and _ASSIGNMENT.match(words[0]):
-        key, _, environment_value = words.pop(0).partition("=")
-        environment[key] = environment_value
+        key, _, value = words.pop(0).partition("=")
+        environment[key] = value
     if not words or not words[0]:
         raise SettingsError(f"{SETTING}: the entry {name!r} has neither a command nor an address.")
     if words[0].startswith(("http://", "https://")):

@@ -1,22 +1,22 @@
 /**
- * Tests from the browser what gets through: the page's WebSocket, a stream piece by piece, and silence.
- * `?idle=<seconds>` sets how long the silence is.
+ * Tests the connection from the browser: the page's WebSocket, a stream piece by piece, and a silent connection.
+ * `?idle=<seconds>` sets the length of the silence.
  */
 
 const SOCKET_MS = 10_000;
 const STREAM_MS = 20_000;
 const IDLE_SECONDS = Math.min(300, Math.max(1, Number(new URLSearchParams(location.search).get("idle")) || 75));
-// The server says something at least this often while a model is silent.
-const BEAT_SECONDS = 10;
+// The server sends a heartbeat at least this often while a model is silent.
+const HEARTBEAT_SECONDS = 10;
 
 const seconds = (n) => `${n} second${n === 1 ? "" : "s"}`;
 const verdict = document.getElementById("verdict");
 const again = document.getElementById("again");
 
-function tell(id, state, sentence) {
+function show(id, state, message) {
   const item = document.getElementById(id);
   item.dataset.state = state;
-  item.querySelector("p").textContent = sentence;
+  item.querySelector("p").textContent = message;
   return state === "good";
 }
 
@@ -26,22 +26,22 @@ function testSocket() {
     const address = `${location.origin.replace(/^http/, "ws")}/_event/?EIO=4&transport=websocket`;
     const began = performance.now();
     const socket = new WebSocket(address);
-    const end = (state, sentence) => {
+    const end = (state, message) => {
       clearTimeout(timer);
       socket.onmessage = socket.onclose = null;
       socket.close();
-      done(tell("socket", state, sentence));
+      done(show("socket", state, message));
     };
     const blocked =
-      "WebSockets do not get through: the chat page cannot work. A proxy in between must pass the headers Upgrade and Connection on.";
+      "WebSockets are blocked, so the chat page cannot work. A proxy must forward the headers Upgrade and Connection.";
     const timer = setTimeout(() => end("bad", blocked), SOCKET_MS);
     socket.onmessage = () =>
-      end("good", `WebSockets get through (${Math.round(performance.now() - began)} ms to the first message).`);
+      end("good", `WebSockets work (${Math.round(performance.now() - began)} ms to the first message).`);
     socket.onclose = () => end("bad", blocked);
   });
 }
 
-/** Eleven pieces, a tenth of a second apart: do they arrive so? */
+/** Eleven pieces, a tenth of a second apart: they must not arrive all at once. */
 function testStream() {
   return new Promise((done) => {
     const arrived = [];
@@ -63,62 +63,75 @@ function testStream() {
 
 function judgeStream(arrived) {
   if (arrived.length < 2)
-    return tell("stream", "bad", "A stream does not get through at all: answers over HTTP cannot be followed.");
+    return show("stream", "bad", "Streams are blocked: answers cannot be followed over HTTP.");
   const first = arrived[0];
   const last = arrived[arrived.length - 1];
   const sent = last.sent - first.sent;
   const took = last.at - first.at;
   const late = Math.round(Math.max(...arrived.map((p) => p.at - first.at - (p.sent - first.sent))));
   if (took < sent / 2)
-    return tell(
+    return show(
       "stream",
       "bad",
-      "Streams are held back: what the server sent over a second arrived at once. A proxy in between buffers or compresses; it must respect X-Accel-Buffering: no."
+      "Streams are buffered: what the server sent within a second arrived at once. A proxy buffers or compresses; it must respect X-Accel-Buffering: no."
     );
-  return tell("stream", "good", `Streams arrive piece by piece (${Math.max(0, late)} ms late at most).`);
+  return show("stream", "good", `Streams arrive piece by piece (at most ${Math.max(0, late)} ms late).`);
 }
 
-/** One event, silence, another event: is the connection still there? */
+/** One event, silence, another event: the connection must survive. */
 async function testIdle() {
   const began = performance.now();
   const passed = () => Math.round((performance.now() - began) / 1000);
   const timer = setInterval(
-    () => tell("idle", "testing", `Testing: ${passed()} of ${seconds(IDLE_SECONDS)} of silence …`),
+    () => show("idle", "testing", `Testing: ${passed()} of ${seconds(IDLE_SECONDS)} of silence …`),
     1000
   );
   let text = "";
   try {
-    const answer = await fetch(`/api/status/idle?seconds=${IDLE_SECONDS}`);
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const response = await fetch(`/api/status/idle?seconds=${IDLE_SECONDS}`);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let read; !(read = await reader.read()).done; ) text += read.value;
   } catch {
-    // cut: what arrived says it
+    // The connection was cut; `text` is what arrived.
   }
   clearInterval(timer);
   if (text.includes('"last":true'))
-    return tell("idle", "good", `A silence of ${seconds(IDLE_SECONDS)} does not end the connection.`);
+    return show("idle", "good", `A silence of ${seconds(IDLE_SECONDS)} does not end the connection.`);
   const cut = passed();
-  if (cut > BEAT_SECONDS * 1.5)
-    return tell(
+  if (cut > HEARTBEAT_SECONDS * 1.5)
+    return show(
       "idle",
       "good",
-      `Something in between ends a connection after ${seconds(cut)} of silence. That is no harm: the server never is silent for more than ${BEAT_SECONDS}.`
+      `Connections are cut after ${seconds(cut)} of silence. This is harmless: the server is never silent for more than ${seconds(HEARTBEAT_SECONDS)}.`
     );
-  return tell(
+  return show(
     "idle",
     "bad",
-    `Something in between ends a connection after ${seconds(cut)} of silence. Answers break off while a model thinks: its time-out must be longer than ${seconds(BEAT_SECONDS)}.`
+    `Connections are cut after ${seconds(cut)} of silence, so answers break off while a model thinks. The timeout of the proxy must be longer than ${seconds(HEARTBEAT_SECONDS)}.`
   );
+}
+
+/** How often the server itself stood still. This says nothing about the connection. */
+async function showPauses() {
+  try {
+    const { count, longest_ms } = await (await fetch("/api/status/loop")).json();
+    document.getElementById("loop").textContent = count
+      ? `Since its start the server stood still ${count} time${count === 1 ? "" : "s"}, at most for ${longest_ms} ms. Its log has the places.`
+      : "Since its start the server has never stood still.";
+  } catch {
+    // The other tests tell that the server cannot be reached.
+  }
 }
 
 async function test() {
   again.disabled = true;
+  showPauses();
   verdict.textContent = "Testing …";
-  for (const id of ["socket", "stream", "idle"]) tell(id, "testing", "Testing …");
+  for (const id of ["socket", "stream", "idle"]) show(id, "testing", "Testing …");
   const results = await Promise.all([testSocket(), testStream(), testIdle()]);
   verdict.textContent = results.every(Boolean)
-    ? "Everything gets through."
-    : "Something in between stands in the way.";
+    ? "Everything works."
+    : "The connection has a problem.";
   again.disabled = false;
 }
 

@@ -1,4 +1,4 @@
-"""Conversations, and their messages as a tree."""
+"""Add conversations, and their messages as a tree."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ OPEN = sa.text("status IN ('streaming', 'waiting')")
 
 
 def upgrade() -> None:
+    """Create both tables."""
     op.create_table(
         "conversation",
         sa.Column("id", sa.Text, primary_key=True),
@@ -52,5 +53,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop both tables."""
     op.drop_table("message")
     op.drop_table("conversation")

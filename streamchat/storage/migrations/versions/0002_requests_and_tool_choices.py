@@ -1,4 +1,4 @@
-"""What was asked for besides the message, and what a person decided about tools in a conversation."""
+"""Add the options of a request, and the tool settings of a conversation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Add both columns."""
     op.add_column("conversation", sa.Column("tools", sa.JSON))
     op.add_column("message", sa.Column("request", sa.JSON))
 
 
 def downgrade() -> None:
+    """Drop both columns."""
     op.drop_column("message", "request")
     op.drop_column("conversation", "tools")

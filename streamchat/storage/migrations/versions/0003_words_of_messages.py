@@ -1,4 +1,4 @@
-"""The words of messages, for the search; those of the messages that are there are read once."""
+"""Add the search index, and index the existing messages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
-from streamchat.storage.codec import plain_text
-from streamchat.storage.words import MAX_INDEXED, words_of
+from streamchat.storage.mapping import plain_text
+from streamchat.storage.search_terms import MAX_INDEXED, words_of
 
 revision = "0003"
 down_revision = "0002"
@@ -24,18 +24,19 @@ CREATE TRIGGER message_words_removed AFTER DELETE ON message_words BEGIN
     INSERT INTO message_words_fts (message_words_fts, rowid, words) VALUES ('delete', old.id, old.words);
 END
 """
-# Words come in lower case and between spaces: there is nothing left to be cut or folded.
+# Words are stored in lower case and separated by spaces: the tokenizer needs neither to split nor to fold.
 WORDS = """
 CREATE VIRTUAL TABLE message_words_fts
 USING fts5(words, content='message_words', content_rowid='id', tokenize='ascii')
 """
 MESSAGES = sa.table("message", sa.column("id"), sa.column("role"), sa.column("status"), sa.column("parts", sa.JSON))
 INSERT = "INSERT INTO message_words (message_id, text, words) VALUES (:id, :text, %s)"
-MAX_PLACE = 16383
+MAX_POSITION = 16383
 BATCH = 200
 
 
 def upgrade() -> None:
+    """Create the index and fill it."""
     sqlite = op.get_bind().dialect.name == "sqlite"
     op.create_table(
         "message_words",
@@ -50,39 +51,40 @@ def upgrade() -> None:
             op.execute(statement)
     else:
         op.create_index("ix_message_words_words", "message_words", ["words"], postgresql_using="gin")
-    _read_messages()
+    _index_messages()
 
 
-def _read_messages() -> None:
+def _index_messages() -> None:
     connection, last = op.get_bind(), ""
     words_as = ":words" if connection.dialect.name == "sqlite" else "CAST(:words AS tsvector)"
     columns = MESSAGES.c
-    asked = sa.select(MESSAGES).where(
+    query = sa.select(MESSAGES).where(
         columns.role.in_(("user", "assistant")), columns.status.not_in(("streaming", "waiting"))
     )
-    while rows := connection.execute(asked.where(columns.id > last).order_by(columns.id).limit(BATCH)).all():
+    while rows := connection.execute(query.where(columns.id > last).order_by(columns.id).limit(BATCH)).all():
         last = rows[-1].id
         for row in rows:
-            said = _text(row.parts)
-            if words := words_of(said):
-                values = {"id": row.id, "text": plain_text(said[:MAX_INDEXED]), "words": _written(words)}
+            content = _text(row.parts)
+            if words := words_of(content):
+                values = {"id": row.id, "text": plain_text(content[:MAX_INDEXED]), "words": _encode(words)}
                 connection.execute(sa.text(INSERT % words_as), values)
 
 
-def _written(words: list[str]) -> str:
-    """As the program writes them: a text, or a ``tsvector`` with places."""
+def _encode(words: list[str]) -> str:
+    """Return the words as the program stores them: a string, or a ``tsvector`` with positions."""
     if op.get_bind().dialect.name == "sqlite":
         return " ".join(words)
-    return " ".join(f"'{word}':{min(place, MAX_PLACE)}" for place, word in enumerate(words, 1))
+    return " ".join(f"'{word}':{min(position, MAX_POSITION)}" for position, word in enumerate(words, 1))
 
 
 def _text(parts: object) -> str:
-    """As ``Message.text``; a damaged row has none."""
-    kept = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-    return "".join(str(part.get("text", "")) for part in kept if part.get("type") == "text")
+    """Return the same text as ``Message.text``; a damaged row has none."""
+    dicts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return "".join(str(part.get("text", "")) for part in dicts if part.get("type") == "text")
 
 
 def downgrade() -> None:
+    """Drop the index."""
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TABLE message_words_fts")
     op.drop_table("message_words")

@@ -1,0 +1,95 @@
+// What the parts of the page share: one transcript, its painting and scrolling, the chosen model, the way to send.
+//
+// Reflex mounts the sidebar, the transcript and the composer separately, so they meet in a context whose default value
+// is the page's chat. Tests provide one of their own.
+
+import { createContext, useContext } from "react";
+import { newId } from "./common/new-id";
+import { RequestError } from "./common/request";
+import { SharedValue } from "./common/shared-value";
+import type { Preset } from "./composer/presets";
+import type { ConversationRow, Model, Settings } from "./store/frames";
+import { Painter } from "./store/painter";
+import { TranscriptStore } from "./store/transcript-store";
+import { StickToBottom } from "./transcript/stick-to-bottom";
+
+export type Submit = (text: string, model?: string) => void;
+
+/** What was done, and how to undo it. */
+export interface Undo {
+  text: string;
+  action: () => Promise<unknown>;
+}
+
+export interface Chat {
+  store: TranscriptStore;
+  painter: Painter;
+  scroll: StickToBottom;
+  /** The id of the model in the picker, or "". */
+  model: SharedValue<string>;
+  models: SharedValue<Model[]>;
+  /** The settings of a new chat. */
+  settings: SharedValue<Settings>;
+  /** Tools and servers that are disabled in a new chat. */
+  toolsOff: SharedValue<string[]>;
+  presets: SharedValue<Preset[]>;
+  /** Whether the chat that is shown, or the next one, is never stored. */
+  temporary: SharedValue<boolean>;
+  /** The composer's way to send; `null` while there is none. */
+  submit: SharedValue<Submit | null>;
+  /** The conversations of the list, as far as they are known here. */
+  rows: SharedValue<ConversationRow[]>;
+  undo: SharedValue<Undo | null>;
+  /** Waits for a call of the server; what it refuses is shown beside the composer. Returns whether it succeeded. */
+  attempt: (call: () => Promise<unknown>) => Promise<boolean>;
+  /** Whether the sidebar is shown on a narrow screen. */
+  sidebarOpen: SharedValue<boolean>;
+  /** The client id of an action on a message: the same action on the same message twice is one request. */
+  requestId: (action: string, messageId: string) => string;
+}
+
+export function createChat(): Chat {
+  const store = new TranscriptStore();
+  const painter = new Painter(() => store.flush());
+  store.onDirty(painter.request);
+  const ids = new Map<string, string>();
+  return {
+    store,
+    painter,
+    scroll: new StickToBottom(),
+    model: new SharedValue(""),
+    models: new SharedValue<Model[]>([]),
+    settings: new SharedValue<Settings>({}),
+    toolsOff: new SharedValue<string[]>([]),
+    presets: new SharedValue<Preset[]>([]),
+    temporary: new SharedValue(false),
+    submit: new SharedValue<Submit | null>(null),
+    rows: new SharedValue<ConversationRow[]>([]),
+    undo: new SharedValue<Undo | null>(null),
+    attempt: async (call) => {
+      try {
+        await call();
+        return true;
+      } catch (error) {
+        if (!(error instanceof RequestError)) throw error;
+        store.feed({ k: "say", text: error.message, n: Date.now() });
+        return false;
+      }
+    },
+    sidebarOpen: new SharedValue(false),
+    requestId: (action, messageId) => {
+      const key = `${action} ${messageId}`;
+      const id = ids.get(key) ?? newId();
+      ids.set(key, id);
+      return id;
+    },
+  };
+}
+
+const ChatContext = createContext(createChat());
+
+export const ChatProvider = ChatContext.Provider;
+
+export function useChat(): Chat {
+  return useContext(ChatContext);
+}

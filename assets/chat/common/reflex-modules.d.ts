@@ -1,0 +1,18 @@
+// The parts of Reflex's front end that `reflex.ts` uses, as far as it uses them.
+
+declare module "$/utils/context-registry" {
+  import type { Context } from "react";
+
+  export const ColorModeContext: Context<{ resolvedColorMode: string; toggleColorMode: () => void }>;
+
+  /** How events are sent, and the errors of the connection: none while it is up. */
+  export const EventLoopContext: Context<[unknown, unknown[]] | null>;
+
+  /** The browser's copy of the tab's states, by their full Python names. */
+  export const StateStoreContext: Context<{
+    subscribe: (state: string, listener: () => void) => () => void;
+    getSnapshot: (state: string) => Record<string, unknown> | undefined;
+  } | null>;
+}
+
+declare module "*.css";

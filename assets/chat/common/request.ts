@@ -1,0 +1,34 @@
+// Calls of the server's HTTP API from the page.
+
+import { basePath } from "./base-path";
+
+export class RequestError extends Error {}
+
+const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
+
+/** The response as JSON. Throws `RequestError` with a message for people. */
+export async function request<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+  const sends = method === "POST" || method === "PATCH";
+  let response: Response;
+  try {
+    response = await fetch(basePath() + path, {
+      method,
+      ...(sends && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) }),
+    });
+  } catch {
+    throw new RequestError(UNREACHABLE);
+  }
+  const data = await response.json().catch(() => null);
+  if (!response.ok) throw new RequestError(data?.error?.message ?? UNREACHABLE);
+  return data as Answer;
+}
+
+/** The path of a conversation's call. */
+export function conversationPath(id: string, call = ""): string {
+  return `/api/conversations/${encodeURIComponent(id)}${call}`;
+}
+
+/** The path of a message's call. */
+export function messagePath(id: string, call = ""): string {
+  return `/api/messages/${encodeURIComponent(id)}${call}`;
+}

@@ -1,0 +1,413 @@
+// Where messages are written. The text lives in the textarea, not in React: typing renders nothing.
+
+import "../common/base.css";
+import "./composer.css";
+
+import { ArrowUp, Square, X } from "lucide-react";
+import {
+  type KeyboardEvent as ReactKeyboardEvent,
+  type MouseEvent as ReactMouseEvent,
+  type RefObject,
+  useCallback,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
+import { useLocation } from "react-router";
+import { type Chat, useChat } from "../chat";
+import { useAddress } from "../common/address";
+import { newId } from "../common/new-id";
+import { useStableCallbacks } from "../common/stable-callbacks";
+import type { Model, Settings } from "../store/frames";
+import { AttachButton, AttachmentList, BlindModel, pastedFiles, useAttachments } from "./attachment-list";
+import { useCompletions } from "./completions";
+import { Draft } from "./draft";
+import { ModelPicker } from "./model-picker";
+import { Outbox, type Send, TOO_LONG } from "./outbox";
+import { Parameters } from "./parameters";
+import { useLoadedPresets } from "./presets";
+import { Queue, type Queued } from "./queue";
+import { QueueList } from "./queue-list";
+import { TemporaryNote, TemporarySwitch, useTemporary } from "./temporary";
+
+// Safari ends a composition before the Enter that ended it arrives.
+const COMPOSITION_MS = 60;
+const NOT_UPLOADED = "One of the files could not be uploaded. Remove it, or attach it again, and then send.";
+
+interface Props {
+  models: Model[];
+  defaultModel: string;
+  onSend: Send;
+  onStop: () => void;
+}
+
+export function Composer({ models, defaultModel, onSend, onStop }: Props) {
+  const area = useRef<HTMLTextAreaElement>(null);
+  const form = useRef<HTMLFormElement>(null);
+  const composedAt = useRef(Number.NEGATIVE_INFINITY);
+  const chat = useChat();
+  const answering = useAnswering();
+  const { draft, error, setError, sending, submit, queued, queueActions, files } = useSending(
+    area,
+    form,
+    onSend,
+    onStop,
+  );
+  useTemporary();
+  const completions = useCompletions(area, draft.typed);
+  useLoadedPresets();
+  useEscape(answering, onStop);
+  const shared = useSyncExternalStore(
+    chat.store.subscribeMeta,
+    () => chat.store.meta().shared,
+    () => false,
+  );
+
+  const keyDown = (event: ReactKeyboardEvent<HTMLTextAreaElement>) => {
+    if (completions.keyDown(event)) return;
+    if (!isSendKey(event) || performance.now() - composedAt.current < COMPOSITION_MS) return;
+    event.preventDefault();
+    submit(event.currentTarget.value);
+  };
+  return (
+    <form
+      className="composer"
+      hidden={shared}
+      ref={form}
+      data-empty="true"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit(area.current?.value ?? "");
+      }}
+    >
+      <QueueList items={queued} {...queueActions} />
+      {error && <ErrorMessage text={error} dismiss={() => setError("")} />}
+      {completions.list}
+      <TemporaryNote />
+      <div className="box">
+        <AttachmentList items={files.items} onRemove={(key) => files.attachments.remove(key)} />
+        <BlindModel items={files.items} />
+        <textarea
+          ref={area}
+          data-testid="composer"
+          rows={1}
+          placeholder="Ask anything"
+          aria-label="Message"
+          enterKeyHint="send"
+          autoComplete="off"
+          onInput={() => {
+            draft.typed();
+            completions.look();
+          }}
+          onBlur={completions.close}
+          onPaste={(event) => {
+            const pasted = pastedFiles(event.clipboardData);
+            if (!pasted.length) return;
+            event.preventDefault();
+            files.add(pasted);
+          }}
+          onCompositionEnd={() => {
+            composedAt.current = performance.now();
+          }}
+          onKeyDown={keyDown}
+        />
+        <div className="bar">
+          <div className="choices">
+            <AttachButton add={files.add} area={area} />
+            <ModelPicker models={models} defaultModel={defaultModel} />
+            <Parameters />
+            <TemporarySwitch />
+          </div>
+          <SendOrStop answering={answering} sending={sending} onStop={onStop} />
+        </div>
+      </div>
+    </form>
+  );
+}
+
+function newSettings({
+  settings,
+  temporary,
+  toolsOff,
+  model,
+  models,
+}: Chat): Settings & { temporary?: true; tools_off?: string[] } {
+  const off = toolsOff.get();
+  const { web_search, ...others } = settings.get();
+  const searches = web_search && models.get().find(({ id }) => id === model.get())?.web_search;
+  return {
+    ...others,
+    ...(searches && { web_search }),
+    ...(temporary.get() && { temporary: true }),
+    ...(off.length && { tools_off: off }),
+  };
+}
+
+function useAnswering(): boolean {
+  const { store } = useChat();
+  return useSyncExternalStore(
+    store.subscribeMeta,
+    () => store.meta().answering,
+    () => false,
+  );
+}
+
+// Whether the last message is a complete answer. It is shown a moment after the answer is known to have ended.
+function useComplete(): boolean {
+  const { store } = useChat();
+  return useSyncExternalStore(
+    store.subscribeMeta,
+    () => {
+      const last = store.message(store.meta().ids.at(-1) ?? "");
+      return last?.role === "assistant" && last.status === "finished";
+    },
+    () => false,
+  );
+}
+
+// Sending, and what the server answers to it.
+function useSending(
+  area: RefObject<HTMLTextAreaElement | null>,
+  form: RefObject<HTMLFormElement | null>,
+  onSend: Send,
+  onStop: () => void,
+) {
+  const chat = useChat();
+  const [error, setError] = useState("");
+  const [sending, setSending] = useState(false);
+  const { send } = useStableCallbacks({ send: onSend });
+  const [outbox] = useState(() => new Outbox({ newId, send }));
+  const draft = useDraft(area, form, outbox, () => setSending(false));
+
+  // A message that was sent before its conversation was there waits for it, and for its model.
+  const waiting = useRef(false);
+  const shown = useRef(false);
+  const { id: conversation, pending } = useAddress();
+  // A message that was sent while a file of it was on its way waits for it.
+  const waitsForFiles = useRef(false);
+  const sendWaiting = useStableCallbacks({ settled: () => waitsForFiles.current && submit(area.current?.value ?? "") });
+  const files = useAttachments(setError, sendWaiting.settled);
+  const { attachments } = files;
+  const { queue, queued, queueActions, takeQueued, refuseQueued } = useQueue(send, onStop, ({ text, files }) => {
+    draft.put(text);
+    attachments.restore(files ?? []);
+    area.current?.focus();
+  });
+  const areFilesReady = useCallback(() => {
+    waitsForFiles.current = attachments.blocked === "uploading";
+    if (attachments.blocked === "error") setError(NOT_UPLOADED);
+    return !attachments.blocked;
+  }, [attachments]);
+  const follow = useCallback(
+    (text: string, model: string) => {
+      const { files } = attachments;
+      if (!queue.add({ id: newId(), text, model, ...(files.length && { files }) })) return;
+      attachments.sent(files.map(({ id }) => id));
+      draft.clear();
+    },
+    [queue, attachments, draft],
+  );
+  const submit = useCallback(
+    (text: string, model?: string) => {
+      const meta = chat.store.meta();
+      waiting.current = !shown.current;
+      if (waiting.current || meta.shared || !areFilesReady()) return;
+      const chosen = model || chat.model.get();
+      if (meta.answering) {
+        if (text !== outbox.pending?.text) follow(text, chosen);
+        return;
+      }
+      const settings = meta.conversation === null ? newSettings(chat) : {};
+      const extra = { conversation: meta.conversation, ...settings, ...attachments.extra };
+      const outcome = outbox.submit(text, chosen, extra);
+      if (outcome === "empty" || outcome === "busy") return;
+      setError(outcome === "long" ? TOO_LONG : "");
+      if (outcome === "long") return;
+      setSending(true);
+      draft.save();
+      chat.scroll.stick();
+    },
+    [chat, outbox, draft, follow, areFilesReady, attachments],
+  );
+  useEffect(() => {
+    chat.submit.set(submit);
+    return () => chat.submit.set(null);
+  }, [chat, submit]);
+  useEffect(
+    () =>
+      chat.store.onFrame((frame) => {
+        if (frame.k === "open") outbox.resend();
+        if (frame.k === "sent" && !takeQueued(frame.client_id)) {
+          const sentFiles = outbox.pending?.extra?.files ?? [];
+          const text = outbox.accepted(frame.client_id);
+          if (text === null) return draft.sentElsewhere(frame.client_id);
+          setSending(false);
+          draft.sent(text);
+          attachments.sent(sentFiles);
+        }
+        if (frame.k === "say") {
+          setError(frame.text);
+          refuseQueued(frame.client_id);
+          if (outbox.refused(frame.client_id)) setSending(false);
+        }
+      }),
+    [chat, outbox, draft, attachments, takeQueued, refuseQueued],
+  );
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation has nothing that waits
+  useEffect(() => {
+    waiting.current = false;
+    waitsForFiles.current = false;
+  }, [conversation]);
+  useEffect(() => {
+    shown.current = !pending;
+    if (!pending && waiting.current) submit(area.current?.value ?? "");
+  }, [pending, submit, area]);
+  return { draft, error, setError, sending, submit, queued, queueActions, files };
+}
+
+// The messages that follow the answer under way. They are sent once it is complete; after any other end the person decides.
+function useQueue(send: Send, onStop: () => void, onEdit: (item: Queued) => void) {
+  const chat = useChat();
+  const { id, pending } = useAddress();
+  const [queue] = useState(() => new Queue());
+  const [outbox] = useState(() => new Outbox({ newId, send }));
+  const queued = useSyncExternalStore(queue.subscribe, queue.list, queue.list);
+  const answering = useAnswering();
+  const complete = useComplete();
+  // The message that is sent as soon as the answer has stopped.
+  const urgent = useRef<string | null>(null);
+  useEffect(() => queue.at(id ?? null), [queue, id]);
+  useEffect(() => {
+    addEventListener("storage", queue.read);
+    return () => removeEventListener("storage", queue.read);
+  }, [queue]);
+  const sendNext = useCallback(
+    (item: Queued | undefined) => {
+      if (!item || outbox.pending) return;
+      urgent.current = null;
+      outbox.restore(item.text, item.id);
+      const ids = item.files?.map(({ id }) => id);
+      outbox.submit(item.text, item.model, {
+        conversation: chat.store.meta().conversation,
+        ...(ids?.length && { files: ids }),
+      });
+      chat.scroll.stick();
+    },
+    [chat, outbox],
+  );
+  useEffect(() => {
+    if (answering || pending || !id) return;
+    const now = queued.find((item) => item.id === urgent.current);
+    if (now || complete) sendNext(now ?? queued[0]);
+  }, [answering, complete, pending, id, queued, sendNext]);
+  const takeQueued = useCallback(
+    (clientId: string) => {
+      const taken = outbox.accepted(clientId) !== null;
+      if (taken) queue.remove(clientId);
+      return taken;
+    },
+    [queue, outbox],
+  );
+  const refuseQueued = useCallback((clientId: string | undefined) => void outbox.refused(clientId), [outbox]);
+  const queueActions = {
+    onEdit: (item: Queued) => {
+      queue.remove(item.id);
+      onEdit(item);
+    },
+    onRemove: (item: Queued) => queue.remove(item.id),
+    onNow: (item: Queued) => {
+      if (!chat.store.meta().answering) return sendNext(item);
+      urgent.current = item.id;
+      onStop();
+    },
+  };
+  return { queue, queued, queueActions, takeQueued, refuseQueued };
+}
+
+// The draft of each conversation, stored in the browser.
+function useDraft(
+  area: RefObject<HTMLTextAreaElement | null>,
+  form: RefObject<HTMLFormElement | null>,
+  outbox: Outbox,
+  onLeft: () => void,
+): Draft {
+  const { painter, temporary } = useChat();
+  const { pathname } = useLocation();
+  const [draft] = useState(
+    () => new Draft({ area, form, outbox, onTyped: painter.typed, onLeft, stores: () => !temporary.get() }),
+  );
+  useEffect(() => draft.at(pathname), [draft, pathname]);
+  useEffect(() => {
+    const save = () => draft.save();
+    addEventListener("pagehide", save);
+    return () => {
+      removeEventListener("pagehide", save);
+      save();
+    };
+  }, [draft]);
+  return draft;
+}
+
+function useEscape(answering: boolean, onStop: () => void): void {
+  const { stop } = useStableCallbacks({ stop: onStop });
+  useEffect(() => {
+    if (!answering) return;
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) stop();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [answering, stop]);
+}
+
+// Enter sends, unless it breaks a line or ends a composition (of Chinese, Japanese, Korean …).
+function isSendKey(event: ReactKeyboardEvent): boolean {
+  if (event.key !== "Enter" || event.shiftKey || event.altKey) return false;
+  const { isComposing, keyCode } = event.nativeEvent;
+  return !isComposing && keyCode !== 229;
+}
+
+interface ButtonProps {
+  answering: boolean;
+  sending: boolean;
+  onStop: () => void;
+}
+
+// One button that changes its meaning, so that it keeps the focus.
+function SendOrStop({ answering, sending, onStop }: ButtonProps) {
+  if (!answering) {
+    return (
+      <button
+        type="submit"
+        className="round"
+        data-testid="send"
+        aria-label="Send"
+        title="Send (Enter)"
+        data-busy={sending}
+      >
+        <ArrowUp size={18} />
+      </button>
+    );
+  }
+  const stop = (event: ReactMouseEvent) => {
+    // The second click of a double click on Send does not stop.
+    if (event.detail < 2) onStop();
+  };
+  return (
+    <button type="button" className="round" data-testid="stop" aria-label="Stop" title="Stop (Esc)" onClick={stop}>
+      <Square size={14} fill="currentColor" />
+    </button>
+  );
+}
+
+function ErrorMessage({ text, dismiss }: { text: string; dismiss: () => void }) {
+  return (
+    <div className="said">
+      <p>{text}</p>
+      <button type="button" className="quiet" onClick={dismiss} aria-label="Dismiss">
+        <X size={14} />
+      </button>
+    </div>
+  );
+}

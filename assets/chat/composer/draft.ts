@@ -1,0 +1,135 @@
+// The draft of each conversation: in the textarea while it is written, in the browser's storage for the next visit.
+
+import type { RefObject } from "react";
+import { storage } from "../common/storage";
+import { type Outbox, remainder } from "./outbox";
+
+const SAVE_AFTER_MS = 300;
+// A message that was sent from the empty page moves to its own address, and text typed meanwhile moves along.
+const MOVES_WITHIN_MS = 10_000;
+
+interface StoredDraft {
+  text?: string;
+  id?: string | null;
+}
+
+interface Options {
+  area: RefObject<HTMLTextAreaElement | null>;
+  form: RefObject<HTMLFormElement | null>;
+  outbox: Outbox;
+  /** Called with every key. */
+  onTyped: () => void;
+  /** Called when a conversation is left while a message is on its way. */
+  onLeft: () => void;
+  /** Whether drafts are stored: not those of a chat that is never stored. */
+  stores: () => boolean;
+}
+
+export class Draft {
+  private place: string | null = null;
+  private loaded = false;
+  private movesUntil = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private sizesItself: boolean | undefined;
+  // Messages that were on their way when their conversation was left: client id -> its address.
+  private readonly left = new Map<string, string>();
+
+  constructor(private readonly options: Options) {}
+
+  /** The page shows this address now. */
+  at(place: string): void {
+    if (place === this.place) return;
+    const moving = this.place === "/" && performance.now() < this.movesUntil;
+    const typed = this.area.value;
+    if (this.place !== null && !moving) this.leave();
+    if (moving) storage.set(keyOf("/"), null);
+    this.movesUntil = 0;
+    this.place = place;
+    const draft = moving ? { text: typed } : storage.get<StoredDraft>(keyOf(place));
+    const { text = "", id = null } = draft ?? {};
+    // Text that was typed before the page was ready stays.
+    if (text || !typed || this.loaded) this.show(text || (this.loaded ? "" : typed));
+    this.loaded = true;
+    this.options.outbox.restore(text, id);
+    if (moving) this.save();
+  }
+
+  typed = (): void => {
+    this.options.onTyped();
+    this.grow();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save(), SAVE_AFTER_MS);
+  };
+
+  save(): void {
+    clearTimeout(this.timer);
+    const text = this.options.area.current?.value;
+    if (text === undefined || this.place === null) return;
+    const { pending } = this.options.outbox;
+    const id = pending?.text === text ? pending.id : null;
+    storage.set(keyOf(this.place), text && this.options.stores() ? { text, id } : null);
+  }
+
+  /** This text was accepted. */
+  sent(text: string): void {
+    if (this.place === "/") this.movesUntil = performance.now() + MOVES_WITHIN_MS;
+    this.show(remainder(this.area.value, text));
+    this.save();
+  }
+
+  /** The text is elsewhere now. */
+  clear(): void {
+    this.show("");
+    this.save();
+  }
+
+  /** Puts a text before what is there. */
+  put(text: string): void {
+    const { value } = this.area;
+    this.show(value.trim() ? `${text}\n${value}` : text);
+    this.save();
+  }
+
+  /** A message was accepted that may have been sent from another conversation. */
+  sentElsewhere(id: string): void {
+    const place = this.left.get(id);
+    if (place && place !== this.place && storage.get<StoredDraft>(keyOf(place))?.id === id) {
+      storage.set(keyOf(place), null);
+    }
+    this.left.delete(id);
+  }
+
+  private get area(): HTMLTextAreaElement {
+    return this.options.area.current as HTMLTextAreaElement;
+  }
+
+  // What is on its way belongs to the conversation that is left: it is never sent again from another one.
+  private leave(): void {
+    this.save();
+    const { outbox, onLeft } = this.options;
+    if (!outbox.pending || this.place === null) return;
+    this.left.set(outbox.pending.id, this.place);
+    outbox.refused(outbox.pending.id);
+    onLeft();
+  }
+
+  private show(text: string): void {
+    this.area.value = text;
+    this.grow();
+  }
+
+  private grow(): void {
+    const { area } = this;
+    const { dataset } = this.options.form.current as HTMLFormElement;
+    const empty = String(!area.value.trim());
+    if (dataset.empty !== empty) dataset.empty = empty;
+    this.sizesItself ??= CSS.supports("field-sizing", "content");
+    if (this.sizesItself) return;
+    area.style.height = "auto";
+    area.style.height = `${area.scrollHeight}px`;
+  }
+}
+
+function keyOf(place: string): string {
+  return `draft.${place}`;
+}

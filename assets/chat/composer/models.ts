@@ -1,0 +1,64 @@
+// Which model is chosen, and how the models are listed. Pure.
+
+import type { Model } from "../store/frames";
+
+export interface Suggestion {
+  label: string;
+  text: string;
+  /** The model that answers it; shown only if that model can be used. */
+  model?: string;
+}
+
+interface Candidates {
+  /** The model that the address names, or that was chosen before. */
+  wanted?: string | null;
+  /** The last choice in this browser. */
+  last?: string | null;
+  fallback: string;
+}
+
+/** The first candidate that can be used, else any model that can, else "". */
+export function chooseModel(models: Model[], { wanted, last, fallback }: Candidates): string {
+  const candidate = [wanted, last, fallback].find((id) => id && isUsable(models, id));
+  return candidate ?? models.find((model) => !model.unavailable)?.id ?? "";
+}
+
+/** The error message if the model in the address cannot be used, as the server words it; "" if it can. */
+export function refusal(models: Model[], wanted: string): string {
+  const model = models.find(({ id }) => id === wanted);
+  if (!model) return `There is no model named “${wanted.slice(0, 60)}”. Choose another one.`;
+  return model.unavailable ? `${model.label} cannot be used now: ${model.unavailable}` : "";
+}
+
+const PROVIDERS: Record<string, string> = {
+  openai: "OpenAI",
+  "openai-chat": "OpenAI",
+  "openai-responses": "OpenAI",
+  anthropic: "Anthropic",
+  local: "On this machine",
+  simulator: "Simulator",
+};
+
+/** In the order in which the models are offered. */
+export function groupByProvider(models: Model[]): { label: string; models: Model[] }[] {
+  const groups = Map.groupBy(models, ({ id }) => {
+    const provider = id.split(":")[0];
+    return PROVIDERS[provider] ?? provider;
+  });
+  return [...groups].map(([label, members]) => ({ label, models: members }));
+}
+
+/** The prompts of the empty page that can be answered. */
+export function usableSuggestions(suggestions: Suggestion[], models: Model[]): Suggestion[] {
+  return suggestions.filter(({ model }) => !model || isUsable(models, model));
+}
+
+/** Whether a conversation with the model `from` leaves this machine with the model `to`. */
+export function leavesThisMachine(models: Model[], from: string, to: string): boolean {
+  const isRemote = (id: string) => !!models.find((model) => model.id === id)?.remote;
+  return isRemote(to) && !isRemote(from);
+}
+
+function isUsable(models: Model[], id: string): boolean {
+  return models.some((model) => model.id === id && !model.unavailable);
+}

@@ -1,0 +1,200 @@
+// What the model is told: the system prompt and the parameters of this conversation, and presets of them.
+
+import { SlidersHorizontal } from "lucide-react";
+import { type KeyboardEvent, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
+import { useChat } from "../chat";
+import { useAddress } from "../common/address";
+import { useDismiss } from "../common/dismiss";
+import { conversationPath, request } from "../common/request";
+import { useShared } from "../common/shared-value";
+import { storage } from "../common/storage";
+import type { Settings } from "../store/frames";
+import { Presets, Prompts } from "./preset-fields";
+
+const EFFORTS = ["minimal", "low", "medium", "high"];
+
+export function Parameters() {
+  const chat = useChat();
+  const { id, pending } = useAddress();
+  const own = useSyncExternalStore(
+    chat.store.subscribeMeta,
+    () => chat.store.meta().settings,
+    () => NONE,
+  );
+  const draft = useShared(chat.settings);
+  const [open, setOpen] = useState(false);
+  const frame = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const panel = useId();
+  useDismiss(open, frame, button, () => setOpen(false));
+  // Every new chat begins with the defaults of this browser.
+  useEffect(() => {
+    if (id) return;
+    chat.settings.set(storage.get<Settings>("settings") ?? {});
+    chat.toolsOff.set([]);
+  }, [chat, id]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: moving to another address closes it
+  useEffect(() => setOpen(false), [id]);
+  const settings = id ? own : draft;
+  const change = (next: Settings) => {
+    if (!id) return chat.settings.set(next);
+    const { system = null, ...options } = next;
+    void chat.attempt(() => request("PATCH", conversationPath(id), { system, options }));
+  };
+  const isSet = Object.keys(settings).length > 0;
+  return (
+    <div className="parameters" ref={frame}>
+      <button
+        type="button"
+        className="icon"
+        data-testid="parameters"
+        data-set={isSet}
+        aria-label="Parameters"
+        title="System prompt and parameters"
+        aria-expanded={open}
+        aria-controls={panel}
+        disabled={pending}
+        onClick={() => setOpen(!open)}
+        ref={button}
+      >
+        <SlidersHorizontal size={16} />
+      </button>
+      {open && (
+        <div
+          className="parameters-panel"
+          id={panel}
+          role="group"
+          aria-label="Parameters of this conversation"
+          onKeyDown={keepEnter}
+        >
+          <Fields settings={settings} onChange={change} />
+          <Presets settings={settings} />
+          <Prompts />
+        </div>
+      )}
+    </div>
+  );
+}
+
+const NONE: Settings = {};
+
+// Enter stores what is typed; it does not send the message.
+function keepEnter(event: KeyboardEvent<HTMLElement>): void {
+  if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
+  event.preventDefault();
+  event.target.blur();
+}
+
+interface FieldsProps {
+  settings: Settings;
+  onChange: (settings: Settings) => void;
+}
+
+// What is typed is stored when the field is left. A field that is being written in is not touched by what comes meanwhile.
+function useField<Element extends HTMLInputElement | HTMLTextAreaElement>(value: string | number | undefined) {
+  const field = useRef<Element>(null);
+  useEffect(() => {
+    if (field.current && field.current !== document.activeElement) field.current.value = String(value ?? "");
+  }, [value]);
+  return field;
+}
+
+function Fields({ settings, onChange }: FieldsProps) {
+  const put = (name: keyof Settings, value: string | number | boolean | undefined) => {
+    if (value === settings[name]) return;
+    const { [name]: _, ...rest } = settings;
+    onChange(value === undefined ? rest : { ...rest, [name]: value });
+  };
+  const { model, models } = useChat();
+  const [current, offered] = [useShared(model), useShared(models)];
+  const searches = offered.find(({ id }) => id === current)?.web_search;
+  const system = useField<HTMLTextAreaElement>(settings.system);
+  return (
+    <>
+      <label>
+        System prompt
+        <textarea
+          ref={system}
+          className="field"
+          data-testid="system-prompt"
+          rows={4}
+          maxLength={200_000}
+          dir="auto"
+          placeholder="What the model should know or how it should answer"
+          defaultValue={settings.system}
+          onBlur={(event) => put("system", event.target.value.trim() ? event.target.value : undefined)}
+        />
+      </label>
+      <div className="numbers">
+        <NumberField
+          label="Temperature"
+          testId="temperature"
+          limits={{ min: 0, max: 2, step: 0.1 }}
+          value={settings.temperature}
+          onChange={(value) => put("temperature", value)}
+        />
+        <NumberField
+          label="Maximum tokens"
+          testId="max-tokens"
+          limits={{ min: 1, max: 10_000_000, step: 1 }}
+          value={settings.max_tokens}
+          onChange={(value) => put("max_tokens", value)}
+        />
+        <label>
+          Effort
+          <select
+            className="field"
+            data-testid="effort"
+            value={settings.reasoning_effort ?? ""}
+            onChange={(event) => put("reasoning_effort", event.target.value || undefined)}
+          >
+            <option value="">default</option>
+            {EFFORTS.map((effort) => (
+              <option key={effort}>{effort}</option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {(searches || settings.web_search) && (
+        <label className="search-switch">
+          <input
+            type="checkbox"
+            data-testid="web-search"
+            checked={!!settings.web_search}
+            onChange={(event) => put("web_search", event.target.checked || undefined)}
+          />
+          Search the web, with the vendor’s own search
+        </label>
+      )}
+    </>
+  );
+}
+
+interface NumberProps {
+  label: string;
+  testId: string;
+  limits: { min: number; max: number; step: number };
+  value: number | undefined;
+  onChange: (value: number | undefined) => void;
+}
+
+function NumberField({ label, testId, limits, value, onChange }: NumberProps) {
+  const field = useField<HTMLInputElement>(value);
+  return (
+    <label>
+      {label}
+      <input
+        ref={field}
+        className="field"
+        type="number"
+        data-testid={testId}
+        placeholder="default"
+        {...limits}
+        defaultValue={value}
+        onBlur={({ target }) => {
+          if (target.validity.valid) onChange(target.value === "" ? undefined : Number(target.value));
+        }}
+      />
+    </label>
+  );
+}

@@ -1,0 +1,146 @@
+// Where presets and prompts are saved, used and deleted: the end of the panel of the parameters.
+
+import { useState } from "react";
+import { useChat } from "../chat";
+import { useAddress } from "../common/address";
+import { useShared } from "../common/shared-value";
+import { storage } from "../common/storage";
+import type { Settings } from "../store/frames";
+import { deletePreset, type Preset, savePreset, useApplyPreset } from "./presets";
+
+export function Presets({ settings }: { settings: Settings }) {
+  const chat = useChat();
+  const { id } = useAddress();
+  const { apply, dialog } = useApplyPreset();
+  const [name, setName] = useState("");
+  const save = async () => {
+    const { system = null, ...options } = settings;
+    const fields = { model: chat.model.get(), system, options, tools_off: chat.toolsOff.get() };
+    const body = { name: name.trim(), ...(id ? { conversation_id: id } : fields) };
+    if (body.name && (await savePreset(chat, body))) setName("");
+  };
+  return (
+    <fieldset className="presets">
+      <legend>Presets (in the message: @name)</legend>
+      <Saved kind="preset" onChoose={apply} />
+      <SaveAs
+        kind="preset"
+        placeholder="Save these as …"
+        name={name}
+        setName={setName}
+        disabled={!name.trim()}
+        onSave={save}
+      />
+      {!id && (
+        <button
+          type="button"
+          className="quiet"
+          data-testid="make-default"
+          onClick={() => storage.set("settings", settings)}
+        >
+          Use for every new chat
+        </button>
+      )}
+      {dialog}
+    </fieldset>
+  );
+}
+
+export function Prompts() {
+  const chat = useChat();
+  const [name, setName] = useState("");
+  const [text, setText] = useState("");
+  const save = async () => {
+    if (!(await savePreset(chat, { kind: "prompt", name: name.trim(), text }))) return;
+    setName("");
+    setText("");
+  };
+  const edit = (prompt: Preset) => {
+    setName(prompt.name);
+    setText(prompt.text);
+  };
+  return (
+    <fieldset className="presets">
+      <legend>Prompts (in the message: /name)</legend>
+      <Saved kind="prompt" onChoose={edit} />
+      <textarea
+        className="field prompt-text"
+        data-testid="prompt-text"
+        aria-label="Text of a prompt"
+        placeholder="Translate {text} to {language}."
+        rows={2}
+        maxLength={20_000}
+        dir="auto"
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <SaveAs
+        kind="prompt"
+        placeholder="Name"
+        name={name}
+        setName={setName}
+        disabled={!name.trim() || !text.trim()}
+        onSave={save}
+      />
+    </fieldset>
+  );
+}
+
+interface SavedProps {
+  kind: Preset["kind"];
+  onChoose: (preset: Preset) => void;
+}
+
+function Saved({ kind, onChoose }: SavedProps) {
+  const chat = useChat();
+  const presets = useShared(chat.presets).filter((preset) => preset.kind === kind);
+  return presets.map((preset) => (
+    <span key={preset.id} className="preset">
+      <button type="button" className="button" data-testid={kind} onClick={() => onChoose(preset)}>
+        {preset.name}
+      </button>
+      <button
+        type="button"
+        className="quiet"
+        aria-label={`Delete the ${kind} ${preset.name}`}
+        onClick={() => void deletePreset(chat, preset)}
+      >
+        ×
+      </button>
+    </span>
+  ));
+}
+
+interface SaveAsProps {
+  kind: Preset["kind"];
+  placeholder: string;
+  name: string;
+  setName: (name: string) => void;
+  disabled: boolean;
+  onSave: () => Promise<void>;
+}
+
+function SaveAs({ kind, placeholder, name, setName, disabled, onSave }: SaveAsProps) {
+  return (
+    <span className="preset">
+      <input
+        className="field"
+        data-testid={`${kind}-name`}
+        aria-label={`Name of a new ${kind}`}
+        placeholder={placeholder}
+        maxLength={60}
+        value={name}
+        onChange={(event) => setName(event.target.value)}
+      />
+      <button
+        type="button"
+        className="button"
+        data-testid={`${kind}-save`}
+        disabled={disabled}
+        onClick={() => void onSave()}
+      >
+        Save
+      </button>
+    </span>
+  );
+}

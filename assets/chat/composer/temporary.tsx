@@ -1,0 +1,63 @@
+// Chats that are never stored: the switch of a new chat, and the note in one that is temporary.
+
+import "./temporary.css";
+
+import { MessageCircleDashed } from "lucide-react";
+import { useEffect } from "react";
+import { useNavigate } from "react-router";
+import { useChat } from "../chat";
+import { useAddress } from "../common/address";
+import { conversationPath, request } from "../common/request";
+import { useShared } from "../common/shared-value";
+import { isTemporary } from "../common/temporary-ids";
+
+/** Keeps whether the chat that is shown is temporary. Called after what saves the draft of the one that is left. */
+export function useTemporary(): void {
+  const { temporary } = useChat();
+  const { id } = useAddress();
+  useEffect(() => temporary.set(!!id && isTemporary(id)), [temporary, id]);
+}
+
+/** Whether the next chat is temporary can be chosen only before its first message. */
+export function TemporarySwitch() {
+  const { temporary } = useChat();
+  const { id } = useAddress();
+  const on = useShared(temporary);
+  if (id) return null;
+  return (
+    <button
+      type="button"
+      className="icon temporary-switch"
+      data-testid="temporary"
+      aria-label="Temporary chat"
+      title="Temporary chat: it is never stored"
+      aria-pressed={on}
+      onClick={() => temporary.set(!on)}
+    >
+      <MessageCircleDashed size={16} />
+    </button>
+  );
+}
+
+export function TemporaryNote() {
+  const { attempt, temporary } = useChat();
+  const { id } = useAddress();
+  const navigate = useNavigate();
+  const on = useShared(temporary);
+  if (!on) return null;
+  const end = async () => {
+    if (id && (await attempt(() => request("DELETE", conversationPath(id))))) navigate("/");
+  };
+  return (
+    <div className="temporary-note" data-testid="temporary-note">
+      <p>
+        <b>Temporary chat.</b> Never stored; gone an hour after its last message, or when the server stops.
+      </p>
+      {id && (
+        <button type="button" className="button" data-testid="end-temporary" onClick={() => void end()}>
+          Delete now
+        </button>
+      )}
+    </div>
+  );
+}

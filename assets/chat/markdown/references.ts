@@ -1,0 +1,36 @@
+// Links and footnotes that are defined in another block than the one that uses them. Pure.
+//
+// `withReferences` returns the Markdown of a block with the definitions that it needs, so that a block can be rendered
+// by itself. A definition that takes more than a line or stands in a quote serves its own block only.
+
+const LABEL = /\[((?:[^[\]\\]|\\.){1,999})\]/g;
+
+/** Replaces the text of a footnote in blocks that only refer to it; removed again when they are rendered. */
+export const STUB = "\uE000";
+
+/** The Markdown of a block with the definitions that it uses from elsewhere, without blank lines at its end. */
+export function withReferences(text: string, labels: string[] | null, definitions: Map<string, string>): string {
+  const block = text.replace(/(\n[ \t]*)+$/, "");
+  if (!labels || !definitions.size) return block;
+  const used = labels
+    .map((label) => definitions.get(label))
+    .filter((definition) => definition !== undefined && !defines(text, definition));
+  return used.length ? `${block}\n\n${used.join("\n\n")}` : block;
+}
+
+/** The labels in square brackets of a text, normalised; `null` if there are none. */
+export function labelsOf(text: string): string[] | null {
+  if (!text.includes("[")) return null;
+  const labels = new Set<string>();
+  for (const match of text.matchAll(LABEL)) labels.add(normaliseLabel(match[1]));
+  return labels.size ? [...labels] : null;
+}
+
+function defines(text: string, definition: string): boolean {
+  return text.includes(definition.slice(0, definition.indexOf("]:") + 2));
+}
+
+/** Labels match as in CommonMark: without regard to case and white space. */
+export function normaliseLabel(label: string): string {
+  return label.replace(/\s+/g, " ").trim().toLowerCase().toUpperCase();
+}

@@ -1,0 +1,153 @@
+// One conversation in the list: its link, and the menu of what can be done with it.
+
+import {
+  Archive,
+  ArchiveRestore,
+  Download,
+  FileJson,
+  Link as LinkIcon,
+  Pencil,
+  Pin,
+  PinOff,
+  Trash2,
+} from "lucide-react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { Link, useLocation, useNavigate } from "react-router";
+import { useChat } from "../chat";
+import { Menu } from "../common/menu";
+import { conversationPath, request } from "../common/request";
+import type { ConversationRow } from "../store/frames";
+import { ShareDialog } from "./share-dialog";
+
+interface Props {
+  row: ConversationRow;
+  current: boolean;
+  close: () => void;
+  onChange: (id: string, change: Partial<ConversationRow> | null) => void;
+  archived?: boolean;
+}
+
+export function Conversation({ row, current, close, onChange, archived = false }: Props) {
+  const [renaming, setRenaming] = useState(false);
+  const [sharing, setSharing] = useState(false);
+  const items = useItems(row, archived, onChange, { rename: () => setRenaming(true), share: () => setSharing(true) });
+  if (renaming) return <RenameBox row={row} onChange={onChange} onClose={() => setRenaming(false)} />;
+  return (
+    <div className="conversation-row" data-current={current}>
+      <Link
+        to={`/c/${row.id}`}
+        className="conversation"
+        data-testid="conversation-item"
+        data-conversation-id={row.id}
+        data-answering={row.answering}
+        data-pinned={!!row.pinned}
+        aria-current={current ? "page" : undefined}
+        title={row.title}
+        onClick={close}
+      >
+        <span className="title" dir="auto">
+          {row.title || "New chat"}
+        </span>
+        {row.answering && <span className="dot" role="img" aria-label="answering" />}
+      </Link>
+      <Menu label={`Actions for ${row.title || "New chat"}`} testId="conversation-menu" items={items} />
+      {sharing && <ShareDialog id={row.id} onClose={() => setSharing(false)} />}
+    </div>
+  );
+}
+
+function useItems(
+  row: ConversationRow,
+  archived: boolean,
+  onChange: Props["onChange"],
+  open: { rename: () => void; share: () => void },
+) {
+  const chat = useChat();
+  const navigate = useNavigate();
+  const { pathname } = useLocation();
+  const path = conversationPath(row.id);
+  const patch = async (body: object, change: Partial<ConversationRow> | null) => {
+    if (await chat.attempt(() => request("PATCH", path, body))) onChange(row.id, change);
+  };
+  const archive = async (archived: boolean) => {
+    await patch({ archived }, null);
+    if (!archived) return;
+    chat.undo.set({ text: "Conversation archived.", action: () => request("PATCH", path, { archived: false }) });
+  };
+  const remove = async () => {
+    const here = pathname === `/c/${row.id}`;
+    if (!(await chat.attempt(() => request("DELETE", path)))) return;
+    onChange(row.id, null);
+    if (here) navigate("/");
+    chat.undo.set({
+      text: "Conversation deleted.",
+      action: async () => {
+        await request("POST", `${path}/restore`);
+        if (here) navigate(`/c/${row.id}`);
+      },
+    });
+  };
+  const pinned = !!row.pinned;
+  return () => [
+    { label: "Rename", icon: Pencil, testId: "rename", action: open.rename },
+    {
+      label: pinned ? "Unpin" : "Pin",
+      icon: pinned ? PinOff : Pin,
+      testId: "pin",
+      action: () => void patch({ pinned: !pinned }, { pinned: !pinned }),
+    },
+    {
+      label: archived ? "Move out of the archive" : "Archive",
+      icon: archived ? ArchiveRestore : Archive,
+      testId: "archive",
+      action: () => void archive(!archived),
+    },
+    { label: "Share a link", icon: LinkIcon, testId: "share", action: open.share },
+    { label: "Export as Markdown", icon: Download, testId: "export", href: `${path}/export?format=markdown` },
+    { label: "Export as JSON", icon: FileJson, testId: "export-json", href: `${path}/export?format=json` },
+    { label: "Delete", icon: Trash2, testId: "delete-conversation", danger: true, action: () => void remove() },
+  ];
+}
+
+interface RenameProps {
+  row: ConversationRow;
+  onChange: Props["onChange"];
+  onClose: () => void;
+}
+
+function RenameBox({ row, onChange, onClose }: RenameProps) {
+  const { attempt } = useChat();
+  const box = useRef<HTMLInputElement>(null);
+  const done = useRef(false);
+  useEffect(() => box.current?.select(), []);
+  const save = async () => {
+    const title = box.current?.value.trim();
+    if (done.current) return;
+    done.current = true;
+    onClose();
+    if (!title || title === row.title) return;
+    if (await attempt(() => request("PATCH", conversationPath(row.id), { title }))) onChange(row.id, { title });
+  };
+  const pressed = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return;
+    if (event.key === "Enter") void save();
+    if (event.key !== "Escape") return;
+    // It does not also stop the answer.
+    event.preventDefault();
+    done.current = true;
+    onClose();
+  };
+  return (
+    <input
+      ref={box}
+      className="field rename"
+      data-testid="rename-box"
+      aria-label="Title of the conversation"
+      defaultValue={row.title}
+      maxLength={200}
+      dir="auto"
+      onKeyDown={pressed}
+      onBlur={() => void save()}
+    />
+  );
+}

@@ -1,0 +1,79 @@
+// The header: the conversation's title, the connection, tools, theme.
+
+import "../common/base.css";
+import "./shell.css";
+
+import { Menu, Moon, Sun } from "lucide-react";
+import { useEffect, useState, useSyncExternalStore } from "react";
+import { useChat } from "../chat";
+import { useAddress } from "../common/address";
+import { useColorMode, useConnectionLost } from "../common/reflex";
+import { useShared } from "../common/shared-value";
+import { NotifyToggle } from "./notify";
+import { ToolMenu } from "./tool-menu";
+
+const SLOW_MS = 700; // a connection that is lost for less is not mentioned
+
+interface Props {
+  onTools: () => void;
+  onSwitch: (name: string, on: boolean) => void;
+}
+
+export function Header({ onTools, onSwitch }: Props) {
+  const { store, sidebarOpen, rows: chatRows } = useChat();
+  const meta = useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
+  const open = useShared(sidebarOpen);
+  const { id, pending } = useAddress();
+  const rows = useShared(chatRows);
+  const title = pending ? (rows.find((row) => row.id === id)?.title ?? "") : meta.title;
+  return (
+    <header className="header">
+      <button
+        type="button"
+        className="icon only-narrow"
+        aria-label="Conversations"
+        aria-controls="sidebar"
+        aria-expanded={open}
+        onClick={() => sidebarOpen.set(!open)}
+      >
+        <Menu size={16} />
+      </button>
+      <div className="thread-title" dir="auto">
+        {title}
+      </div>
+      <Connection />
+      <ToolMenu onTools={onTools} onSwitch={onSwitch} />
+      <NotifyToggle />
+      <ThemeToggle />
+    </header>
+  );
+}
+
+function ThemeToggle() {
+  const { mode, toggle } = useColorMode();
+  const label = `Use the ${mode === "dark" ? "light" : "dark"} theme`;
+  return (
+    <button type="button" className="icon" onClick={toggle} aria-label={label} title={label}>
+      {/* Styles show the one that fits the theme: before the page is ready its theme is not known here. */}
+      <Sun className="sun" size={18} />
+      <Moon className="moon" size={18} />
+    </button>
+  );
+}
+
+function Connection() {
+  const { store } = useChat();
+  const lost = useConnectionLost();
+  const [shown, setShown] = useState(false);
+  useEffect(() => {
+    if (!lost) return setShown(false);
+    store.disconnected();
+    const timer = setTimeout(() => setShown(true), SLOW_MS);
+    return () => clearTimeout(timer);
+  }, [store, lost]);
+  return (
+    <div className="connection" role="status">
+      {shown && <span>Reconnecting…</span>}
+    </div>
+  );
+}

@@ -1,0 +1,80 @@
+// Tells when an answer is ready, or waits for approval, while the page is not looked at: a mark in its title, and a
+// notification of the browser if the person switched it on.
+
+import { Bell, BellOff } from "lucide-react";
+import { useEffect, useState } from "react";
+import { useChat } from "../chat";
+import { storage } from "../common/storage";
+import type { Signal } from "../store/transcript-store";
+
+const MARK = "● ";
+
+export function NotifyToggle() {
+  // Not known before the page is ready: it was rendered elsewhere.
+  const [offered, setOffered] = useState(false);
+  const [on, setOn] = useState(false);
+  useEffect(() => {
+    setOffered(typeof Notification !== "undefined");
+    setOn(isAllowed() && storage.get("notify") === true);
+  }, []);
+  useNotifications(on);
+  if (!offered) return null;
+  const toggle = async () => {
+    const allowed = !on && (isAllowed() || (await Notification.requestPermission()) === "granted");
+    storage.set("notify", allowed);
+    setOn(allowed);
+  };
+  const label = on ? "Do not notify me" : "Notify me when an answer is ready";
+  return (
+    <button
+      type="button"
+      className="icon"
+      data-testid="notify"
+      aria-label={label}
+      title={label}
+      aria-pressed={on}
+      onClick={() => void toggle()}
+    >
+      {on ? <Bell size={18} /> : <BellOff size={18} />}
+    </button>
+  );
+}
+
+function isAllowed(): boolean {
+  return typeof Notification !== "undefined" && Notification.permission === "granted";
+}
+
+function useNotifications(on: boolean): void {
+  const { store } = useChat();
+  useEffect(() => {
+    const seen = () => {
+      if (!document.hidden && document.title.startsWith(MARK)) document.title = document.title.slice(MARK.length);
+    };
+    document.addEventListener("visibilitychange", seen);
+    const stop = store.onFrame((frame) => {
+      const text = news(frame);
+      if (!text || !document.hidden) return;
+      const { title } = store.meta();
+      if (!document.title.startsWith(MARK)) document.title = MARK + document.title;
+      if (on && isAllowed()) notify(title || "streamchat", text);
+    });
+    return () => {
+      document.removeEventListener("visibilitychange", seen);
+      stop();
+    };
+  }, [store, on]);
+}
+
+function news(frame: Signal): string | null {
+  if (frame.k === "end") return frame.status === "stopped" ? null : "The answer is ready.";
+  return "status" in frame && frame.status === "waiting" ? "A tool waits for your approval." : null;
+}
+
+function notify(title: string, body: string): void {
+  try {
+    const shown = new Notification(title, { body, tag: "streamchat" });
+    shown.onclick = () => window.focus();
+  } catch {
+    // Phones allow them for service workers only.
+  }
+}

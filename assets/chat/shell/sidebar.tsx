@@ -1,0 +1,218 @@
+// The list of conversations: search, the list with its pages, the archive.
+
+import "../common/base.css";
+import "./shell.css";
+
+import { Archive, ArrowLeft, FileUp, Plus, Search, Timer, X } from "lucide-react";
+import { type ChangeEvent, type RefObject, useEffect, useMemo, useRef, useState } from "react";
+import { Link, useLocation, useNavigate } from "react-router";
+import { useChat } from "../chat";
+import { request } from "../common/request";
+import { useShared } from "../common/shared-value";
+import type { ConversationRow, Person } from "../store/frames";
+import { Conversation } from "./conversation";
+import { groupByDate } from "./group-by-date";
+import { useArchive, usePages } from "./pages";
+import { SearchHits } from "./search-hits";
+import { SignedIn } from "./signed-in";
+
+export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Partial<Person> }) {
+  const chat = useChat();
+  const { sidebarOpen } = chat;
+  const { pathname } = useLocation();
+  const open = useShared(sidebarOpen);
+  const panel = useRef<HTMLElement>(null);
+  const [query, setQuery] = useState("");
+  const [archived, setArchived] = useState(false);
+  const close = () => sidebarOpen.set(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: moving to another address closes it
+  useEffect(() => sidebarOpen.set(false), [sidebarOpen, pathname]);
+  useDialogKeys(open, panel, close);
+  const pages = usePages(rows);
+  useEffect(() => chat.rows.set(pages.rows), [chat, pages.rows]);
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: Escape does the same */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: Escape does the same */}
+      <div className="backdrop" data-open={open} onClick={close} />
+      <nav className="sidebar" id="sidebar" data-open={open} ref={panel} aria-label="Conversations">
+        <div className="sidebar-head">
+          <Link to="/" className="brand">
+            <img src="/favicon.svg" alt="" width="24" height="24" />
+            streamchat
+          </Link>
+          <button type="button" className="icon only-narrow" onClick={close} aria-label="Close the list">
+            <X size={16} />
+          </button>
+        </div>
+        <Link to="/" className="button new" data-testid="new-chat" onClick={close}>
+          <Plus size={16} />
+          New chat
+        </Link>
+        <label className="search">
+          <Search size={16} />
+          <input
+            type="search"
+            className="field"
+            data-testid="search"
+            placeholder="Search"
+            aria-label="Search all conversations"
+            maxLength={1000}
+            value={query}
+            onChange={(event) => setQuery(event.target.value)}
+          />
+        </label>
+        <div className="conversations" tabIndex={-1}>
+          {query.trim() ? (
+            <SearchHits query={query} close={close} />
+          ) : archived ? (
+            <Archived listed={rows} close={close} leave={() => setArchived(false)} />
+          ) : (
+            <>
+              <List rows={pages.rows} close={close} onChange={pages.change} />
+              {pages.more && <MoreButton load={pages.load} />}
+            </>
+          )}
+        </div>
+        <a className="quiet foot" href="/lab">
+          <Timer size={14} />
+          What streaming changes
+        </a>
+        <Foot archived={archived} onArchive={() => setArchived(!archived)} />
+        {person?.name && <SignedIn name={person.name} canSignOut={person.sign_out === true} />}
+      </nav>
+    </>
+  );
+}
+
+const IMPORT = `import`;
+
+interface ListProps {
+  rows: ConversationRow[];
+  close: () => void;
+  /** Called with a row that changed here, or that is not in the list any more. */
+  onChange: (id: string, change: Partial<ConversationRow> | null) => void;
+  archived?: boolean;
+}
+
+function List({ rows, close, onChange, archived }: ListProps) {
+  const { pathname } = useLocation();
+  const groups = useMemo(() => groupRows(rows), [rows]);
+  return groups.map((group) => (
+    <section key={group.label}>
+      <h2>{group.label}</h2>
+      <ul>
+        {group.rows.map((row) => (
+          <li key={row.id}>
+            <Conversation
+              row={row}
+              current={pathname === `/c/${row.id}`}
+              close={close}
+              onChange={onChange}
+              archived={archived}
+            />
+          </li>
+        ))}
+      </ul>
+    </section>
+  ));
+}
+
+function groupRows(rows: ConversationRow[]): { label: string; rows: ConversationRow[] }[] {
+  const pinned = rows.filter((row) => row.pinned);
+  const others = groupByDate(
+    rows.filter((row) => !row.pinned),
+    new Date(),
+  );
+  return pinned.length ? [{ label: "Pinned", rows: pinned }, ...others] : others;
+}
+
+// Loads the next page when it comes into view.
+function MoreButton({ load }: { load: () => void }) {
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!button.current || typeof IntersectionObserver === "undefined") return;
+    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && load());
+    observer.observe(button.current);
+    return () => observer.disconnect();
+  }, [load]);
+  return (
+    <button type="button" className="button more" data-testid="more-conversations" onClick={load} ref={button}>
+      Show older conversations
+    </button>
+  );
+}
+
+function Archived({ listed, close, leave }: { listed: ConversationRow[]; close: () => void; leave: () => void }) {
+  const archive = useArchive(listed);
+  return (
+    <>
+      <button type="button" className="quiet" onClick={leave}>
+        <ArrowLeft size={14} />
+        All conversations
+      </button>
+      {archive.loaded && !archive.rows.length && <p className="note">Nothing is archived.</p>}
+      <List rows={archive.rows} close={close} onChange={archive.change} archived />
+      {archive.more && <MoreButton load={archive.load} />}
+    </>
+  );
+}
+
+function Foot({ archived, onArchive }: { archived: boolean; onArchive: () => void }) {
+  const { attempt } = useChat();
+  const navigate = useNavigate();
+  const bring = async (event: ChangeEvent<HTMLInputElement>) => {
+    const file = event.target.files?.[0];
+    event.target.value = "";
+    if (!file) return;
+    await attempt(async () => {
+      const imported = await request<{ conversations: { id: string }[] }>("POST", `/api/conversations/${IMPORT}`, {
+        text: await file.text(),
+        name: file.name.slice(0, 200),
+      });
+      if (imported.conversations[0]) navigate(`/c/${imported.conversations[0].id}`);
+    });
+  };
+  return (
+    <div className="sidebar-foot">
+      <button type="button" className="quiet" data-testid="archived" aria-pressed={archived} onClick={onArchive}>
+        <Archive size={14} />
+        Archive
+      </button>
+      <label className="quiet file" title="Import conversations: JSON or Markdown, or the export of ChatGPT">
+        <FileUp size={14} />
+        Import
+        <input
+          type="file"
+          className="sr-only"
+          data-testid={IMPORT}
+          accept=".json,.md,application/json,text/markdown"
+          onChange={(event) => void bring(event)}
+        />
+      </label>
+    </div>
+  );
+}
+
+// While it is open the focus is in it, Escape closes it, and the focus returns to where it was.
+function useDialogKeys(open: boolean, panel: RefObject<HTMLElement | null>, close: () => void): void {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `close` does the same in every render
+  useEffect(() => {
+    const element = panel.current;
+    if (!open || !element) return;
+    const before = document.activeElement;
+    element.querySelector("a")?.focus({ preventScroll: true });
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || event.defaultPrevented) return;
+      // It does not also stop the answer.
+      event.preventDefault();
+      close();
+    };
+    document.addEventListener("keydown", pressed, { capture: true });
+    return () => {
+      document.removeEventListener("keydown", pressed, { capture: true });
+      const inside = element.contains(document.activeElement);
+      if (inside && before instanceof HTMLElement) before.focus({ preventScroll: true });
+    };
+  }, [open, panel]);
+}

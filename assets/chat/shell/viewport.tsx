@@ -1,0 +1,29 @@
+// The whole page, as high as the visible part of the screen.
+
+import "../common/base.css";
+import "./shell.css";
+
+import { type ReactNode, useEffect, useRef } from "react";
+
+const KEYBOARD_PX = 80; // if more is covered, it is by a keyboard
+
+// A phone's keyboard covers the page instead of shrinking it: the page follows the visual viewport.
+export function Viewport({ children }: { children?: ReactNode }) {
+  const app = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const view = window.visualViewport;
+    if (!view) return;
+    const fit = () => {
+      const covered = window.innerHeight - view.height * view.scale > KEYBOARD_PX;
+      app.current?.style.setProperty("--height", covered ? `${Math.round(view.height)}px` : "100dvh");
+      if (covered && view.scale === 1) window.scrollTo(0, 0);
+    };
+    view.addEventListener("resize", fit);
+    return () => view.removeEventListener("resize", fit);
+  }, []);
+  return (
+    <div className="app" ref={app}>
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,63 @@
+// Decides when the page is painted.
+//
+// At most once per animation frame. If painting is slow it takes half of the time at most, and waits while the reader
+// types. A hidden tab gets no animation frames: there the text waits in the store.
+
+import { flushSync } from "react-dom";
+
+const SLOW_MS = 10; // a paint that costs more than this is slow
+const TYPING_MS = 80;
+const MAX_DELAY_MS = 250; // the text is never longer behind than this, however busy the reader is
+
+export class Painter {
+  /** Paints so far. */
+  paints = 0;
+  private scheduled = false;
+  private started = 0;
+  private cost = 0;
+  private typedAt = Number.NEGATIVE_INFINITY;
+  private channel: MessageChannel | undefined;
+
+  constructor(private readonly paint: () => void) {}
+
+  request = (): void => {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    const wait = this.wait();
+    if (wait > 0) setTimeout(() => requestAnimationFrame(this.run), wait);
+    else requestAnimationFrame(this.run);
+  };
+
+  /** The reader pressed a key in the composer. */
+  typed = (): void => {
+    this.typedAt = performance.now();
+  };
+
+  private wait(): number {
+    if (this.cost < SLOW_MS) return 0;
+    const now = performance.now();
+    const latest = this.started + Math.max(MAX_DELAY_MS, 2 * this.cost);
+    const wanted = Math.max(this.started + 2 * this.cost, this.typedAt + TYPING_MS);
+    return Math.min(wanted, latest) - now;
+  }
+
+  private run = (): void => {
+    this.scheduled = false;
+    if (this.wait() > 0) return this.request();
+    this.started = performance.now();
+    this.paints += 1;
+    flushSync(this.paint);
+    // This message arrives after style, layout and paint, which are the greater part of the cost.
+    this.afterPaint().postMessage(0);
+  };
+
+  private afterPaint(): MessagePort {
+    if (!this.channel) {
+      this.channel = new MessageChannel();
+      this.channel.port1.onmessage = () => {
+        this.cost = performance.now() - this.started;
+      };
+    }
+    return this.channel.port2;
+  }
+}

@@ -1,0 +1,37 @@
+// An attached picture or file of a message. An uploaded one has an address; its bytes are never in a frame.
+
+import { FileText } from "lucide-react";
+import { useState } from "react";
+import { useChat } from "../chat";
+import { basePath } from "../common/base-path";
+import { PICTURE_TYPES } from "../common/picture-types";
+import type { FilePart, ImagePart } from "../store/frames";
+
+export function Attachment({ part }: { part: ImagePart | FilePart }) {
+  const { store } = useChat();
+  const [gone, setGone] = useState(false);
+  const name = part.name || "Attachment";
+  const shown = part.type === "image" && PICTURE_TYPES.has(part.media_type);
+  if (!part.file_id) {
+    if (!shown || !part.data) return <span className="attached">{name}</span>;
+    return <img className="attached" src={`data:${part.media_type};base64,${part.data}`} alt={name} />;
+  }
+  const { shared, conversation } = store.meta();
+  const place = shared ? `/api/shares/${encodeURIComponent(conversation ?? "")}/files/` : "/api/files/";
+  const address = basePath() + place + encodeURIComponent(part.file_id);
+  if (gone) return <span className="attached">{name} (no longer there)</span>;
+  if (shown) {
+    return (
+      <a className="attached" href={address} target="_blank" rel="noopener noreferrer">
+        <img src={address} alt={name} width={part.width} height={part.height} onError={() => setGone(true)} />
+      </a>
+    );
+  }
+  const pages = part.type === "file" && part.pages ? ` (${part.pages} ${part.pages === 1 ? "page" : "pages"})` : "";
+  return (
+    <a className="attached file" href={address} download={name}>
+      <FileText size={16} aria-hidden="true" />
+      {name + pages}
+    </a>
+  );
+}

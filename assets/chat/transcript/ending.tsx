@@ -1,0 +1,140 @@
+// Below an answer that ended: why it is not complete, what can be done, and details.
+
+import { useEffect, useState } from "react";
+import { useChat } from "../chat";
+import { basePath } from "../common/base-path";
+import { CopyButton } from "../common/copy-button";
+import { dollars } from "../common/money";
+import { messagePath, request } from "../common/request";
+import { type MessageView, textOf } from "../store/message-parts";
+import { useActions } from "./actions";
+import { Latency, Timeline } from "./latency";
+import { DeleteButton, More, Regenerate, useMeta, Versions } from "./message-actions";
+
+interface Props {
+  view: MessageView;
+  /** Only the last answer of a conversation can be continued or retried. */
+  last: boolean;
+}
+
+export function Ending({ view, last }: Props) {
+  const { store } = useChat();
+  const { shared } = useMeta();
+  const { status, why, offers = [] } = view;
+  const hasText = !!textOf(view).trim();
+  const broken = status === "failed" || status === "interrupted";
+  return (
+    <>
+      {why && broken && (
+        <p className="error" data-testid="error" role="group">
+          {why}
+        </p>
+      )}
+      {why && !broken && <p className="notice">{why}</p>}
+      <footer className="ending">
+        {last && !shared && offers.includes("continue") && (
+          <AgainButton action="continue" view={view} label="Continue" />
+        )}
+        {last && !shared && offers.includes("retry") && <AgainButton action="retry" view={view} label="Retry" />}
+        <Versions view={view} />
+        {hasText && (
+          <CopyButton text={() => textOf(store.message(view.id) ?? view)} label="Copy answer" testId="copy" />
+        )}
+        {!shared && (
+          <>
+            {!(last && offers.includes("retry")) && <Regenerate view={view} />}
+            <DeleteButton view={view} />
+            <More view={view} />
+          </>
+        )}
+        <Latency timing={view.timing} />
+        <Details view={view} />
+      </footer>
+    </>
+  );
+}
+
+interface AgainProps {
+  action: "continue" | "retry";
+  view: MessageView;
+  label: string;
+}
+
+function AgainButton({ action, view, label }: AgainProps) {
+  const { model, requestId } = useChat();
+  const actions = useActions();
+  const click = () => actions[action](view.id, requestId(action, view.id), model.get() || view.model);
+  return (
+    <button type="button" className="button" data-testid={action} onClick={click}>
+      {label}
+    </button>
+  );
+}
+
+// The model; behind it, whether every character of the answer is on the page, and in how many pieces it came.
+function Details({ view }: { view: MessageView }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details className="model" data-testid="details" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{view.model || "Details"}</summary>
+      {open && <DetailLines view={view} />}
+    </details>
+  );
+}
+
+interface Times {
+  created_at?: string;
+  updated_at?: string;
+}
+
+// When the answer began and ended, in the reader's time zone.
+function useTimes(id: string): string | null {
+  const [times, setTimes] = useState<Times>({});
+  useEffect(() => {
+    request<Times>("GET", messagePath(id)).then(setTimes, () => {});
+  }, [id]);
+  const [from, to] = [times.created_at, times.updated_at].map((time) => new Date(time ?? Number.NaN));
+  if (Number.isNaN(from.getTime()) || Number.isNaN(to.getTime())) return null;
+  return `${from.toLocaleString()} – ${to.toLocaleTimeString()}`;
+}
+
+function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: MessageView }) {
+  const { shared } = useMeta();
+  const times = useTimes(id);
+  const lines: string[] = [];
+  if (verified) {
+    const { pieces, gaps, reconnects } = tally;
+    lines.push(`verified · ${count(pieces, "delta")} · ${count(gaps, "gap")} · ${count(reconnects, "reconnect")}`);
+  }
+  if (usage?.input != null) lines.push(`${count(usage.input, "token")} read`);
+  if (usage?.output != null) lines.push(`${count(usage.output, "token")} written`);
+  if (usage?.cost_usd != null) lines.push(usage.cost_usd ? `cost ${dollars(usage.cost_usd)}` : "no cost");
+  if (!lines.length) lines.push("Loaded from storage.");
+  if (times) lines.push(times);
+  return (
+    <>
+      <ul>
+        {lines.map((line) => (
+          <li key={line}>{line}</li>
+        ))}
+        {!shared && (
+          <li>
+            Run <code data-testid="run-id">{id}</code>
+          </li>
+        )}
+        {!shared && (
+          <li>
+            <a href={`${basePath()}/api/runs/${id}/events?after=0`} download={`${id}.txt`}>
+              Events of this answer
+            </a>
+          </li>
+        )}
+      </ul>
+      {timing && <Timeline timing={timing} />}
+    </>
+  );
+}
+
+function count(n: number, noun: string): string {
+  return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+}

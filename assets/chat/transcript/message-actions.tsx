@@ -1,0 +1,273 @@
+// What can be done with a message: copy, edit, answer again, choose another version, delete.
+
+import { ChevronLeft, ChevronRight, FileText, GitFork, Pencil, RefreshCw, Scissors, Trash2 } from "lucide-react";
+import { type ChangeEvent, type KeyboardEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useNavigate } from "react-router";
+import { type Chat, useChat } from "../chat";
+import { CopyButton, copyText } from "../common/copy-button";
+import { Menu } from "../common/menu";
+import { newId } from "../common/new-id";
+import { messagePath, request } from "../common/request";
+import { useShared } from "../common/shared-value";
+import { useConfirmModel } from "../composer/confirm-model";
+import { groupByProvider } from "../composer/models";
+import { type MessageView, textOf } from "../store/message-parts";
+import { elementOf } from "./element-of";
+
+export function useMeta() {
+  const { store } = useChat();
+  return useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
+}
+
+/** The buttons below a question. */
+export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: () => void }) {
+  const { store } = useChat();
+  const { shared } = useMeta();
+  return (
+    <footer className="actions">
+      <Versions view={view} />
+      <CopyButton text={() => textOf(store.message(view.id) ?? view)} label="Copy message" testId="copy" />
+      {!shared && (
+        <>
+          <button
+            type="button"
+            className="quiet"
+            data-testid="edit"
+            aria-label="Edit message"
+            title="Edit message"
+            onClick={onEdit}
+          >
+            <Pencil size={14} />
+          </button>
+          <DeleteButton view={view} />
+          <More view={view} />
+        </>
+      )}
+    </footer>
+  );
+}
+
+/** Which of several versions is shown, and the way to the others. */
+export function Versions({ view: { id, versions } }: { view: MessageView }) {
+  const { attempt, scroll } = useChat();
+  const { shared } = useMeta();
+  if (!versions || versions.length < 2 || shared) return null;
+  const index = versions.indexOf(id);
+  const go = (step: number) => {
+    scroll.release();
+    void attempt(() => request("POST", messagePath(versions[index + step], "/select")));
+  };
+  return (
+    <span className="branch" data-testid="branch" data-index={index + 1} data-count={versions.length}>
+      <button
+        type="button"
+        className="quiet"
+        data-testid="branch-previous"
+        aria-label="Previous version"
+        disabled={index <= 0}
+        onClick={() => go(-1)}
+      >
+        <ChevronLeft size={14} />
+      </button>
+      <span>
+        {index + 1} / {versions.length}
+      </span>
+      <button
+        type="button"
+        className="quiet"
+        data-testid="branch-next"
+        aria-label="Next version"
+        disabled={index >= versions.length - 1}
+        onClick={() => go(1)}
+      >
+        <ChevronRight size={14} />
+      </button>
+    </span>
+  );
+}
+
+/** Answers again, by the model of the conversation or by another one. */
+export function Regenerate({ view }: { view: MessageView }) {
+  const chat = useChat();
+  const models = useShared(chat.models);
+  const { confirm, dialog } = useConfirmModel();
+  // Not disabled meanwhile: that would change every older message with each answer.
+  const again = (model: string) => {
+    if (sayBusy(chat)) return;
+    const clientId = chat.requestId(`regenerate ${model} ${view.versions?.length ?? 1}`, view.id);
+    chat.scroll.stick();
+    void chat.attempt(() =>
+      request("POST", messagePath(view.id, "/regenerate"), { model, client_message_id: clientId }),
+    );
+  };
+  const choose = (event: ChangeEvent<HTMLSelectElement>) => {
+    const model = event.target.value;
+    event.target.value = "";
+    confirm(model, () => again(model));
+  };
+  return (
+    <span className="regenerate">
+      <button
+        type="button"
+        className="quiet"
+        data-testid="regenerate"
+        aria-label="Answer again"
+        title="Answer again"
+        onClick={() => again(chat.model.get() || view.model)}
+      >
+        <RefreshCw size={14} />
+      </button>
+      <select
+        className="quiet"
+        aria-label="Answer again with another model"
+        title="Answer again with another model"
+        data-testid="regenerate-with"
+        value=""
+        onChange={choose}
+      >
+        <option value="" disabled hidden />
+        {groupByProvider(models).map((group) => (
+          <optgroup key={group.label} label={group.label}>
+            {group.models.map((model) => (
+              <option key={model.id} value={model.id} disabled={!!model.unavailable}>
+                {model.label}
+              </option>
+            ))}
+          </optgroup>
+        ))}
+      </select>
+      {dialog}
+    </span>
+  );
+}
+
+export function DeleteButton({ view }: { view: MessageView }) {
+  const remove = useDelete(view);
+  return (
+    <button
+      type="button"
+      className="quiet"
+      data-testid="delete-message"
+      aria-label="Delete message"
+      title="Delete message"
+      onClick={() => remove(false)}
+    >
+      <Trash2 size={14} />
+    </button>
+  );
+}
+
+function useDelete({ id }: MessageView) {
+  const chat = useChat();
+  return async (following: boolean) => {
+    const path = messagePath(id, following ? "?following=true" : "");
+    const undo = () => request("POST", messagePath(id, "/restore"));
+    if (await chat.attempt(() => request("DELETE", path))) {
+      chat.undo.set({ text: following ? "Deleted from there on." : "Message deleted.", action: undo });
+    }
+  };
+}
+
+/** Rarer actions. */
+export function More({ view }: { view: MessageView }) {
+  const { attempt } = useChat();
+  const remove = useDelete(view);
+  const navigate = useNavigate();
+  const fork = () =>
+    attempt(async () => {
+      const { conversation_id } = await request<{ conversation_id: string }>("POST", messagePath(view.id, "/fork"));
+      navigate(`/c/${conversation_id}`);
+    });
+  const items = () => [
+    { label: "Fork from here", icon: GitFork, testId: "fork", action: () => void fork() },
+    { label: "Copy as text", icon: FileText, action: () => void copyText(plainText(view.id) || textOf(view)) },
+    {
+      label: "Delete from here on",
+      icon: Scissors,
+      testId: "delete-from-here",
+      danger: true,
+      action: () => void remove(true),
+    },
+  ];
+  return <Menu label="More actions" items={items} testId="message-menu" />;
+}
+
+// As it is read: without the marks of Markdown.
+function plainText(id: string): string {
+  const texts = [...(elementOf(id)?.querySelectorAll<HTMLElement>(".answer, .question .text") ?? [])];
+  // biome-ignore lint/performance/useDomNodeTextContent: with the line breaks of the layout
+  return texts.map((text) => text.innerText).join("\n");
+}
+
+const BUSY = "An answer is still being written here. Stop it first, or wait for its end.";
+
+/** Whether an answer is being written here; then it is said. */
+function sayBusy({ store }: Chat): boolean {
+  const { answering } = store.meta();
+  if (answering) store.feed({ k: "say", text: BUSY, n: Date.now() });
+  return answering;
+}
+
+/** The text of a question while it is edited. */
+export function EditBox({ view, onClose }: { view: MessageView; onClose: () => void }) {
+  const chat = useChat();
+  const { answering } = useMeta();
+  const area = useRef<HTMLTextAreaElement>(null);
+  const [clientId] = useState(newId);
+  const [saving, setSaving] = useState(false);
+  useEffect(() => {
+    area.current?.focus();
+    area.current?.setSelectionRange(area.current.value.length, area.current.value.length);
+  }, []);
+  const save = async () => {
+    const message = area.current?.value ?? "";
+    if (!message.trim() || saving) return;
+    if (sayBusy(chat)) return;
+    setSaving(true);
+    const model = chat.model.get() || undefined;
+    const body = { message, model, client_message_id: clientId };
+    if (await chat.attempt(() => request("POST", messagePath(view.id, "/edit"), body))) {
+      chat.scroll.stick();
+      onClose();
+    } else setSaving(false);
+  };
+  const pressed = (event: KeyboardEvent<HTMLTextAreaElement>) => {
+    if (event.nativeEvent.isComposing || event.nativeEvent.keyCode === 229) return;
+    if (event.key === "Escape") {
+      event.preventDefault();
+      onClose();
+    }
+    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+      event.preventDefault();
+      void save();
+    }
+  };
+  return (
+    <div className="edit">
+      <textarea
+        ref={area}
+        className="field"
+        data-testid="edit-box"
+        aria-label="Edit message"
+        rows={3}
+        dir="auto"
+        defaultValue={textOf(view)}
+        onKeyDown={pressed}
+      />
+      <div className="dialog-buttons">
+        <button type="button" className="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button
+          type="button"
+          className="button primary"
+          data-testid="edit-save"
+          disabled={saving || answering}
+          onClick={() => void save()}
+        >
+          Send
+        </button>
+      </div>
+    </div>
+  );
+}

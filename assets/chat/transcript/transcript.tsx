@@ -1,0 +1,275 @@
+// The conversation: its messages, and where the reader is in it.
+
+import "../common/base.css";
+import "./transcript.css";
+
+import { ArrowDown } from "lucide-react";
+import { type RefObject, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { Link, useLocation } from "react-router";
+import { useChat } from "../chat";
+import { conversationAt, useAddress } from "../common/address";
+import { goToSignIn, routePath } from "../common/base-path";
+import { useStateVar } from "../common/reflex";
+import { messagePath, request } from "../common/request";
+import { useStableCallbacks } from "../common/stable-callbacks";
+import type { Suggestion } from "../composer/models";
+import { whenRendered } from "../markdown/render-budget";
+import type { Frame } from "../store/frames";
+import type { Meta } from "../store/transcript-store";
+import { type Actions, ActionsProvider } from "./actions";
+import { Announcements } from "./announcements";
+import { elementOf } from "./element-of";
+import { Empty } from "./empty";
+import { UndoBar } from "./undo";
+
+// Markdown is the greater part of the page's code: it is loaded while the rest is there already.
+const messageModule = typeof window === "undefined" ? null : import("./message");
+type MessageComponent = typeof import("./message").Message;
+
+const EAGER = 16_000; // characters that are rendered at once when a conversation is opened
+const NONE: string[] = [];
+const MARKED_MS = 2500; // for so long the message to which a search led is marked
+
+interface Props {
+  /** The full name of the Reflex state whose var `f` is the newest frame. */
+  state: string;
+  suggestions: Suggestion[];
+  onResync: () => void;
+  onRetry: Actions["retry"];
+  onContinue: Actions["continue"];
+  onEarlier: (firstId: string) => void;
+  onDecide: Actions["decide"];
+}
+
+export function Transcript({ state, suggestions, onResync, onRetry, onContinue, onEarlier, onDecide }: Props) {
+  const { store } = useChat();
+  const actions = useStableCallbacks({ retry: onRetry, continue: onContinue, decide: onDecide });
+  useFrames(state, onResync);
+  const meta = useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
+  const { id: address, pending } = useAddress();
+  // What is shown is what the address names: never the conversation before it.
+  const ids = pending ? NONE : meta.ids;
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  useStickToBottom(scroller, content, meta.conversation, !ids.length);
+  const Message = useMessage();
+  const eager = useEager(ids);
+  const showEarlier = useEarlier(scroller, meta.ids[0], onEarlier);
+  useJump(Message ? ids : NONE, meta, onEarlier);
+  useTitle(pending ? "" : meta.title);
+  const settled = useSettled(meta);
+  const lastId = ids.at(-1);
+  return (
+    <div className="transcript">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard */}
+      <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Conversation">
+        <div className="thread" ref={content} aria-busy={meta.answering} data-settled={settled}>
+          {pending && address && <Skeleton />}
+          {!pending && meta.earlier && (
+            <button type="button" className="button earlier" onClick={showEarlier}>
+              Show earlier messages
+            </button>
+          )}
+          <ActionsProvider value={actions}>
+            {Message && ids.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
+          </ActionsProvider>
+          {!pending && meta.error && <p className="error">{meta.error}</p>}
+          {!pending && meta.missing && <Missing />}
+          {!pending && !ids.length && !meta.missing && !meta.error && <Empty suggestions={suggestions} />}
+        </div>
+      </div>
+      <div className="floating">
+        <JumpToLatest scroller={scroller} />
+        <UndoBar />
+      </div>
+      <Announcements />
+    </div>
+  );
+}
+
+function useMessage(): MessageComponent | null {
+  const [loaded, setLoaded] = useState<{ Message: MessageComponent } | null>(null);
+  useEffect(() => {
+    void messageModule?.then(({ Message }) => setLoaded({ Message }));
+  }, []);
+  return loaded?.Message ?? null;
+}
+
+function useFrames(state: string, onResync: () => void): void {
+  const { store } = useChat();
+  const callbacks = useStableCallbacks({ resync: onResync });
+  useEffect(() => store.onResync(callbacks.resync), [store, callbacks]);
+  useStateVar<Frame>(state, "f", (frame, hydrated) => {
+    if (!frame || !isNews(frame, hydrated)) return;
+    if (frame.k === "say" && frame.sign_in) goToSignIn();
+    store.feed(frame);
+  });
+}
+
+// With every (re)connect the tab's last frame comes again: it may be an "open" of an address that was left meanwhile, or
+// a message to the person that was shown before. (One that was sent in that moment is sent again: the outbox repeats
+// what is on its way after an "open".)
+function isNews(frame: Frame, hydrated: boolean): boolean {
+  if (frame.k === "say" || frame.k === "sent" || frame.k === "undecided") return hydrated;
+  const address = conversationAt(routePath());
+  return frame.k !== "open" || address === undefined || address === frame.conversation;
+}
+
+function useStickToBottom(
+  scroller: RefObject<HTMLElement | null>,
+  content: RefObject<HTMLElement | null>,
+  conversation: string | null,
+  empty: boolean,
+): void {
+  const { scroll } = useChat();
+  useEffect(() => {
+    if (scroller.current && content.current) return scroll.attach(scroller.current, content.current);
+  }, [scroll, scroller, content]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation begins at its end
+  useLayoutEffect(() => {
+    scroll.empty = empty;
+    scroll.stick();
+  }, [scroll, conversation, empty]);
+}
+
+// What is near the end is rendered at once, the rest in the frames that follow.
+function useEager(ids: string[]): Set<string> {
+  const { store } = useChat();
+  const known = useRef({ seen: new Set<string>(), eager: new Set<string>() });
+  const { seen, eager } = known.current;
+  let left = EAGER;
+  for (const id of ids.toReversed()) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    if (left > 0) eager.add(id);
+    left -= store.message(id)?.parts.reduce((sum, part) => sum + (part.splitter?.length ?? 0), 0) ?? 0;
+  }
+  return eager;
+}
+
+// Once everything was laid out, what is far from the end is skipped while it is out of view: its size is known by then.
+function useSettled({ conversation, ids }: Meta): boolean {
+  const place = `${conversation} ${ids[0]}`;
+  const [settled, setSettled] = useState<string | null>(null);
+  useEffect(() => whenRendered(() => setSettled(place)), [place]);
+  return settled === place;
+}
+
+function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = title ? `${title} · streamchat` : "streamchat";
+  }, [title]);
+}
+
+// Earlier messages come in above: what the reader looks at stays where it is.
+function useEarlier(
+  scroller: RefObject<HTMLElement | null>,
+  first: string,
+  onEarlier: (firstId: string) => void,
+): () => void {
+  const { scroll } = useChat();
+  const before = useRef<{ first: string; top: number } | null>(null);
+  useLayoutEffect(() => {
+    const { current } = before;
+    if (!current || current.first === first) return;
+    before.current = null;
+    const top = topOf(current.first);
+    if (top !== null && scroller.current) scroller.current.scrollTop += top - current.top;
+  }, [first, scroller]);
+  return () => {
+    before.current = { first, top: topOf(first) ?? 0 };
+    scroll.release();
+    onEarlier(first);
+  };
+}
+
+// Goes to the message that the address names behind "#": shows its branch, and pages before it, until it is there. `ids`:
+// those whose elements are in the page.
+function useJump(ids: string[], { conversation, earlier }: Meta, onEarlier: (firstId: string) => void): void {
+  const { attempt, scroll } = useChat();
+  const { hash, key } = useLocation();
+  const target = decodeURIComponent(hash.slice(1));
+  const state = useRef({ place: "", selected: false });
+  const { earlier: load } = useStableCallbacks({ earlier: onEarlier });
+  useEffect(() => {
+    const { current } = state;
+    const place = `${conversation} ${target} ${key}`;
+    if (!target || !ids.length || current.place === `${place} done`) return;
+    if (current.place !== place) state.current = { place, selected: false };
+    if (ids.includes(target)) {
+      state.current.place = `${place} done`;
+      scroll.release();
+      return show(target);
+    }
+    if (!state.current.selected) {
+      state.current.selected = true;
+      void attempt(() => request("POST", messagePath(target, "/select")));
+    }
+    if (earlier) {
+      scroll.release();
+      load(ids[0]);
+    }
+  }, [attempt, scroll, load, ids, conversation, earlier, target, key]);
+}
+
+// Scrolls to a message, and stays there until the reader's own next move: what is rendered or skipped above moves it, on a
+// slow machine long after.
+function show(messageId: string): void {
+  const message = elementOf(messageId);
+  if (!message?.parentElement) return;
+  const scroll = () => message.scrollIntoView({ block: "start" });
+  const moved = new AbortController();
+  const sizes = new ResizeObserver(scroll);
+  moved.signal.addEventListener("abort", () => sizes.disconnect());
+  for (const type of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+    addEventListener(type, () => moved.abort(), { capture: true, passive: true, signal: moved.signal });
+  }
+  message.setAttribute("data-marked", "true");
+  setTimeout(() => message.removeAttribute("data-marked"), MARKED_MS);
+  scroll();
+  sizes.observe(message.parentElement);
+}
+
+function Skeleton() {
+  return (
+    <div className="skeleton" data-testid="skeleton" role="status" aria-label="Loading the conversation">
+      <i className="mine" />
+      <i />
+      <i />
+      <i className="short" />
+    </div>
+  );
+}
+
+function topOf(messageId: string): number | null {
+  const message = elementOf(messageId);
+  return message?.getBoundingClientRect().top ?? null;
+}
+
+function Missing() {
+  return (
+    <div className="missing">
+      <p>This conversation does not exist, or it was deleted.</p>
+      <Link className="button" to="/">
+        New chat
+      </Link>
+    </div>
+  );
+}
+
+function JumpToLatest({ scroller }: { scroller: RefObject<HTMLElement | null> }) {
+  const { scroll } = useChat();
+  const stuck = useSyncExternalStore(scroll.subscribe, scroll.isStuck, () => true);
+  if (stuck) return null;
+  const jump = () => {
+    scroll.stick();
+    // The button disappears: the focus stays in the conversation.
+    scroller.current?.focus({ preventScroll: true });
+  };
+  return (
+    <button type="button" className="jump" data-testid="jump-latest" onClick={jump} aria-label="Jump to latest">
+      <ArrowDown size={16} />
+      <span>Jump to latest</span>
+    </button>
+  );
+}

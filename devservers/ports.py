@@ -1,0 +1,28 @@
+"""Free ports for servers that start a moment later.
+
+Rule: they lie below the range from which the kernel takes ports for outgoing connections (from 32768 on), so that a
+connection of somebody else cannot take one before its server listens. Each process begins somewhere else.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+
+FIRST, LAST = 10_000, 32_000
+_next = random.SystemRandom().randrange(FIRST, LAST)
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on just now, and that this process has not handed out lately."""
+    global _next
+    for _ in range(LAST - FIRST):
+        port, _next = _next, _next + 1 if _next + 1 < LAST else FIRST
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there is no free port")

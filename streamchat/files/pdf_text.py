@@ -1,0 +1,77 @@
+"""Extraction of a PDF's text, as a program: ``python pdf_text.py`` in a process that can be killed.
+
+Reads the file from stdin; writes one JSON object: ``{"pages", "text"}``, or ``{"problem"}``: ``password`` or
+``damaged``. Run by its path, so that nothing of the program is imported.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import sys
+from contextlib import suppress
+
+MAX_PAGES = 2000
+MAX_TEXT = 1_000_000
+CPU_SECONDS = 60
+MEMORY_BYTES = 2 * 2**30
+
+
+def main() -> None:
+    """Extract the text of the file on stdin."""
+    _limit()
+    logging.disable(logging.CRITICAL)
+    sys.stdout.write(json.dumps(read_pdf(sys.stdin.buffer.read())))
+
+
+def read_pdf(content: bytes) -> dict[str, object]:
+    """Return the number of pages and their text, or the problem. Text beyond ``MAX_TEXT`` characters is cut off."""
+    from pypdf import PdfReader
+    from pypdf.errors import DependencyError, PyPdfError
+
+    try:
+        reader = PdfReader(io.BytesIO(content))
+        # Many files are encrypted with an empty password: everybody may read them.
+        if reader.is_encrypted and not reader.decrypt(""):
+            return {"problem": "password"}
+        pages = len(reader.pages)
+        texts, length = [], 0
+        for page in reader.pages[:MAX_PAGES]:
+            texts.append(page.extract_text())
+            length += len(texts[-1])
+            if length > MAX_TEXT:
+                break
+    except (
+        PyPdfError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+        NotImplementedError,
+    ):
+        return {"problem": "damaged"}
+    except DependencyError:  # an encryption that needs a library which is not installed
+        return {"problem": "password"}
+    text = "\n\n".join(text.strip() for text in texts).strip()
+    if len(text) > MAX_TEXT or len(texts) < pages:
+        text = f"{text[:MAX_TEXT]}\n[shortened]"
+    return {"pages": pages, "text": text.encode("utf-8", "replace").decode().replace("\0", "")}
+
+
+def _limit() -> None:
+    """Bound this process even if its parent is gone, and let answers go first."""
+    with suppress(ImportError, OSError, ValueError):  # not on every system
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    with suppress(AttributeError, OSError):
+        os.nice(5)
+
+
+if __name__ == "__main__":
+    main()

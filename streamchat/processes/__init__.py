@@ -1,0 +1,1 @@
+"""Subprocesses that serve HTTP on loopback: started on first use, stopped with the process that owns them."""

@@ -1,0 +1,1 @@
+"""One folder per protocol that clients speak: ``request`` reads what they send, ``stream`` writes an answer. No I/O."""

@@ -1,0 +1,191 @@
+"""A request of the Responses API, and its conversion. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from streamchat.chat.messages import Part, TextPart, repair_surrogates
+from streamchat.chat.request import Options, ToolSpec
+from streamchat.errors import InvalidInput, NotFound
+from streamchat.protocols import attachments
+from streamchat.protocols.conversation_in import (
+    MAX_MESSAGES,
+    MAX_TOOLS,
+    ClientRequest,
+    Result,
+    Transcript,
+    call_part,
+    reasoning_part,
+    text_parts,
+    tool_choice_of,
+    tools_of,
+)
+from streamchat.protocols.fields import Effort, Format, ModelName, Shape, Temperature, Tokens, ToolName, TopP, schema_of
+
+PREFIX = "resp_"
+
+
+class Content(Shape):
+    """A content part."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class Item(Shape):
+    """An input item. A message has a role; other items have a type."""
+
+    type: str = "message"
+    role: Literal["system", "developer", "user", "assistant"] | None = None
+    content: str | list[Content] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | list[Content] | None = None
+    summary: list[Content] | None = None
+    encrypted_content: str | None = None
+
+
+class ToolIn(Shape):
+    """A declared tool."""
+
+    type: str
+    name: ToolName | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class TextIn(Shape):
+    """The format of the text."""
+
+    format: Format | None = None
+
+
+class Reasoning(Shape):
+    """Options of the reasoning."""
+
+    effort: Effort | None = None
+    summary: str | None = None
+
+
+class ResponsesRequest(Shape):
+    """`POST /v1/responses`. Fields that are not named here are ignored."""
+
+    model: ModelName
+    input: str | Annotated[list[Item], Field(max_length=MAX_MESSAGES)]
+    instructions: str | None = None
+    stream: bool | None = None
+    temperature: Temperature | None = None
+    max_output_tokens: Tokens | None = None
+    reasoning: Reasoning | None = None
+    text: TextIn | None = None
+    tools: Annotated[list[ToolIn], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    previous_response_id: Annotated[str, Field(max_length=200)] | None = None
+    background: bool | None = None
+    parallel_tool_calls: bool | None = None
+    top_p: TopP | None = None
+    metadata: dict[str, Any] | None = None
+
+    def client_request(self) -> ClientRequest:
+        """Convert the request. Raises ``InvalidInput``, ``NotFound``."""
+        if self.background:
+            raise InvalidInput("background: not supported. Every answer continues without its client here.")
+        transcript = Transcript()
+        transcript.system(self.instructions or "")
+        items = [Item(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        for item in items:
+            _add(transcript, item)
+        effort = self.reasoning.effort if self.reasoning else None
+        tools = tools_of(map(_spec, self.tools or ()), self.tool_choice)
+        options = Options(
+            self.temperature,
+            self.max_output_tokens,
+            effort,
+            self._schema(),
+            top_p=self.top_p,
+            tool_choice=tool_choice_of(self.tool_choice, tools),
+            parallel_tool_calls=self.parallel_tool_calls,
+        )
+        return transcript.client_request(self.model, options, tools, stream=bool(self.stream), after=self._after())
+
+    def echo(self) -> dict[str, Any]:
+        """Return the fields that a response repeats of its request."""
+        fields = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return {
+            "instructions": self.instructions,
+            "max_output_tokens": self.max_output_tokens,
+            "metadata": self.metadata or {},
+            "parallel_tool_calls": self.parallel_tool_calls is not False,
+            "previous_response_id": self.previous_response_id,
+            "reasoning": {"effort": None, "summary": None, **(fields.get("reasoning") or {})},
+            "temperature": self.temperature,
+            "text": {"format": {"type": "text"}, **(fields.get("text") or {})},
+            "tool_choice": self.tool_choice or "auto",
+            "tools": fields.get("tools") or [],
+            "top_p": self.top_p,
+            "truncation": "disabled",
+        }
+
+    def _schema(self) -> dict[str, Any] | None:
+        format = self.text.format if self.text else None
+        return None if format is None else schema_of(format.type, format.schema_, "text.format")
+
+    def _after(self) -> str | None:
+        if not self.previous_response_id:
+            return None
+        if not self.previous_response_id.startswith(PREFIX):
+            raise NotFound("There is no response with this previous_response_id.")
+        return self.previous_response_id.removeprefix(PREFIX)
+
+
+def _add(transcript: Transcript, item: Item) -> None:
+    match item.type:
+        case "message" if item.role in ("system", "developer"):
+            transcript.system(_text(item.content))
+        case "message" if item.role == "user":
+            transcript.user([_part(part) for part in _list(item.content)])
+        case "message" if item.role == "assistant":
+            transcript.answer(text_parts(_text(item.content)))
+        case "function_call" if item.call_id and item.name:
+            transcript.answer([call_part(item.call_id, item.name, item.arguments or "")])
+        case "function_call_output" if item.call_id:
+            transcript.result(item.call_id, Result(repair_surrogates(_text(item.output))))
+        case "reasoning":
+            text = "".join(part.text or "" for part in item.summary or ())
+            transcript.answer([reasoning_part(text, item.encrypted_content or "")])
+        case _:
+            raise InvalidInput(f"input: an item of type {item.type[:40]} is not supported, or lacks a field.")
+
+
+def _list(content: str | list[Content] | None) -> list[Content]:
+    return [Content(type="input_text", text=content)] if isinstance(content, str) else content or []
+
+
+def _text(content: str | list[Content] | None) -> str:
+    return "".join(part.text or part.refusal or "" for part in _list(content))
+
+
+def _part(part: Content) -> Part:
+    match part.type:
+        case "input_text" | "output_text" | "text" if part.text is not None:
+            return TextPart(repair_surrogates(part.text))
+        case "input_image" if part.image_url is not None:
+            return attachments.from_url(part.image_url)
+        case "input_file" if part.file_data is not None and part.file_data.startswith("data:"):
+            return attachments.from_url(part.file_data, part.filename or "")
+        case "input_file" if part.file_data is not None:
+            return attachments.from_base64("text/plain", part.file_data, part.filename or "")
+    raise InvalidInput(f"Content of type {part.type[:40]} is not supported, or lacks a field.")
+
+
+def _spec(tool: ToolIn) -> ToolSpec | None:
+    if tool.type != "function" or not tool.name:
+        return None
+    return ToolSpec(tool.name, tool.description or "", tool.parameters or {"type": "object"})

@@ -1,0 +1,1 @@
+"""The page's own protocol: small frames over Reflex's socket."""

@@ -1,0 +1,1 @@
+"""The log, the notifications and Stop of several workers, over one Redis."""

@@ -1,0 +1,107 @@
+"""The simulator as a provider: starts its server on first use and reads it through the real adapters.
+
+Knows nothing of scripts. Rule: the constructor selects the adapter, and ``wire=`` in a message overrides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TypeAlias
+
+from streamchat.chat.events import Event
+from streamchat.chat.request import Request
+from streamchat.processes.shared_subprocess import MakeChild
+from streamchat.processes.subprocess_server import Address, SubprocessServer
+from streamchat.providers.anthropic.messages import Anthropic
+from streamchat.providers.base import Capabilities, ModelInfo
+from streamchat.providers.openai.chat import OpenAIChat
+from streamchat.providers.openai.responses import OpenAIResponses
+from streamchat.simulator import words
+from streamchat.simulator.scenes import SCENES
+
+MODELS: tuple[ModelInfo, ...] = tuple(
+    ModelInfo(
+        f"simulator:{name}",
+        scene.label,
+        note=scene.note,
+        capabilities=Capabilities(reasoning=bool(scene.reasoning), tools=True),
+    )
+    for name, scene in SCENES.items()
+)
+"""One model per scene, for the model picker."""
+
+
+_Adapter: TypeAlias = OpenAIChat | OpenAIResponses | Anthropic
+
+
+class Simulator:
+    """Implements ``Provider``.
+
+    ``wire``: one of ``words.WIRES``. ``address``: a simulator that already runs; by default a child is started.
+    ``connect_timeout`` is in seconds. ``child``: constructor of the subprocess.
+    """
+
+    models = MODELS
+
+    def __init__(
+        self,
+        *,
+        wire: str = "chat",
+        address: Address | None = None,
+        connect_timeout: float = 10,
+        child: MakeChild = SubprocessServer,
+    ) -> None:
+        if wire not in words.WIRES:
+            raise ValueError(f"wire must be one of {', '.join(words.WIRES)}")
+        self._wire = wire
+        self._address = address
+        self._connect_timeout = connect_timeout
+        self._child = child("simulator", "streamchat.simulator")
+        self._adapters: dict[tuple[str, Address], _Adapter] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the child, or ``None`` if it is not running."""
+        return self._child.pid
+
+    async def start(self) -> Address:
+        """Start the child if needed and return its address. Raises ``ProviderError`` if it cannot be started."""
+        return self._address or await self._child.start()
+
+    async def warm_up(self) -> None:
+        """Start the child and load the adapter's SDK. Raises ``ProviderError`` if the child cannot be started."""
+        await (await self._adapter(self._wire)).warm_up()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Stream the events of one answer: see ``base.Provider``."""
+        options = words.find(next((m.text for m in reversed(request.messages) if m.role == "user"), ""))
+        wire = options.get("wire", self._wire)
+        adapter = await self._adapter(wire if wire in words.WIRES else self._wire)
+        async with aclosing(adapter.stream(request)) as events:
+            async for event in events:
+                yield event
+
+    async def close(self) -> None:
+        """Close all adapters and stop the child. May be called twice."""
+        adapters, self._adapters = self._adapters, {}
+        for adapter in adapters.values():
+            await adapter.close()
+        await self._child.close()
+
+    async def _adapter(self, wire: str) -> _Adapter:
+        address = await self.start()
+        for key in [key for key in self._adapters if key[1] != address]:  # adapters of a child that died
+            await self._adapters.pop(key).close()
+        if (wire, address) not in self._adapters:
+            self._adapters[wire, address] = self._build(wire, address)
+        return self._adapters[wire, address]
+
+    def _build(self, wire: str, address: Address) -> _Adapter:
+        key, timeout = address.api_key, self._connect_timeout
+        match wire:
+            case "anthropic":
+                return Anthropic(api_key=key, base_url=address.url, connect_timeout=timeout)
+            case "responses":
+                return OpenAIResponses(api_key=key, base_url=f"{address.url}/v1", connect_timeout=timeout)
+        return OpenAIChat(api_key=key, base_url=f"{address.url}/v1", connect_timeout=timeout)

@@ -1,0 +1,63 @@
+"""The chat page: its components and their event handlers. Knows nothing of their appearance."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from streamchat.ui.components import Composer, Header, NotFound, Sidebar, Transcript, Viewport
+from streamchat.ui.live import Live
+from streamchat.ui.sidebar import Chats
+
+# A suggestion with a model is shown only if that model is offered, and is answered by it.
+SUGGESTIONS = [
+    {"label": "Give me the tour", "text": "Show me what you can do", "model": "simulator:tour"},
+    {"label": "Explain", "text": "Explain how HTTP streaming works, in plain words"},
+    {"label": "Write", "text": "Write a short, friendly birthday message for a colleague"},
+    {"label": "Code", "text": "Write a Python function that merges two sorted lists"},
+]
+
+
+def page() -> rx.Component:
+    """Return the page for all conversations."""
+    return rx.fragment(
+        head(),
+        Viewport.create(
+            Sidebar.create(rows=Chats.rows, person=Chats.person),
+            rx.el.main(
+                Header.create(on_tools=Live.tools, on_switch=Live.switch),
+                Transcript.create(
+                    state=Live.get_full_name(),
+                    suggestions=SUGGESTIONS,
+                    on_resync=Live.follow,
+                    on_retry=Live.retry,
+                    on_continue=Live.continue_answer,
+                    on_earlier=Live.earlier,
+                    on_decide=Live.decide,
+                ),
+                Composer.create(
+                    models=Chats.models,
+                    default_model=Chats.default_model,
+                    on_send=Live.send,
+                    on_stop=Live.stop,
+                ),
+                class_name="main",
+            ),
+        ),
+    )
+
+
+def not_found() -> rx.Component:
+    """Return the page for unknown addresses."""
+    return rx.fragment(head(), NotFound.create())
+
+
+def head() -> rx.Component:
+    """Return what every page has in the document's head."""
+    # React puts these into the document's head.
+    viewport = "width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content"
+    return rx.fragment(
+        rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
+        rx.el.meta(name="viewport", content=viewport),
+        rx.el.meta(name="description", content="Chat with any model: answers stream in live and are never lost."),
+        rx.el.meta(name="color-scheme", content="light dark"),
+    )

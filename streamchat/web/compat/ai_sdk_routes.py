@@ -1,0 +1,138 @@
+"""``/api/chat``: the endpoint of the AI SDK's ``useChat``, so that a front end built on it works with this server.
+
+Knows runs and the store. Rules:
+
+* A chat is a conversation: the one with its identifier, or one that its first message starts. The stored messages are
+  the history; those of the client count only for a chat that is not stored yet.
+* Our own tools run here. A client that stops reading does not stop the answer; ``DELETE /api/runs/{id}`` does.
+* Resuming replays the whole answer, as the client expects it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from streamchat.chat.messages import Message, ToolCallPart
+from streamchat.chat.request import NewRun, RunOptions
+from streamchat.errors import InvalidInput, NotFound
+from streamchat.limits import Slot
+from streamchat.protocols.ai_sdk import request as ui
+from streamchat.protocols.ai_sdk.stream import HEADERS, UIMessageWriter
+from streamchat.protocols.replay import Replay
+from streamchat.protocols.vendor_stream import VendorEncoder
+from streamchat.runs.approvals import Decision
+from streamchat.runs.ports import Begun
+from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode, get_run
+from streamchat.web.compat.suspended import suspended
+from streamchat.web.dependencies import Context
+from streamchat.web.schemas import PROBLEMS
+from streamchat.web.streaming import SSE_HEADERS, EventStream, release_on_error, streams
+from streamchat.wiring.request_context import RequestContext
+
+router = APIRouter(prefix="/api/chat", tags=["ai-sdk"])
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The UI message stream of the AI SDK, then `data: [DONE]`.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "", response_class=EventStream, responses=_STREAM | PROBLEMS(400, 403, 404, 408, 409, 413, 415, 422, 429, 503)
+)
+async def chat(context: Context, body: ui.ChatIn) -> Response:
+    """Send a message, regenerate an answer, or decide about tool calls; the answer is streamed."""
+    with release_on_error(streams.take(context)) as slot:
+        conversation_id = await _conversation(context, body.id)
+        if decisions := ui.decisions(body):
+            return await _decide(context, body.all[-1].id, decisions, slot)
+        started = await _start(context, body, conversation_id)
+        empty = Message(started.run_id, "assistant", status="streaming", model=started.answer.model)
+        return await _stream(context, started.conversation_id, empty, 0, slot)
+
+
+@router.get("/{chat_id}/stream", response_class=EventStream, responses=_STREAM | PROBLEMS(404, 422, 429, 503) | {
+    204: {"description": "No answer is being written in this chat."}
+})  # fmt: skip
+async def resume(chat_id: Annotated[str, Path(max_length=200)], context: Context) -> Response:
+    """Stream the answer that is being written in a chat, from its beginning."""
+    conversation_id = await _conversation(context, chat_id)
+    rows = await context.store.answering(context.owner) if conversation_id else []
+    run = next((row.run_id for row in reversed(rows) if row.conversation_id == conversation_id), None)
+    if conversation_id is None or run is None:
+        return Response(None, 204)
+    empty = Message(run, "assistant", status="streaming")
+    return await _stream(context, conversation_id, empty, FROM_SNAPSHOT, streams.take(context))
+
+
+async def _conversation(context: RequestContext, chat_id: str) -> str | None:
+    """Return the identifier of the chat's conversation, or ``None`` if it is not stored yet."""
+    for candidate in (chat_id, ui.conversation_id(context.owner, chat_id)):
+        with suppress(NotFound, InvalidInput):
+            await context.store.choices(context.owner, candidate)
+            return candidate
+    return None
+
+
+async def _start(context: RequestContext, body: ui.ChatIn, conversation_id: str | None) -> Begun:
+    model = body.model or context.models.default
+    if body.trigger == "regenerate-message" and conversation_id is not None:
+        key = uuid.uuid4().hex
+        answer = await _last_answer(context, body, conversation_id)
+        return await context.retry(answer, key, model, continue_partial=False)
+    new = NewRun(
+        client_message_id=ui.idempotency_key(body) if body.all else "",
+        model=model,
+        parts=ui.question(body),
+        conversation_id=conversation_id,
+        new_conversation_id=ui.conversation_id(context.owner, body.id),
+        history=() if conversation_id else ui.earlier_turns(body),
+        options=RunOptions(ui.system_prompt(body)),
+    )
+    return await context.start(new)
+
+
+async def _last_answer(context: RequestContext, body: ui.ChatIn, conversation_id: str) -> str:
+    """Return the identifier of the answer to regenerate: the requested one, or the last."""
+    conversation = await context.store.conversation(context.owner, conversation_id)
+    answers = [message.id for message in conversation.messages if message.role == "assistant"]
+    if not answers:
+        raise InvalidInput("There is no answer yet that could be regenerated.")
+    return body.messageId if body.messageId in answers else answers[-1]
+
+
+async def _decide(context: RequestContext, run_id: str, decisions: Sequence[ui.Decision], slot: Slot) -> Response:
+    """Apply the decisions, and stream the answer from where the client's previous stream ended."""
+    conversation_id, current = await get_run(context.runs, context.owner, run_id)
+    before = await suspended(context, run_id, current)
+    waiting = {p.id for p in current.message.parts if isinstance(p, ToolCallPart) and p.state == "awaiting-approval"}
+    for one in decisions:
+        if one.call_id in waiting:
+            decision = Decision(one.approved, reason=one.reason)
+            await context.runs.decide(context.owner, run_id, one.call_id, decision)
+    return await _stream(context, conversation_id, before.message, before.seq, slot, resumes=True)
+
+
+async def _stream(
+    context: RequestContext, conversation_id: str, message: Message, after: int, slot: Slot, *, resumes: bool = False
+) -> Response:
+    """Stream a run after entry ``after``; with ``FROM_SNAPSHOT`` a snapshot comes first.
+
+    ``message``: the answer as the client has it; ``resumes``: the stream continues that message.
+    """
+    metadata = {"conversationId": conversation_id, "runId": message.id}
+    if message.model:
+        metadata["model"] = message.model
+    writer = UIMessageWriter(message.id, metadata, message if resumes else None)
+    reader = RunReader(context.runs, context.owner, message.id, after)
+    headers = {**SSE_HEADERS, **HEADERS, "X-Run-Id": message.id, "X-Conversation-Id": conversation_id}
+    encoder = VendorEncoder(writer, Replay(message), ends_waiting=True)
+    encoder.headers_sent = True
+    return EventStream(encode(reader, encoder), gone=reader.close, slot=slot, headers=headers)

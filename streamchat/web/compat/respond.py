@@ -1,0 +1,142 @@
+"""Responses of the vendor-compatible endpoints: starts a run, reads it, and writes it in the vendor's shape.
+
+Knows runs and the ``Dialect``, no vendor. Rules:
+
+* Headers are held back until the first content, so that an answer that fails before it gets the vendor's error status;
+  but at most ``PATIENCE`` seconds.
+* A client that disconnects ends its stream, and never the run.
+* An error after the first content is the vendor's error event inside the stream; no end marker follows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from streamchat.chat.events import Ending, Finished
+from streamchat.chat.messages import Message, ReasoningPart, close_open_calls
+from streamchat.chat.outcome import ending_of
+from streamchat.limits import Slot
+from streamchat.protocols.conversation_in import ClientRequest
+from streamchat.protocols.encoding import FinalEncoder, json_bytes
+from streamchat.protocols.replay import Replay, parts_after
+from streamchat.protocols.vendor_errors import RUN_STARTED, Failure, error_of
+from streamchat.protocols.vendor_stream import Dialect, VendorEncoder
+from streamchat.runs.reader import RunReader, encode
+from streamchat.web.compat.start import start
+from streamchat.web.streaming import SSE_HEADERS, EventStream, release_on_error, streams
+from streamchat.wiring.request_context import RequestContext
+
+PATIENCE = 15.0
+Batches = AsyncGenerator[Iterable[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A run that is read for one request. ``slot``: among the client's streams."""
+
+    request: Request
+    reader: RunReader
+    dialect: Dialect
+    headers: Mapping[str, str]
+    slot: Slot
+
+
+async def serve(request: Request, context: RequestContext, client_request: ClientRequest, dialect: Dialect) -> Response:
+    """Start the run, or find it again, and respond with it. Raises ``StreamchatError`` if none could be started."""
+    with release_on_error(streams.take(context)) as slot:
+        key = request.headers.get("idempotency-key") or uuid.uuid4().hex
+        started, prefix = await start(context, client_request, request.headers.get("x-conversation-id"), key)
+        dialect.begin(started.run_id, int(time.time()), sum(isinstance(part, ReasoningPart) for part in prefix))
+        reader = RunReader(context.runs, context.owner, started.run_id)
+        empty = Message(
+            started.run_id, "assistant", close_open_calls(prefix), status="streaming", model=client_request.model
+        )
+        headers = {"X-Run-Id": started.run_id, "X-Conversation-Id": started.conversation_id}
+        answering = Answering(request, reader, dialect, headers, slot)
+        return await (stream(answering, Replay(empty)) if client_request.stream else whole(answering, empty))
+
+
+async def stream(answering: Answering, replay: Replay, *, refuse: bool = True) -> Response:
+    """Return the answer as a stream. ``refuse``: return an error status if it fails before its first content."""
+    encoder = VendorEncoder(answering.dialect, replay)
+    batches = encode(answering.reader, encoder)
+    first: list[bytes] = []
+    try:
+        async with _reading(answering):
+            began = time.monotonic()
+            async for chunks in batches:
+                first += chunks
+                waited = encoder.had_heartbeat or time.monotonic() - began > PATIENCE
+                if encoder.has_content or encoder.ending or waited:
+                    break
+    except BaseException:
+        await batches.aclose()
+        raise
+    if refuse and not encoder.has_content and (refusal := _refusal(answering, encoder.ending)):
+        await batches.aclose()
+        answering.slot.release()
+        return refusal
+    encoder.headers_sent = True
+    headers = {**SSE_HEADERS, **answering.headers}
+    body = _joined(first, batches)
+    return EventStream(body, gone=answering.reader.close, slot=answering.slot, headers=headers)
+
+
+async def whole(answering: Answering, initial: Message) -> Response:
+    """Wait for the end, and return the answer as one document without the parts of ``initial``."""
+    encoder = FinalEncoder(lambda final: b"")
+    with answering.slot:
+        async with _reading(answering), aclosing(encode(answering.reader, encoder)) as batches:
+            async for _ in batches:
+                pass
+    if encoder.final is None:
+        return Response(status_code=499)  # the client has disconnected
+    message = encoder.final.message
+    if refusal := _refusal(answering, ending_of(message)):
+        return refusal
+    message = replace(message, parts=parts_after(initial.parts, message.parts))
+    return Response(json_bytes(answering.dialect.whole(message)), 200, answering.headers, "application/json")
+
+
+def failure_response(failure: Failure, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error in a vendor's shape as a response."""
+    return JSONResponse(dict(failure.body), failure.status, {**failure.headers, **(headers or {})})
+
+
+def _refusal(answering: Answering, ending: Ending | None) -> Response | None:
+    """Return the error response for an ending that is not *finished*."""
+    if ending is None or isinstance(ending, Finished):
+        return None
+    return failure_response(answering.dialect.failure(error_of(ending)), {**answering.headers, **RUN_STARTED})
+
+
+async def _joined(first: list[bytes], batches: Batches) -> Batches:
+    async with aclosing(batches):
+        yield (b"".join(first),)
+        async for chunks in batches:
+            yield chunks
+
+
+@asynccontextmanager
+async def _reading(answering: Answering) -> AsyncIterator[None]:
+    """End the reader if the client disconnects while its response waits."""
+    request = answering.request
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        answering.reader.close()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()

@@ -1,0 +1,149 @@
+"""``/api/runs``: start, get, follow and stop runs, and decide about tool calls.
+
+Knows schemas and streams; the work is done by ``RunService``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query
+from starlette.responses import Response
+
+from streamchat.chat.wire import message_to_wire
+from streamchat.protocols.encoding import FinalEncoder, SseEncoder, json_bytes
+from streamchat.runs.log import Snapshot
+from streamchat.runs.ports import Begun
+from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode, get_run
+from streamchat.web.dependencies import Context
+from streamchat.web.error_responses import BadRequest
+from streamchat.web.event_schema import run_events
+from streamchat.web.read_limits import Turn
+from streamchat.web.schemas import PROBLEMS, DecisionIn, RunIn, RunOut, Started, SteerIn
+from streamchat.web.streaming import SSE_HEADERS, EventStream, streams
+from streamchat.wiring.request_context import RequestContext
+
+router = APIRouter(prefix="/api/runs", tags=["runs"])
+RunId = Annotated[str, Path(description="The id of a run, which is that of its answer.")]
+JSON_HEADERS = SSE_HEADERS | {"Content-Type": "application/json"}
+MAX_SEQ = 2**53 - 1  # the largest integer of a browser
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The events, each with `id: <seq>` and `event: <type>`; after the ending `data: [DONE]`.",
+        "content": run_events() | {"application/json": {}},
+        "model": RunOut,
+    },
+    204: {"description": "The client has already received the ending and must not reconnect."},
+}
+
+
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return the value as JSON, written by the encoder of the streams."""
+    return Response(json_bytes(value), status, headers, "application/json")
+
+
+def run_json(conversation_id: str, snapshot: Snapshot) -> dict[str, Any]:
+    """Return a run in the form of ``RunOut``."""
+    message = snapshot.message
+    wire = message_to_wire(message)
+    run = {
+        "run_id": message.id,
+        "conversation_id": conversation_id,
+        "status": message.status,
+        "seq": snapshot.seq,
+        "message": wire,
+    }
+    if message.timing is not None:
+        run["timing"] = dict(message.timing)
+    if message.usage is not None and message.usage.cost_usd is not None:
+        run["cost_usd"] = message.usage.cost_usd
+    return run
+
+
+@router.post("", status_code=201, response_model=Started, responses={200: {"model": Started}} | PROBLEMS(
+    400, 403, 404, 408, 413, 415, 422, 429, 503
+))  # fmt: skip
+async def start(request: RunIn, context: Context) -> Response:
+    """Start an answer. The same ``client_message_id`` again returns 200 with the same run."""
+    new = await context.begin_with(request.new_run(context.models.default), request.preset)
+    return started_response(context, await context.start(new))
+
+
+def started_response(context: RequestContext, started: Begun) -> Response:
+    """Return the response for a run that was started (201), or found again (200)."""
+    body = {
+        "run_id": started.run_id,
+        "conversation_id": started.conversation_id,
+        "message_id": started.run_id,
+        "events_url": f"{context.settings.public_path}/api/runs/{started.run_id}/events",
+    }
+    return json_response(body, 201 if started.created else 200, {"X-Run-Id": started.run_id})
+
+
+@router.get("/{run_id}", response_model=RunOut, responses=PROBLEMS(404, 422, 429, 503))
+async def get(run_id: RunId, context: Context, turn: Turn) -> Response:
+    """The answer so far, live or stored."""
+    return json_response(run_json(*await get_run(context.runs, context.owner, run_id)))
+
+
+@router.delete("/{run_id}", response_model=RunOut, responses=PROBLEMS(403, 404, 422, 503))
+async def stop(run_id: RunId, context: Context) -> Response:
+    """Stop the run and wait until it has stopped. A run that has ended stays as it is."""
+    await context.runs.cancel(context.owner, run_id)
+    return json_response(run_json(*await get_run(context.runs, context.owner, run_id)))
+
+
+@router.post("/{run_id}/steer", status_code=201, response_model=Started, responses={200: {"model": Started}} | PROBLEMS(
+    400, 403, 404, 408, 413, 415, 422, 429, 503
+))  # fmt: skip
+async def steer(run_id: RunId, body: SteerIn, context: Context) -> Response:
+    """Stop the run, keep what it wrote, and answer this message next. A run that has ended stays as it is."""
+    conversation_id, _ = await get_run(context.runs, context.owner, run_id)
+    new = body.message_in().run_in(conversation_id).new_run(context.models.default)
+
+    async def stop_first() -> None:
+        if not await context.store.known(context.owner, new.client_message_id):
+            await context.runs.cancel(context.owner, run_id)
+
+    return started_response(context, await context.start(new, stop_first))
+
+
+@router.post("/{run_id}/decisions", response_model=RunOut, responses=PROBLEMS(400, 403, 404, 408, 413, 415, 422, 503))
+async def decision(run_id: RunId, body: DecisionIn, context: Context) -> Response:
+    """Approve or deny a tool call that waits for approval. The run resumes when no other call waits."""
+    await context.runs.decide(context.owner, run_id, body.call_id, body.decision())
+    return json_response(run_json(*await get_run(context.runs, context.owner, run_id)))
+
+
+@router.get("/{run_id}/events", response_class=EventStream, responses=EVENTS | PROBLEMS(400, 404, 422, 429, 503))
+async def events(
+    run_id: RunId,
+    context: Context,
+    after: Annotated[str | None, Query(description="Send the events after this `seq`.")] = None,
+    buffer: Annotated[bool, Query(description="No events, but the whole answer once it has ended.")] = False,
+    last_event_id: Annotated[str | None, Header(description="As `after`; takes precedence over it.")] = None,
+) -> Response:
+    """Follow the answer from any event number to its end."""
+    start_after = position(last_event_id or after)
+    conversation_id, snapshot = await get_run(context.runs, context.owner, run_id)
+    if buffer and snapshot.message.ended:
+        return json_response(run_json(conversation_id, snapshot))
+    if last_event_id and snapshot.message.ended and start_after == snapshot.seq:
+        return Response(None, 204)
+    reader = RunReader(context.runs, context.owner, run_id, FROM_SNAPSHOT if buffer else start_after)
+    if buffer:
+        encoder = FinalEncoder(lambda final: json_bytes(run_json(conversation_id, final)), filler=b" ")
+    else:
+        encoder = SseEncoder(run_id)
+    headers = JSON_HEADERS if buffer else SSE_HEADERS
+    slot = streams.take(context)
+    return EventStream(encode(reader, encoder), gone=reader.close, slot=slot, headers=headers)
+
+
+def position(text: str | None) -> int:
+    """Parse an event number; none is 0. Raises ``BadRequest``."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= MAX_SEQ):
+        raise BadRequest("The position to resume from is not an event number.")
+    return int(text)

@@ -1,0 +1,132 @@
+// The page of one's account: lists what the API has, and does what a person asks. Texts are set as text, never as HTML.
+
+import { caller, when } from "./api.js";
+import { create as createPasskey, isSupported } from "./passkeys.js";
+
+const main = document.querySelector("main");
+const { base, ways, role } = main.dataset;
+const call = caller(base, "/account");
+const error = document.querySelector("[role=alert]");
+
+// Do it, show why it did not work, and show everything as it is now.
+async function attempt(work) {
+  error.hidden = true;
+  try {
+    await work();
+  } catch (problem) {
+    error.textContent = problem.message;
+    error.hidden = false;
+    error.scrollIntoView({ block: "nearest" });
+  }
+  await show();
+}
+
+function row(title, details, ...buttons) {
+  const item = document.createElement("li");
+  const text = document.createElement("span");
+  text.append(title, Object.assign(document.createElement("small"), { textContent: details }));
+  item.append(text, ...buttons);
+  return item;
+}
+
+function button(label, work, testId) {
+  const element = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+  if (testId) element.dataset.testid = testId;
+  element.addEventListener("click", () => attempt(work));
+  return element;
+}
+
+function list(id, rows) {
+  document.querySelector(`[data-testid=${id}]`).replaceChildren(...rows);
+}
+
+async function show() {
+  const { sessions } = await call("GET", "/account/sessions");
+  list("sessions", sessions.map((session) => row(
+    session.current ? "This browser" : session.agent || "A browser",
+    `${session.address} · last used ${when(session.used_at)}`,
+    button(session.current ? "Sign out here" : "Sign out", () => call("DELETE", `/account/sessions/${session.id}`), "end-session"),
+  )));
+  document.getElementById("sessions").hidden = !sessions.length;
+  const { keys } = await call("GET", "/account/keys");
+  list("keys", keys.map((key) => row(
+    key.name,
+    `${key.hint}… · ${key.scopes.join(", ")} · last used ${when(key.used_at)}`,
+    button("Revoke", () => call("DELETE", `/account/keys/${key.id}`), "revoke-key"),
+  )));
+  if (ways !== "accounts") return;
+  const { passkeys } = await call("GET", "/account/passkeys");
+  document.getElementById("passkeys").hidden = !isSupported();
+  document.getElementById("password").hidden = false;
+  document.querySelector("[data-creates=deletion]").hidden = false;
+  list("passkeys", passkeys.map((passkey) => row(
+    passkey.name,
+    `last used ${when(passkey.used_at)}`,
+    button("Remove", () => call("DELETE", `/account/passkeys/${encodeURIComponent(passkey.id)}`)),
+  )));
+  if (role === "admin") await showPeople();
+}
+
+async function showPeople() {
+  document.getElementById("people").hidden = false;
+  const [{ accounts }, { invitations }] = await Promise.all([call("GET", "/accounts"), call("GET", "/account/invitations")]);
+  list("people", accounts.map((person) => row(
+    person.name,
+    `${person.role}${person.disabled ? ", kept out" : ""} · since ${when(person.created_at)}`,
+    button(person.role === "admin" ? "Make a user" : "Make an admin", () =>
+      call("PATCH", `/accounts/${person.id}`, { role: person.role === "admin" ? "user" : "admin" })),
+    button(person.disabled ? "Let in" : "Keep out", () => call("PATCH", `/accounts/${person.id}`, { disabled: !person.disabled })),
+    Object.assign(document.createElement("a"), { className: "button", textContent: "Download", href: `${base}/api/accounts/${person.id}/export`, download: "" }),
+    button("Delete", () => deletePerson(person)),
+  )));
+  list("invitations", invitations.map((invitation) => row(
+    `For ${invitation.role === "admin" ? "an admin" : "a user"}`,
+    `until ${when(invitation.expires_at)}`,
+    button("Withdraw", () => call("DELETE", `/account/invitations/${invitation.id}`)),
+  )));
+}
+
+async function deletePerson(person) {
+  const name = prompt(`This deletes everything of ${person.name}, for good. Type the name to confirm it.`);
+  if (name !== null) await call("POST", `/accounts/${person.id}/delete`, { name });
+}
+
+function reveal(id, text) {
+  const shown = document.querySelector(`[data-testid=${id}]`);
+  shown.querySelector("code").textContent = text;
+  shown.hidden = false;
+}
+
+const creates = {
+  async key(fields) {
+    const key = await call("POST", "/account/keys", { name: fields.name, scopes: fields.scopes.split(",") });
+    reveal("new-key", key.key);
+  },
+  async invitation(fields) {
+    const invitation = await call("POST", "/account/invitations", { role: fields.role });
+    reveal("new-invitation", location.origin + invitation.path);
+  },
+  async password(fields) {
+    await call("POST", "/account/password", { old: fields.old, new: fields.new });
+  },
+  async deletion(fields) {
+    await call("POST", "/account/delete", { name: fields.name });
+  },
+  async passkey(fields) {
+    const { ceremony, options } = await call("POST", "/account/passkeys/options", {});
+    await call("POST", "/account/passkeys", { ceremony, name: fields.name, credential: await createPasskey(options) });
+  },
+};
+
+for (const form of document.querySelectorAll("form[data-creates]")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const fields = Object.fromEntries(new FormData(form));
+    attempt(async () => {
+      await creates[form.dataset.creates](fields);
+      form.reset();
+    });
+  });
+}
+
+await attempt(async () => {});

@@ -1,0 +1,166 @@
+// The page of admins: lists what the API has, and does what an admin asks. Texts are set as text, never as HTML.
+
+import { caller, when } from "./api.js";
+
+const main = document.querySelector("main");
+const { base, self, accounts } = main.dataset;
+const call = caller(base, "/admin");
+const error = document.querySelector("[role=alert]");
+const days = find("usage-days");
+const LIMITS = [
+  ["requests", "Answers a day", "1"],
+  ["tokens", "Tokens a day", "1"],
+  ["cost", "US dollars a day", "any"],
+  ["running", "Answers at once", "1"],
+];
+
+function find(id) {
+  return document.querySelector(`[data-testid=${id}]`);
+}
+
+// Do it, show why it did not work, and show everything as it is now.
+async function attempt(work) {
+  error.hidden = true;
+  try {
+    await work();
+    await show();
+  } catch (problem) {
+    error.textContent = problem.message;
+    error.hidden = false;
+    error.scrollIntoView({ block: "nearest" });
+  }
+}
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+function button(label, testId, work) {
+  const made = element("button", { type: "button", textContent: label });
+  made.dataset.testid = testId;
+  made.addEventListener("click", () => attempt(work));
+  return made;
+}
+
+const count = (number) => number.toLocaleString("en");
+const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+function dollars(cost) {
+  if (cost === 0) return "$0.00";
+  if (cost < 1e-6) return "less than $0.000001";
+  return `$${cost.toFixed(Math.max(2, 1 - Math.floor(Math.log10(cost))))}`;
+}
+
+function limitText(limits) {
+  const parts = [];
+  if (limits.requests !== null) parts.push(`${counted(limits.requests, "answer")} a day`);
+  if (limits.tokens !== null) parts.push(`${counted(limits.tokens, "token")} a day`);
+  if (limits.cost !== null) parts.push(`${dollars(limits.cost)} a day`);
+  if (limits.running !== null) parts.push(`${counted(limits.running, "answer")} at once`);
+  return parts.join(", ");
+}
+
+function limitForm(person) {
+  const fields = LIMITS.map(([name, label, step]) => {
+    const input = element("input", { name, type: "number", min: "0", step, value: person.limits[name] ?? "" });
+    input.dataset.testid = `limit-${name}`;
+    return element("label", { textContent: label }, input);
+  });
+  const save = element("button", { textContent: "Save", className: "primary" });
+  save.dataset.testid = "save-limits";
+  const form = element("form", { className: "row" }, ...fields, save);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const values = LIMITS.map(([name]) => [name, form.elements[name].value === "" ? null : Number(form.elements[name].value)]);
+    attempt(() => call("PUT", `/admin/people/${encodeURIComponent(person.id)}/limits`, Object.fromEntries(values)));
+  });
+  return element("details", {}, element("summary", { textContent: "Limits" }), form);
+}
+
+function personRow(person) {
+  const { requests, running, tokens, cost } = person.today;
+  const lines = [`${person.role}${person.disabled ? ", disabled" : ""} · last seen ${when(person.seen_at)}`];
+  lines.push(`today ${counted(requests, "answer")}, ${count(running)} in progress, ${counted(tokens, "token")}, ${dollars(cost)}`);
+  const own = limitText(person.limits);
+  if (own) lines.push(`may use ${own}`);
+  const text = element("span", {}, person.name, ...lines.map((textContent) => element("small", { textContent })));
+  const row = element("li", {}, text);
+  row.dataset.personId = person.id;
+  if (accounts) {
+    const change = (values) => call("PATCH", `/accounts/${encodeURIComponent(person.id)}`, values);
+    const isAdmin = person.role === "admin";
+    row.append(button(isAdmin ? "Make a user" : "Make an admin", "change-role", () => change({ role: isAdmin ? "user" : "admin" })));
+    if (person.id !== self)
+      row.append(button(person.disabled ? "Enable" : "Disable", "disable", () => change({ disabled: !person.disabled })));
+  }
+  row.append(limitForm(person));
+  return row;
+}
+
+function cells(...values) {
+  return element("tr", {}, ...values.map((value, index) => element("td", { textContent: value, className: index > 2 ? "number" : "" })));
+}
+
+function costText(cost, unpriced, requests) {
+  if (unpriced === requests) return "unknown";
+  return unpriced ? `${dollars(cost)} and ${count(unpriced)} unknown` : dollars(cost);
+}
+
+function showUsage(rows) {
+  const table = find("usage");
+  table.tBodies[0].replaceChildren(...rows.map((row) => cells(
+    row.day,
+    (row.name || row.owner) + (row.credential ? " (key)" : ""),
+    row.model,
+    count(row.requests), count(row.input), count(row.output),
+    costText(row.cost, row.unpriced, row.requests),
+  )));
+  const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
+  table.tFoot.replaceChildren(cells(
+    "Together", "", "",
+    count(sum("requests")), count(sum("input")), count(sum("output")),
+    rows.length ? costText(sum("cost"), sum("unpriced"), sum("requests")) : "",
+  ));
+}
+
+function modelRow(model) {
+  const state = model.off ? "off" : model.unavailable ? `cannot be used: ${model.unavailable}` : "on";
+  const row = element("li", {}, element("span", {}, model.label, element("small", { textContent: `${model.id} · ${state}` })));
+  row.dataset.modelId = model.id;
+  row.append(button(model.off ? "Switch on" : "Switch off", "switch-model", () => call("PUT", "/admin/models", { model: model.id, off: !model.off })));
+  return row;
+}
+
+function showHealth(health) {
+  const lines = {
+    Version: health.version,
+    Process: String(health.process),
+    Database: health.database,
+    "Answers in progress": health.max_answers === null ? count(health.writing) : `${count(health.writing)} of ${count(health.max_answers)}`,
+    "Answers in line": count(health.waiting),
+    "Models that can be used": count(health.models),
+    "Pauses of more than 50 ms": health.pauses ? `${count(health.pauses)}, the longest ${count(health.longest_pause_ms)} ms` : "none",
+  };
+  const pairs = Object.entries(lines).flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]);
+  find("health").replaceChildren(...pairs);
+}
+
+async function show() {
+  const [{ people, defaults }, { usage }, { models }, health] = await Promise.all([
+    call("GET", "/admin/people"),
+    call("GET", `/admin/usage?days=${days.value}`),
+    call("GET", "/admin/models"),
+    call("GET", "/admin/health"),
+  ]);
+  const everybody = limitText(defaults);
+  find("defaults").textContent = everybody ? `Everybody may use ${everybody}, unless said otherwise.` : "There are no limits of a day for everybody.";
+  find("admin-people").replaceChildren(...people.map(personRow));
+  showUsage(usage);
+  find("admin-models").replaceChildren(...models.map(modelRow));
+  showHealth(health);
+}
+
+days.addEventListener("change", () => attempt(async () => {}));
+await attempt(async () => {});

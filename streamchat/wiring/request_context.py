@@ -1,0 +1,138 @@
+"""The context of a request: the services, and the identity of the caller.
+
+Each edge creates it from the credentials that it received (``web/dependencies.py``, ``web/grpc_runs.py``,
+``ui/context.py``). Rule: a handler takes the owner from here, and from nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from streamchat.accounts.audit import AuditEvent
+from streamchat.chat.files import FileInfo
+from streamchat.chat.request import NewRun
+from streamchat.files.checks import TooLarge, check_file
+from streamchat.identity import Credentials, Identity
+from streamchat.providers.catalog import Catalog
+from streamchat.runs.ports import Begun
+from streamchat.runs.service import RunService
+from streamchat.settings import Settings
+from streamchat.storage import Storage
+from streamchat.wiring import Services
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The identity of the caller and the services, passed to every handler. ``address``: the caller's, for limits."""
+
+    services: Services
+    identity: Identity
+    address: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Identifier under which everything of this caller is stored."""
+        return self.identity.owner
+
+    @property
+    def runs(self) -> RunService:
+        """Starts, follows and stops answers."""
+        return self.services.runs
+
+    @property
+    def store(self) -> Storage:
+        """Conversations and messages in the database."""
+        return self.services.store
+
+    @property
+    def models(self) -> Catalog:
+        """The available models."""
+        return self.services.models
+
+    @property
+    def settings(self) -> Settings:
+        """The settings with which this process was started."""
+        return self.services.settings
+
+    async def begin_with(self, new: NewRun, preset: str | None) -> NewRun:
+        """Return the run with the preset of this id or name for what it leaves out. Raises ``NotFound``."""
+        return new if preset is None else (await self.store.presets.get(self.owner, preset, "preset")).begin(new)
+
+    async def record(self, event: AuditEvent, subject: str | None = None, **detail: str | int | bool | None) -> None:
+        """Record in the audit log what the caller did, where there are accounts."""
+        if (accounts := self.services.accounts) is not None:
+            await accounts.audit.record(event, self.owner, subject, address=self.address, **detail)
+
+    async def start(self, new: NewRun, before: Callable[[], Awaitable[None]] | None = None) -> Begun:
+        """Start an answer within the caller's limits. ``before`` is called first, unless they are reached.
+
+        Raises ``TooManyRequests``, and as ``RunService.start``.
+        """
+
+        async def start() -> Begun:
+            if before is not None:
+                await before()
+            return await self.runs.start(self.owner, replace(new, credential=self._key))
+
+        return await self._start(new.client_message_id, start)
+
+    async def upload(self, content: bytes, name: str, *, temporary: bool = False) -> FileInfo:
+        """Store a file; ``temporary``: in memory, for a temporary chat.
+
+        Raises ``InvalidInput`` for one that cannot be attached, and if the caller's take too much.
+        """
+        if len(content) > self.settings.file_bytes:
+            raise TooLarge(f"This file is larger than {megabytes(self.settings.file_bytes)}.")
+        quota = self.settings.files_per_owner
+        # Before the check of the content, which may take long; the store counts again.
+        if await self.store.file_bytes(self.owner) + len(content) > quota:
+            raise _full(quota)
+        info = await self.store.add_file(self.owner, await check_file(content, name), quota=quota, temporary=temporary)
+        if info is None:
+            raise _full(quota)
+        return info
+
+    async def retry(self, message_id: str, client_message_id: str, model: str, *, continue_partial: bool) -> Begun:
+        """Answer again within the caller's limits. Raises ``TooManyRequests``, and as ``RunService.retry``."""
+        return await self._start(
+            client_message_id,
+            lambda: self.runs.retry(
+                self.owner,
+                message_id=message_id,
+                client_message_id=client_message_id,
+                model=model,
+                continue_partial=continue_partial,
+                credential=self._key,
+            ),
+        )
+
+    async def _start(self, client_message_id: str, start: Callable[[], Awaitable[Begun]]) -> Begun:
+        async def is_repeated() -> object:
+            return isinstance(client_message_id, str) and await self.store.known(self.owner, client_message_id)
+
+        return await self.services.usage.start(self.runs, self.owner, self._key, self.address, start, is_repeated)
+
+    @property
+    def _key(self) -> str:
+        """The id of the API key that was shown, ``""`` if none was."""
+        return self.identity.credential if self.identity.shown == "key" else ""
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes for a person: ``20 MB``."""
+    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
+
+
+def _full(quota: int) -> TooLarge:
+    return TooLarge(
+        f"Your files would take more than {megabytes(quota)}. Delete conversations with files that you do not need."
+    )
+
+
+async def context_for(services: Services, credentials: Credentials) -> RequestContext:
+    """Identify the caller. Raises ``StreamchatError`` if the credentials are refused or their rate limit is reached."""
+    identity = await services.identify(credentials)
+    if services.accounts is not None:
+        services.accounts.sessions.count(identity)
+    return RequestContext(services, identity, credentials.address)

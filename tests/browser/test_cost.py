@@ -1,0 +1,209 @@
+"""What an answer costs the page grows with the answer's new words only: not with its length, not with the history.
+
+Bounds are far from what a quiet machine needs: here only the order of things is tested, figures are the benchmarks'.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import WebSocket, expect
+
+from devservers.app import Served
+from streamchat.chat.events import Finished, TextDelta
+from streamchat.chat.fold import fold
+from streamchat.chat.messages import TextPart
+from streamchat.chat.request import NewRun
+from streamchat.storage import Storage
+from tests.browser.conftest import OpenPage
+from tests.support.chat_page import ChatPage, numbered
+from tests.support.loop import LoopThread
+from tests.support.relay import Relay
+from tests.support.simulated import Simulated
+
+EXCHANGES = 100
+FILLER = "Some **words** of an older answer, `code` and a list:\n\n- one\n- two\n\n```python\nprint('x')\n```\n"
+
+
+@pytest.fixture(scope="module")
+def long_thread(served: Served, loop: LoopThread) -> str:
+    """The address of a conversation of 200 messages, written by the app's own storage."""
+
+    async def write() -> str:
+        store = Storage(f"sqlite+aiosqlite:///{served.database}")
+        await store.open()
+        place: str | None = None
+        for number in range(EXCHANGES):
+            begun = await store.begin(
+                "local",
+                NewRun(
+                    conversation_id=place,
+                    client_message_id=f"long-thread-{number}",
+                    parts=(TextPart(f"Question {number} of a long thread"),),
+                    model="openai:tour",
+                ),
+                worker="tests",
+            )
+            place = begun.conversation_id
+            answer = fold(begun.answer, [TextDelta(f"Answer {number}. {FILLER}"), Finished("stop")])
+            assert await store.end(answer, 2)
+        await store.close()
+        return f"/c/{place}"
+
+    return loop.run(write(), 60)
+
+
+def unfold(chat: ChatPage) -> None:
+    """Until all of the long thread's messages are in the page."""
+    expect(chat.answers.last).to_be_visible()
+    earlier = chat.page.get_by_role("button", name="Show earlier messages")
+    while earlier.count():
+        shown = chat.messages.count()
+        earlier.click()
+        expect(chat.messages).not_to_have_count(shown)
+    assert chat.messages.count() >= 2 * EXCHANGES
+    # Long texts are rendered over several frames.
+    quiet = 0
+    while quiet < 3:
+        chat.forget()
+        chat.paints(15)
+        quiet = 0 if chat.seen()["mutations"] else quiet + 1
+
+
+class Frames:
+    """The text frames that came to the page on its websockets, decompressed."""
+
+    def __init__(self, chat: ChatPage) -> None:
+        self.sizes: list[int] = []
+        self.texts: list[str] = []
+        chat.page.on("websocket", self._opened)
+
+    def _opened(self, socket: WebSocket) -> None:
+        socket.on("framereceived", self._received)
+
+    def _received(self, payload: str | bytes) -> None:
+        if isinstance(payload, str):
+            self.texts.append(payload)
+            self.sizes.append(len(payload.encode()))
+
+    def pieces(self) -> list[tuple[int, dict[str, Any]]]:
+        """Size and content of the frames that carry a piece of an answer and nothing else."""
+        found = []
+        for text, size in zip(self.texts, self.sizes, strict=True):
+            match = re.search(r'"f_rx_state_":(\{"m".*?\})\}', text)
+            if match and '"t":' in match[1]:
+                found.append((size, json.loads(match[1])))
+        return found
+
+
+def test_a_long_answer_in_a_long_thread_is_cheap(
+    open_page: OpenPage, relay: Relay, simulated: Simulated, long_thread: str, mark: str
+):
+    """10,000 words as fast as they come after 200 messages: whole, and fewer than ten bytes on the wire per byte of
+    the answer."""
+    chat = open_page(None, url=relay.url)
+    frames = Frames(chat)
+    unfold(chat.open(long_thread))
+    before, counted = relay.received(), sum(frames.sizes)
+    text = f"{mark} n=10000 rate=0 kind=numbered"
+    chat.ask(text).wait_status("finished", timeout=60_000)
+    assert chat.words() == numbered(10_000)
+    length = len(simulated.wait_closed(text, by="server")["text"])
+    assert relay.received() - before < 10 * length
+    assert sum(frames.sizes) - counted < 10 * length, "without compression too"
+
+
+def test_a_token_costs_the_same_everywhere(open_page: OpenPage, long_thread: str, mark: str):
+    """At 100 words/s in a thread of 200 messages: the frame of a word has the same size at the beginning and at the end
+    of the answer, and the same as in an empty conversation."""
+    overheads = []
+    for path in (long_thread, "/"):
+        chat = open_page(None)
+        frames = Frames(chat)
+        chat.open(path)
+        if path == long_thread:
+            unfold(chat)
+        chat.ask(f"{mark} n=300 rate=100 kind=numbered").wait_status("finished")
+        overhead = [size - len(piece["t"]) for size, piece in frames.pieces()]
+        assert len(overhead) >= 20
+        usual = sorted(overhead)[len(overhead) * 9 // 10]
+        assert usual - min(overhead) <= 12, "digits of its place"
+        assert max(overhead) - usual <= 40, "now and then a checksum"
+        overheads.append(usual)
+    assert abs(overheads[0] - overheads[1]) <= 12
+    assert max(overheads) <= 400
+
+
+def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark: str):
+    """The page keeps up: every word is there soon after the last one was sent, and was painted in many steps."""
+    text = f"{mark} n=1200 rate=300 kind=numbered"
+    chat.ask(text).wait_status("finished", timeout=40_000)
+    assert chat.words() == numbered(1200)
+    sent = simulated.wait_closed(text, by="server")
+    painted = chat.seen()["changed"][chat.message_id()] / 1000
+    assert painted - sent["last_token_at"] < 3
+    assert len(chat.steps()) >= 20
+
+
+def test_older_messages_are_left_alone(open_page: OpenPage, long_thread: str, mark: str):
+    """While an answer streams, nothing in any other message changes: 0 mutations of its elements."""
+    chat = open_page(long_thread)
+    unfold(chat)
+    chat.ask(f"{mark} n=200 rate=60 kind=markdown seed=11")
+    chat.page.wait_for_function(
+        "() => document.querySelector('[data-testid=message]:last-of-type').textContent.length > 20"
+    )
+    chat.forget()
+    answer = chat.message_id()
+    chat.wait_status("finished")
+    changed = chat.seen()["mutations"]
+    assert changed[answer] > 5
+    assert set(changed) == {answer}
+
+
+def test_closed_blocks_keep_their_elements(chat: ChatPage, mark: str):
+    """A paragraph, list, table or code block that is closed is the same element until the end of the stream."""
+    chat.ask(f"{mark} n=500 rate=120 kind=markdown seed=12")
+    chat.page.evaluate(
+        """() => {
+            window.closedBlocks = new Set();
+            const look = () => {
+                const answer = [...document.querySelectorAll("[data-testid=answer]")].at(-1);
+                for (const block of [...(answer?.children ?? [])].slice(0, -1)) window.closedBlocks.add(block);
+                window.looking = requestAnimationFrame(look);
+            };
+            look();
+        }"""
+    )
+    chat.wait_status("finished")
+    closed, lost = chat.page.evaluate(
+        "[window.closedBlocks.size, [...window.closedBlocks].filter((block) => !block.isConnected).length]"
+    )
+    assert closed >= 8
+    assert lost == 0
+
+
+@pytest.mark.parametrize("seed", [13, 14, 15])
+def test_streamed_and_loaded_are_the_same(chat: ChatPage, mark: str, seed: int):
+    """The elements of an answer after it streamed are those of a fresh load of the page."""
+    text = f"{mark} n=400 rate=400 chunk=burst kind=markdown seed={seed}"
+    chat.ask(text).wait_status("finished")
+    streamed = close_open_calls(chat)
+    chat.page.reload()
+    chat.ready().wait_status("finished")
+    assert close_open_calls(chat) == streamed
+
+
+def close_open_calls(chat: ChatPage) -> str:
+    """The HTML of the last answer once it does not change any more."""
+    before = ""
+    for _ in range(40):
+        chat.paints(15)
+        now = "".join(chat.answers.last.get_by_test_id("answer").evaluate_all("(all) => all.map((a) => a.innerHTML)"))
+        if now and now == before:
+            return now
+        before = now
+    raise AssertionError("the answer does not settle")

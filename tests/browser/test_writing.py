@@ -1,0 +1,99 @@
+"""The composer: what sends, what does not, and what is kept."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+from tests.support.chat_page import ChatPage
+
+PRESS = """(e, init) => e.dispatchEvent(
+  new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, cancelable: true, ...init}))"""
+
+
+def count(page: Page) -> int:
+    return page.get_by_test_id("message").count()
+
+
+def test_nothing_is_sent_by_accident(tab: ChatPage) -> None:
+    """Empty text, Shift+Enter and the Enter that ends a composition do not send."""
+    page = tab.choose().page
+    tab.send("  \n ")
+    page.get_by_test_id("send").click()
+    tab.composer.fill("one")
+    tab.composer.press("Shift+Enter")
+    page.keyboard.type("two")
+    assert tab.composer.input_value() == "one\ntwo"
+    tab.composer.evaluate(PRESS, {"keyCode": 229})
+    tab.composer.evaluate(PRESS, {"isComposing": True})
+    # In one go, as a browser does it: an Enter that comes later is one to send.
+    tab.composer.evaluate(
+        f"""(e, init) => {{
+      e.dispatchEvent(new CompositionEvent('compositionend', {{bubbles: true}}));
+      ({PRESS})(e, init);
+    }}""",
+        {"keyCode": 13},
+    )
+    page.wait_for_timeout(500)
+    assert count(page) == 0
+    assert tab.composer.input_value() == "one\ntwo"
+
+
+def test_twice_is_once(tab: ChatPage) -> None:
+    """Enter three times and two clicks at once are one message and one answer, which goes on; Esc stops it."""
+    page = tab.choose().page
+    tab.composer.fill("n=300 rate=50")
+    page.evaluate("""() => {
+      const area = document.querySelector('[data-testid=composer]');
+      const enter = {key: 'Enter', bubbles: true, cancelable: true};
+      for (let i = 0; i < 3; i += 1) area.dispatchEvent(new KeyboardEvent('keydown', enter));
+      for (let i = 0; i < 2; i += 1) document.querySelector('[data-testid=send]')?.click();
+    }""")
+    tab.wait_message(2, "streaming")
+    tab.wait_for_more(20)
+    assert count(page) == 2
+    assert tab.composer.input_value() == ""
+    page.keyboard.press("Escape")
+    tab.wait_message(2, "stopped")
+    assert page.evaluate("document.activeElement.dataset.testid") == "composer"
+
+
+def test_too_long_a_message_stays(tab: ChatPage) -> None:
+    """More than the limit gets one sentence, and the draft stays."""
+    tab.choose().send("x" * 200_001)
+    assert "too long" in tab.page.locator(".said").inner_text()
+    assert len(tab.composer.input_value()) == 200_001
+    assert count(tab.page) == 0
+
+
+def test_drafts_and_the_model_are_kept(tab: ChatPage) -> None:
+    """Each conversation keeps its draft, through a reload, and the model stays chosen."""
+    page = tab.choose().page
+    tab.send("n=5 rate=100")
+    tab.wait_message(2, "finished")
+    there = page.url
+    tab.composer.fill("for later")
+    page.get_by_test_id("new-chat").click()
+    page.wait_for_url(f"{tab.url}/")
+    page.wait_for_function("() => document.querySelector('[data-testid=composer]').value === ''")
+    tab.composer.fill("something new")
+    page.get_by_test_id("model-picker").select_option("simulator:cut")
+    page.locator(f"[data-conversation-id='{there.rsplit('/', 1)[1]}']").click()
+    page.wait_for_function("() => document.querySelector('[data-testid=composer]').value === 'for later'")
+    page.goto(tab.url)
+    page.wait_for_function("() => document.querySelector('[data-testid=composer]').value === 'something new'")
+    page.wait_for_function("() => document.querySelector('[data-testid=model-picker]').value === 'simulator:cut'")
+
+
+def test_a_phone(phone: ChatPage) -> None:
+    """On a phone nothing scrolls sideways, and what is touched is 44 px high."""
+    phone.choose().send("n=300 rate=1000 kind=markdown seed=4")
+    phone.wait_message(2, "finished")
+    page = phone.page
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("[aria-controls=sidebar]").click()
+    page.get_by_test_id("new-chat").wait_for()
+    small = page.evaluate("""() => [...document.querySelectorAll('button, summary, select, nav a')]
+      .filter((e) => e.getClientRects().length && e.getBoundingClientRect().height < 43.5).map((e) => e.outerHTML)""")
+    assert small == []
+    page.get_by_test_id("new-chat").click()
+    page.wait_for_function("() => document.querySelector('.sidebar').dataset.open === 'false'")

@@ -1,0 +1,4 @@
+"""Load the SDKs before any test: the first use takes seconds, which is longer than the deadlines of some tests."""
+
+import anthropic  # noqa: F401
+import openai  # noqa: F401

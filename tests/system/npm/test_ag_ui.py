@@ -1,0 +1,95 @@
+"""AG-UI's own client, from npm, against a real server: its verifier refuses every event out of place."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamchat import bun
+from streamchat.tools import tool
+from tests.integration.protocols.conftest import FAST, Api
+
+SCRIPT = Path(__file__).with_name("ag_ui.mjs")
+Run = Callable[..., dict[str, Any]]
+
+
+@tool
+def calculate(expression: str) -> str:
+    """Calculate."""
+    return f"{expression} = 42"
+
+
+@pytest.fixture
+def tools() -> list[Any]:
+    return [calculate]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the client in it."""
+    folder = tmp_path_factory.mktemp("npm")
+    (folder / "package.json").write_text('{"private": true}')
+    (folder / SCRIPT.name).write_text(SCRIPT.read_text())
+    try:
+        done = subprocess.run(
+            [bun.path(), "add", "@ag-ui/client"], cwd=folder, capture_output=True, text=True, timeout=50
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("the npm registry does not answer in time")
+    if done.returncode:
+        pytest.skip(f"the npm registry does not give the client: {done.stderr[-300:]}")
+    return folder
+
+
+@pytest.fixture
+def run(api: Api, packages: Path) -> Run:
+    """``run(model, *texts, …)``: what the client held in the end."""
+
+    def call(model: str, *texts: str, **options: Any) -> dict[str, Any]:
+        given = json.dumps({"texts": texts, "model": f"simulator:{model}", **options})
+        done = subprocess.run(
+            [bun.path(), SCRIPT.name, given],
+            cwd=packages,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            env={**os.environ, "URL": api.url},
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return call
+
+
+def test_a_thread_of_questions(run: Run) -> None:
+    """Text and thinking are messages of the client; the thread goes on."""
+    held = run("reasoning", FAST, f"{FAST} again")
+    roles = [message["role"] for message in held["messages"]]
+    assert roles == ["user", "reasoning", "assistant"] * 2
+    assert all(message["content"] for message in held["messages"])
+    assert held["seen"].count("RUN_FINISHED") == 2
+
+
+def test_tools_of_the_server(run: Run) -> None:
+    """The call, its result, and the text after it, as messages of their own."""
+    held = run("tools", f"calls=1 tools=calculate {FAST}")
+    roles = [message["role"] for message in held["messages"]]
+    assert roles[-2:] == ["tool", "assistant"]
+    assert "42" in held["messages"][-2]["content"]
+    (call,) = (call for message in held["messages"] for call in message.get("toolCalls") or ())
+    assert json.loads(call["function"]["arguments"])
+
+
+def test_tools_of_the_front_end(run: Run) -> None:
+    """They are returned, the client runs them, and its result continues the answer."""
+    confirm = {"name": "confirm", "description": "Ask.", "parameters": {"type": "object", "properties": {}}}
+    held = run("tools", f"calls=1 tools=confirm {FAST}", tools=[confirm], results={"confirm": "surely confirmed"})
+    assert held["messages"][-1]["role"] == "assistant"
+    assert "surely confirmed" in held["messages"][-1]["content"]
+    assert "TOOL_CALL_RESULT" not in held["seen"]

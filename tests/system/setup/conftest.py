@@ -1,0 +1,101 @@
+"""A project that has ``scripts/setup`` and locks of its own, and an index to install them from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.setup.package_index import PackageIndex
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Project:
+    """A folder with this project's ``scripts/setup``. ``environment`` is all that the script gets to see."""
+
+    def __init__(self, folder: Path, index: PackageIndex) -> None:
+        self.folder = folder
+        self.index = index
+        (folder / "scripts").mkdir(parents=True)
+        (folder / "requirements").mkdir()
+        shutil.copy2(ROOT / "scripts" / "setup", folder / "scripts" / "setup")
+        for name in ("pip", "app", "dev", "local"):
+            self.lock(name, "")
+        self.environment = {
+            "PATH": os.pathsep.join([str(Path(sys.base_prefix) / "bin"), "/usr/bin", "/bin"]),
+            "HOME": str(folder),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_CACHE_DIR": "1",
+            "PIP_RETRIES": "0",
+            "PIP_INDEX_URL": index.url,
+        }
+
+    def lock(self, name: str, lines: str) -> None:
+        (self.folder / "requirements" / f"{name}.txt").write_text(lines)
+
+    def setup(self, *parts: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = ["scripts/setup", *parts]
+        env = {**self.environment, **environment}
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+
+    def succeeds(self, *parts: str, **environment: str) -> str:
+        """What it says."""
+        done = self.setup(*parts, **environment)
+        assert (done.returncode, done.stderr) == (0, ""), (done.stdout, done.stderr)
+        return done.stdout
+
+    def refuses(self, *parts: str, **environment: str) -> str:
+        """The one sentence that it says, which no message of another program's goes along with."""
+        done = self.setup(*parts, **environment)
+        assert done.returncode == 1, (done.stdout, done.stderr)
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert not {"ERROR", "Traceback", "WARNING"} & set((done.stdout + done.stderr).replace(":", " ").split())
+        if "Details: " in done.stderr:
+            assert (self.folder / done.stderr.strip().rpartition("Details: ")[2]).stat().st_size > 0
+        return done.stderr.strip()
+
+    @property
+    def site(self) -> Path:
+        (folder,) = (self.folder / ".venv" / "lib").glob("python*/site-packages")
+        return folder
+
+    def installed(self) -> dict[str, str]:
+        """Version by name, of all but what a new environment has."""
+        names = [path.name.removesuffix(".dist-info") for path in self.site.glob("*.dist-info")]
+        versions = dict(name.split("-", 1) for name in names)
+        return {name: version for name, version in versions.items() if name not in ("pip", "setuptools")}
+
+
+@pytest.fixture
+def index() -> Iterator[PackageIndex]:
+    server = PackageIndex()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bare(tmp_path: Path, index: PackageIndex) -> Project:
+    """A fresh checkout."""
+    return Project(tmp_path / "project", index)
+
+
+@pytest.fixture(scope="session")
+def empty_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment as ``scripts/setup`` makes it, to be copied."""
+    folder = tmp_path_factory.mktemp("empty") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def project(bare: Project, empty_venv: Path) -> Project:
+    """A checkout whose environment is there and empty."""
+    shutil.copytree(empty_venv, bare.folder / ".venv", symlinks=True)
+    (bare.folder / ".venv" / ".pip").touch()  # the lock of it is empty, too
+    return bare

@@ -1,0 +1,160 @@
+import { expect, mock, test } from "bun:test";
+
+import { Composer } from "../../assets/chat/composer/composer";
+import { MAX_CHARACTERS } from "../../assets/chat/composer/outbox";
+import type { Model } from "../../assets/chat/store/frames";
+import { act, fireEvent, renderChat, screen } from "./dom";
+import { open, streaming } from "./messages";
+
+const models: Model[] = [
+  { id: "openai:big", label: "Big", unavailable: "set OPENAI_API_KEY.", note: "" },
+  { id: "local:small", label: "Small", unavailable: "", note: "A tiny model." },
+  { id: "simulator:tour", label: "Tour", unavailable: "", note: "" },
+];
+
+function compose(address?: string, offered = models) {
+  const onSend = mock((_text: string, _id: string, _model: string) => {});
+  const onStop = mock(() => {});
+  const composer = (models: Model[]) => (
+    <Composer models={models} defaultModel="local:small" onSend={onSend} onStop={onStop} />
+  );
+  const view = renderChat(composer(offered), { address });
+  const offer = (models: Model[]) => view.replace(composer(models));
+  const area = screen.getByTestId<HTMLTextAreaElement>("composer");
+  const type = (text: string) => {
+    area.value = text;
+    fireEvent.input(area);
+  };
+  const enter = (more = {}) => fireEvent.keyDown(area, { key: "Enter", ...more });
+  return { ...view, offer, area, type, enter, onSend, onStop };
+}
+
+test("Enter sends the text to the chosen model; the draft stays until it is accepted", () => {
+  const { feed, area, type, enter, onSend } = compose();
+  feed(open([]));
+  type("hello");
+  enter();
+  const [text, id, model] = onSend.mock.calls[0];
+  expect([text, model, area.value]).toEqual(["hello", "local:small", "hello"]);
+  feed({ k: "sent", client_id: id, n: 1 });
+  expect(area.value).toBe("");
+});
+
+test("a line break, a composition and the Enter that ends one do not send", () => {
+  const { feed, area, type, enter, onSend } = compose();
+  feed(open([]));
+  type("漢");
+  enter({ shiftKey: true });
+  enter({ isComposing: true });
+  enter({ keyCode: 229 });
+  fireEvent.compositionEnd(area);
+  enter();
+  expect(onSend).not.toHaveBeenCalled();
+});
+
+test("two presses of Send are one message; nothing is sent twice by an acceptance", () => {
+  const { feed, type, onSend } = compose();
+  feed(open([]));
+  type("hello");
+  fireEvent.click(screen.getByTestId("send"));
+  fireEvent.click(screen.getByTestId("send"));
+  const ids = new Set(onSend.mock.calls.map(([, id]) => id));
+  expect(ids.size).toBe(1);
+});
+
+test("after a reconnect what was not accepted is sent again, with the same id", () => {
+  const { feed, type, enter, onSend } = compose();
+  feed(open([]));
+  type("hello");
+  enter();
+  feed(open([]));
+  expect(onSend.mock.calls[1]).toEqual(onSend.mock.calls[0]);
+});
+
+test("what the server refuses is shown, can be dismissed, and stays in the composer", () => {
+  const { feed, area, type, enter, onSend } = compose();
+  feed(open([]));
+  type("hello");
+  enter();
+  feed({ k: "say", text: "Busy.", n: 1, client_id: onSend.mock.calls[0][1] });
+  expect([screen.getByText("Busy.").textContent, area.value]).toEqual(["Busy.", "hello"]);
+  fireEvent.click(screen.getByLabelText("Dismiss"));
+  expect(screen.queryByText("Busy.")).toBeNull();
+});
+
+test("a message that is too long is not sent, and the composer says why", () => {
+  const { feed, type, enter, onSend } = compose();
+  feed(open([]));
+  type("x".repeat(MAX_CHARACTERS + 1));
+  enter();
+  expect(onSend).not.toHaveBeenCalled();
+  expect(screen.getByText(/too long/)).toBeTruthy();
+});
+
+test("while an answer is under way the same button stops it, by click and by Escape, and keeps the focus", () => {
+  const { feed, type, enter, onSend, onStop } = compose();
+  feed(open([]));
+  const send = screen.getByTestId("send");
+  send.focus();
+  feed(open([streaming("a", "x", 1)]));
+  const stop = screen.getByTestId("stop");
+  expect(stop).toBe(send);
+  expect(document.activeElement).toBe(stop);
+  fireEvent.click(stop, { detail: 2 });
+  expect(onStop).not.toHaveBeenCalled();
+  fireEvent.click(stop, { detail: 1 });
+  fireEvent.keyDown(document.body, { key: "Escape" });
+  expect(onStop).toHaveBeenCalledTimes(2);
+  type("more");
+  enter();
+  expect(onSend).not.toHaveBeenCalled();
+});
+
+test("each conversation keeps its draft for the next visit", () => {
+  const first = compose("/c/one");
+  first.type("unsent");
+  fireEvent(window, new Event("pagehide"));
+  first.unmount();
+  const other = compose("/c/two");
+  expect(other.area.value).toBe("");
+  other.unmount();
+  expect(compose("/c/one").area.value).toBe("unsent");
+});
+
+test("the picker lists the models by provider, cannot choose one that is not available, and shows its note", () => {
+  compose();
+  const picker = screen.getByTestId<HTMLSelectElement>("model-picker");
+  expect(picker.value).toBe("local:small");
+  expect([...picker.querySelectorAll("optgroup")].map((group) => group.label)).toEqual([
+    "OpenAI",
+    "On this machine",
+    "Simulator",
+  ]);
+  expect(picker.querySelector<HTMLOptionElement>("[value='openai:big']")?.disabled).toBe(true);
+  expect(screen.getByText("A tiny model.")).toBeTruthy();
+});
+
+test("a chosen model is remembered; one that the address names counts first", () => {
+  const first = compose();
+  fireEvent.change(screen.getByTestId("model-picker"), { target: { value: "simulator:tour" } });
+  first.unmount();
+  const second = compose();
+  expect(second.chat.model.get()).toBe("simulator:tour");
+  second.unmount();
+  expect(compose("/?model=local:small").chat.model.get()).toBe("local:small");
+});
+
+test("an address with a model that cannot answer says so", () => {
+  // The models arrive after the page.
+  const { offer } = compose("/?model=openai:big", []);
+  offer(models);
+  expect(screen.getByText(/OPENAI_API_KEY/, { selector: "p" })).toBeTruthy();
+});
+
+test("suggestions of the empty page are sent through the composer", () => {
+  const { chat, feed, onSend } = compose();
+  feed(open([]));
+  act(() => chat.submit.get()?.("Show me", "simulator:tour"));
+  const [text, , model] = onSend.mock.calls[0];
+  expect([text, model]).toEqual(["Show me", "simulator:tour"]);
+});

@@ -1,0 +1,198 @@
+import { afterEach, beforeEach, expect, mock, test } from "bun:test";
+import type { Frame } from "../../assets/chat/store/frames";
+import { Transcript } from "../../assets/chat/transcript/transcript";
+import { act, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
+import { message, open, streaming } from "./messages";
+import { ReflexState } from "./reflex-state";
+
+const suggestions = [
+  { label: "Explain", text: "Explain streaming" },
+  { label: "Tour", text: "Show me", model: "simulator:tour" },
+];
+
+// The details ask the server when the answer was written; there is none here.
+const original = globalThis.fetch;
+beforeEach(() => {
+  globalThis.fetch = (async () => Response.json({}, { status: 404 })) as unknown as typeof fetch;
+});
+afterEach(() => {
+  globalThis.fetch = original;
+});
+
+async function show(...messages: Parameters<typeof open>[0]) {
+  const handlers = {
+    onResync: mock(() => {}),
+    onRetry: mock((..._: string[]) => {}),
+    onContinue: mock((..._: string[]) => {}),
+    onEarlier: mock((_: string) => {}),
+    onDecide: mock((..._: unknown[]) => {}),
+  };
+  const reflex = new ReflexState();
+  const page = reflex.provide(<Transcript state={reflex.name} suggestions={suggestions} {...handlers} />);
+  const view = renderChat(page);
+  /** What the server sends, through Reflex's own state. */
+  const send = (frame: Frame) =>
+    act(() => {
+      reflex.set({ f: frame });
+      view.chat.store.flush();
+    });
+  send(open(messages));
+  // The module of messages is loaded after the page.
+  if (messages.length) await screen.findAllByTestId("message");
+  // Components subscribe to the store in effects, which are complete before another rendering.
+  view.replace(page);
+  return { ...view, ...handlers, send };
+}
+
+const answers = () => screen.queryAllByTestId("answer").map((element) => element.textContent);
+
+test("frames from Reflex's state become messages, piece by piece, and only the answer that grows changes", async () => {
+  const { send } = await show(message("q", "Hi", { role: "user" }), streaming("a", "One", 1));
+  const question = screen.getAllByTestId("message")[0].innerHTML;
+  send({ m: "a", s: 2, p: 0, o: 3, t: " two" });
+  send({ m: "a", s: 3, p: 0, o: 7, t: " three" });
+  expect(answers()).toEqual(["One two three"]);
+  expect(screen.getAllByTestId("message")[0].innerHTML).toBe(question);
+});
+
+test("the same text twice in a row is two pieces", async () => {
+  const { send } = await show(streaming("a", "", 0));
+  send({ m: "a", s: 1, p: 0, o: 0, t: "ha" });
+  send({ m: "a", s: 2, p: 0, o: 2, t: "ha" });
+  expect(answers()).toEqual(["haha"]);
+});
+
+test("a gap asks the server for the transcript", async () => {
+  const { send, onResync } = await show(streaming("a", "One", 1));
+  send({ m: "a", s: 9, p: 0, o: 50, t: "x" });
+  await waitFor(() => expect(onResync).toHaveBeenCalledTimes(1));
+});
+
+test("a broken answer says why and offers what the server offers, once per message", async () => {
+  const broken = { status: "interrupted", why: "It was cut off.", offers: ["retry", "continue"] } as const;
+  const { onRetry, onContinue } = await show(message("a", "Half", { ...broken, offers: [...broken.offers] }));
+  expect(screen.getByTestId("error").textContent).toBe("It was cut off.");
+  for (const name of ["retry", "retry", "continue"]) fireEvent.click(screen.getByTestId(name));
+  const [first, second] = onRetry.mock.calls;
+  expect(second).toEqual(first);
+  expect([first[0], first[2]]).toEqual(["a", "m"]);
+  expect(onContinue.mock.calls[0][1]).not.toBe(first[1]);
+});
+
+test("only the last answer can be retried", async () => {
+  const failed = { status: "failed", why: "No.", offers: ["retry"] } as const;
+  await show(message("a", "", { ...failed, offers: ["retry"] }), message("b", "", { ...failed, offers: ["retry"] }));
+  expect(screen.getAllByTestId("retry").length).toBe(1);
+});
+
+test("an answer can be copied; the button confirms it", async () => {
+  await show(message("a", "# Title\n\ntext"));
+  await navigator.clipboard.writeText("");
+  fireEvent.click(screen.getByLabelText("Copy answer"));
+  await screen.findByLabelText("Copied");
+  expect(await navigator.clipboard.readText()).toBe("# Title\n\ntext");
+});
+
+test("details say how many tokens, and that the text was verified", async () => {
+  const { send } = await show(streaming("a", "", 0));
+  send({ m: "a", s: 1, p: 0, o: 0, t: "ok" });
+  const c = 0x79dcdd47; // of "ok"
+  const usage = { input: 1, output: 2, cost_usd: 0.004217 };
+  send({ k: "end", m: "a", s: 2, status: "finished", stop_reason: "stop", length: 2, c, usage });
+  const details = screen.getByTestId<HTMLDetailsElement>("details");
+  toggle(details, true);
+  expect(details.textContent).toContain("verified · 1 delta · 0 gaps");
+  expect(screen.getByTestId("run-id").textContent).toBe("a");
+  expect(details.textContent).toContain("1 token read");
+  expect(details.textContent).toContain("2 tokens written");
+  expect(details.textContent).toContain("cost $0.0042");
+});
+
+test("a cost of nothing is said, and one that is not known is not", async () => {
+  const { send } = await show(streaming("a", "", 0), streaming("b", "", 0));
+  const end = { k: "end", s: 2, status: "finished", stop_reason: "stop", length: 0, c: 0 } as const;
+  send({ ...end, m: "a", usage: { input: 1, output: 2, cost_usd: 0 } });
+  send({ ...end, m: "b", usage: { input: 1, output: 2 } });
+  const [free, unknown] = screen.getAllByTestId<HTMLDetailsElement>("details");
+  toggle(free as HTMLDetailsElement, true);
+  toggle(unknown as HTMLDetailsElement, true);
+  expect(free?.textContent).toContain("no cost");
+  expect(unknown?.textContent).not.toContain("cost");
+});
+
+test("an answer says how fast it came, and its details show the stages in order", async () => {
+  const { send } = await show(streaming("a", "", 0));
+  send({ m: "a", s: 1, p: 0, o: 0, t: "ok" });
+  expect(screen.queryByTestId("latency")).toBeNull();
+  const times = { asked_ms: 12, connected_ms: 92, ttfb_ms: 300, ttft_ms: 420, ttlt_ms: 2_000, ttc_ms: 2_010 };
+  const timing = {
+    ...times,
+    reasoning_ms: 0,
+    tools_ms: 0,
+    waited_ms: 0,
+    stalls: 1,
+    tokens: 2,
+    tokens_per_second: 61.5,
+  };
+  send({ k: "end", m: "a", s: 2, status: "finished", stop_reason: "stop", length: 2, c: 0x79dcdd47, timing });
+  const latency = screen.getByTestId("latency");
+  expect(latency.textContent).toBe("Time to the first token: 0.42 s");
+  expect(latency.dataset.ttfbMs).toBe("300");
+  expect(latency.dataset.ttcMs).toBe("2010");
+  const details = screen.getByTestId<HTMLDetailsElement>("details");
+  toggle(details, true);
+  const rows = [...details.querySelectorAll(".timeline li")].map((row) => row.textContent);
+  expect(rows).toEqual([
+    "Asked the provider12 ms",
+    "Connected to it80 ms",
+    "First byte (TTFB)208 ms",
+    "First token (TTFT)120 ms",
+    "Last token (TTLT)1,580 ms",
+    "Complete (TTC)10 ms",
+  ]);
+  expect(details.textContent).toContain("2.01 s in all · 61.5 tokens/s · 1 stall over a second");
+});
+
+test("an answer whose times are not known says nothing of them", async () => {
+  await show(message("a", "text"));
+  expect(screen.queryByTestId("latency")).toBeNull();
+});
+
+test("screen readers hear the boundaries of an answer, not its pieces", async () => {
+  const { send } = await show(streaming("a", "", 0));
+  const heard = () => screen.getAllByRole("status").map((element) => element.textContent);
+  send({ m: "a", s: 1, p: 0, o: 0, t: "ok" });
+  expect(heard()).not.toContain("ok");
+  send({ k: "end", m: "a", s: 2, status: "finished", stop_reason: "stop", length: 2, c: 0x79dcdd47 });
+  expect(heard()).toContain("Complete, 1 word");
+});
+
+test("an empty conversation offers what can be answered; one that does not exist says so", async () => {
+  const { chat, send } = await show();
+  expect(screen.getAllByRole("button").map((button) => button.textContent)).toEqual(["ExplainExplain streaming"]);
+  const submit = mock((_text: string, _model?: string) => {});
+  chat.submit.set(submit);
+  fireEvent.click(screen.getByText("Explain"));
+  expect(submit.mock.calls).toEqual([["Explain streaming", undefined]]);
+  send(open([], { missing: true }));
+  expect(screen.getByText(/does not exist/)).toBeTruthy();
+});
+
+test("model text is Markdown, a person's text is not", async () => {
+  await show(message("q", "**no**", { role: "user" }), message("a", "**yes** <b>no</b>"));
+  expect(screen.getByText("yes").tagName).toBe("STRONG");
+  expect(screen.getByText("**no**")).toBeTruthy();
+  expect(document.querySelector("b")).toBeNull();
+});
+
+test("reasoning is behind a panel that is closed, and is remembered when it was opened", async () => {
+  const parts = [{ type: "reasoning", text: "hm" } as const, { type: "text", text: "So" } as const];
+  const first = await show(message("a", "So", { parts }));
+  const panel = () => screen.getByText("Thought").closest("details") as HTMLDetailsElement;
+  expect([panel().open, screen.queryByText("hm")]).toEqual([false, null]);
+  toggle(panel(), true);
+  expect(screen.getByText("hm")).toBeTruthy();
+  first.unmount();
+  await show(message("a", "So", { parts }));
+  expect(panel().open).toBe(true);
+});

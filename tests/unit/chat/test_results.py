@@ -1,0 +1,69 @@
+"""A tool's result is shown as what it is, and told to a model in words that it can use."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from streamchat.chat.tool_results import for_model, view_of
+
+TABLE = {"$view": "table", "columns": ["a"], "rows": [[1]]}
+IMAGE = {"$view": "image", "media_type": "image/png", "data": "aGk=", "name": "x"}
+PLOT = {"$view": "plot", "kind": "line", "title": "T", "series": [{"name": "s", "points": [[1, 2]]}]}
+
+
+@pytest.mark.parametrize(
+    ("result", "view"),
+    [
+        ("<script>", "text"),
+        (None, "json"),
+        ([1], "json"),
+        ({"a": 1}, "json"),
+        (TABLE, "table"),
+        (IMAGE, "image"),
+        (PLOT, "plot"),
+        ({**TABLE, "rows": [[1, 2]]}, "json"),
+        ({**TABLE, "rows": "ab"}, "json"),
+        ({**TABLE, "columns": [1]}, "json"),
+        ({"$view": "table"}, "json"),
+        ({**IMAGE, "media_type": "image/svg+xml"}, "json"),
+        ({**IMAGE, "media_type": ["image/png"]}, "json"),
+        ({**IMAGE, "data": 'x" onerror="'}, "json"),
+        ({**IMAGE, "data": None}, "json"),
+        ({**PLOT, "kind": "pie"}, "json"),
+        ({**PLOT, "series": [{"name": "s", "points": [[1]]}]}, "json"),
+        ({**PLOT, "series": [{"name": "s", "points": [[1, float("nan")]]}]}, "json"),
+        ({**PLOT, "series": [{"name": "s", "points": [[1, True]]}]}, "json"),
+        ({**PLOT, "series": [3]}, "json"),
+        ({**PLOT, "title": 3}, "json"),
+        ({"$view": ["table"]}, "json"),
+    ],
+)
+def test_a_view_is_believed_only_as_a_whole(result: Any, view: str) -> None:
+    """What only claims to be a table, a picture or a plot is shown as the JSON that it is."""
+    assert view_of(result) == view
+
+
+def test_text_and_json_are_told_as_they_are() -> None:
+    """A model reads what the tool returned."""
+    assert for_model("hello") == "hello"
+    assert for_model({"ä": [1]}) == '{"ä": [1]}'
+    assert json.loads(for_model(TABLE)) == {"columns": ["a"], "rows": [[1]]}
+
+
+def test_a_picture_s_bytes_are_not_told_as_text() -> None:
+    """They would cost thousands of tokens and say nothing."""
+    told = for_model({**IMAGE, "data": "QUJD" * 1000})
+    assert "QUJD" not in told
+    assert "3,000 bytes" in told
+
+
+def test_a_long_plot_is_told_in_short() -> None:
+    """The first points, and the range of all."""
+    points = [[n, n * n] for n in range(1000)]
+    told = for_model({**PLOT, "series": [{"name": "s", "points": points}]})
+    assert len(told) < 1000
+    assert '"of": 1000' in told
+    assert '"most": 998001' in told

@@ -1,0 +1,140 @@
+"""Asking the adapters in tests: over loopback with the real SDKs, or with bytes in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from streamchat.chat import events as e
+from streamchat.chat.fold import Folding
+from streamchat.chat.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart
+from streamchat.chat.request import Options, Request, ToolSpec
+from streamchat.errors import ProviderError
+from streamchat.providers.anthropic.events import AnthropicNormaliser
+from streamchat.providers.anthropic.messages import Anthropic
+from streamchat.providers.base import Provider
+from streamchat.providers.event_builder import LIMITS, Limits
+from streamchat.providers.openai.chat import OpenAIChat
+from streamchat.providers.openai.chat_events import ChatNormaliser
+from streamchat.providers.openai.responses import OpenAIResponses
+from streamchat.providers.openai.responses_events import ResponsesNormaliser
+from streamchat.providers.provider_errors import ErrorContext
+from streamchat.providers.stream_reader import Normaliser, read_stream
+
+KINDS = ("chat", "responses", "anthropic")
+NORMALISERS: dict[str, Callable[[], Normaliser]] = {
+    "chat": ChatNormaliser,
+    "responses": ResponsesNormaliser,
+    "anthropic": AnthropicNormaliser,
+}
+WEATHER = ToolSpec("weather", "The weather in a city.", {"type": "object", "properties": {"city": {"type": "string"}}})
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came of one answer."""
+
+    events: list[e.Event] = field(default_factory=list)
+    message: Message = field(default_factory=lambda: Message("a", "assistant", status="streaming"))
+    error: ProviderError | None = None
+
+    @property
+    def text(self) -> str:
+        return self.message.text
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(part.text for part in self.message.parts if isinstance(part, ReasoningPart))
+
+    @property
+    def calls(self) -> list[ToolCallPart]:
+        return [part for part in self.message.parts if isinstance(part, ToolCallPart)]
+
+    @property
+    def ours(self) -> list[ToolCallPart]:
+        return [call for call in self.calls if not call.by_provider]
+
+    @property
+    def reason(self) -> str | None:
+        return self.message.stop_reason
+
+
+EMPTY = Message("a", "assistant", status="streaming")
+
+
+async def hear(events: AsyncIterator[e.Event], message: Message = EMPTY) -> Heard:
+    """Fold everything into ``message``; a project error is kept, anything else is raised."""
+    heard, folding = Heard(), Folding(message)
+    try:
+        async with aclosing(events) as source:  # pyright: ignore[reportArgumentType]
+            async for event in source:
+                heard.events.append(event)
+                folding.add(event)
+    except ProviderError as error:
+        heard.error = error
+    heard.message = folding.message
+    return heard
+
+
+def provider_at(kind: str, url: str, **more: Any) -> Provider:
+    """The adapter of this kind for a server of ours."""
+    if kind == "anthropic":
+        return Anthropic(base_url=url, **more)
+    return (OpenAIChat if kind == "chat" else OpenAIResponses)(base_url=f"{url}/v1", **more)
+
+
+async def ask(kind: str, url: str, request: Request | None = None, **more: Any) -> Heard:
+    """One answer over loopback, through the real SDK."""
+    provider = provider_at(kind, url, **more)
+    try:
+        return await hear(provider.stream(request or question()))
+    finally:
+        await provider.close()
+
+
+def question(*messages: Message, model: str = "m", tools: tuple[ToolSpec, ...] = (), **options: Any) -> Request:
+    """A request; without messages, a plain one."""
+    return Request(model, messages or (user("hi"),), options=Options(**options), tools=tools)
+
+
+def user(*parts: str | Part) -> Message:
+    return Message("u", "user", tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
+
+
+def answer(*parts: str | Part, model: str = "m", **fields: Any) -> Message:
+    made = tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
+    return Message("a", "assistant", made, model=model, **fields)
+
+
+class InMemory(httpx2.AsyncByteStream):
+    """An open response whose bytes are a list."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.http_response = httpx2.Response(200, stream=self, request=httpx2.Request("POST", "http://provider.test"))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+async def read(
+    kind: str,
+    pieces: Iterable[bytes],
+    normaliser: Normaliser | None = None,
+    limits: Limits = LIMITS,
+    message: Message = EMPTY,
+) -> Heard:
+    """What these bytes mean, without a connection."""
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[InMemory]:
+        yield InMemory(pieces)
+
+    return await hear(
+        read_stream(opening, normaliser or NORMALISERS[kind](), ErrorContext("http://provider.test"), limits), message
+    )

@@ -1,0 +1,90 @@
+"""The watchdog counts a loop that stands still, says where, and takes a slow machine for what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+
+import pytest
+
+from streamchat.watchdog import INTERVAL_SECONDS, LIMIT_SECONDS, MAX_FRAMES, Watchdog, place_of
+
+
+def block(watchdog: Watchdog) -> None:
+    """Hold up the loop until the watchdog has noticed."""
+    while not watchdog.sampled:
+        time.sleep(0.01)
+
+
+def compute(watchdog: Watchdog) -> None:
+    while not watchdog.sampled:
+        sum(range(10_000))
+
+
+@pytest.mark.parametrize("hold_up", [block, compute])
+async def test_a_pause_is_counted_and_its_place_is_logged(hold_up, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether the loop's thread waits or computes."""
+    watchdog = Watchdog()
+    watchdog.start()
+    try:
+        hold_up(watchdog)
+        while not watchdog.pauses.count:
+            await asyncio.sleep(0)
+    finally:
+        watchdog.close()
+    assert watchdog.pauses.longest > LIMIT_SECONDS
+    (line,) = [record for record in caplog.records if hold_up.__name__ in record.getMessage()]
+    assert line.levelno == logging.WARNING
+    assert "test_watchdog.py" in line.getMessage()
+
+
+class Clocks:
+    """Time as the test says."""
+
+    def __init__(self) -> None:
+        self.now = self.used = 0.0
+
+    def pass_by(self, seconds: float, used: float) -> None:
+        self.now += seconds
+        self.used += used
+
+
+async def test_a_process_that_is_not_scheduled_has_no_pause() -> None:
+    """Its thread used no time, and nobody could look: the machine had other things to do."""
+    clocks = Clocks()
+    watchdog = Watchdog(clock=lambda: clocks.now, busy=lambda: clocks.used)
+    watchdog._loop = asyncio.get_running_loop()
+    watchdog._rest()
+    clocks.pass_by(3.0, used=0.01)
+    watchdog.beat()
+    assert watchdog.pauses.count == 0
+    clocks.pass_by(1.0, used=0.9)
+    watchdog.beat()
+    assert (watchdog.pauses.count, watchdog.pauses.longest) == (1, 1.0 - INTERVAL_SECONDS)
+    clocks.pass_by(INTERVAL_SECONDS + LIMIT_SECONDS / 2, used=LIMIT_SECONDS / 2)
+    watchdog.beat()
+    assert watchdog.pauses.count == 1
+    watchdog.close()
+
+
+async def test_closing_ends_its_timer_and_its_thread() -> None:
+    watchdog = Watchdog()
+    watchdog.start()
+    thread = watchdog._thread
+    assert thread is not None
+    watchdog.close()
+    await asyncio.to_thread(thread.join)
+    beats = watchdog._beats
+    await asyncio.sleep(2 * INTERVAL_SECONDS)
+    assert watchdog._beats == beats
+    assert "watchdog" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_place_has_the_innermost_frames_first() -> None:
+    def deep(levels: int) -> str:
+        return deep(levels - 1) if levels else place_of(__import__("sys")._getframe())
+
+    assert deep(0).startswith("deep (unit/test_watchdog.py:")
+    assert deep(50).count(" < ") == MAX_FRAMES - 1
