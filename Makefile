@@ -23,7 +23,7 @@ dev: installed  ## The same with hot reload, for working on streamchat
 .PHONY: test
 test: installed-dev front system build  ## Everything that CI runs
 	@$(BIN)/python -m streamchat.protos
-	@$(BIN)/python scripts/parallel.py "$(MAKE) --no-print-directory check" "$(BIN)/python -m pytest -n auto"
+	@$(BIN)/python scripts/parallel.py "$(MAKE) --no-print-directory check" "$(BIN)/python scripts/suite.py"
 
 .PHONY: test-fast
 test-fast: installed-dev front  ## Lint, types and the unit tests: what to run while working

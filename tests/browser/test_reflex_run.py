@@ -74,7 +74,7 @@ def ends_in_order(server: ReflexRun, chat: ChatPage, end: Callable[[], None]) ->
     connection = sqlite3.connect(server.database)
     row = connection.execute("select status, parts from message where id = ?", (message_id,)).fetchone()
     connection.close()
-    assert row[0] == "interrupted"
+    assert row[0] == "interrupted", server.log
     assert "w000005" in row[1]
 
 

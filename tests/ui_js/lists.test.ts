@@ -20,7 +20,7 @@ test("the wanted model, else the last one, else the default, and never one that 
   expect(chooseModel([], { wanted: "a", last: "b", fallback: "c" })).toBe("");
 });
 
-test("models are groupByDate by who answers", () => {
+test("models are grouped by who answers", () => {
   expect(groupByProvider(models).map((group) => [group.label, group.models.length])).toEqual([
     ["OpenAI", 2],
     ["On this machine", 1],
@@ -37,7 +37,7 @@ test("a suggestion for a model that cannot be used is not made", () => {
   expect(usableSuggestions(suggestions, models).map((suggestion) => suggestion.label)).toEqual(["a", "c"]);
 });
 
-test("conversations are groupByDate by day, in the reader's time zone, and keep their order", () => {
+test("conversations are grouped by day, in the reader's time zone, and keep their order", () => {
   const now = new Date(2026, 4, 20, 0, 30);
   const at = (year: number, month: number, day: number, hours = 0, minutes = 0) =>
     new Date(year, month, day, hours, minutes).toISOString();

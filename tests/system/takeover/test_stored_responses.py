@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -28,6 +30,13 @@ async def ask(worker: Worker) -> str:
     return response.json()["run_id"]
 
 
+def has_checkpoint(worker: Worker, run_id: str) -> bool:
+    """Whether the run's row has a checkpoint: it is stored beside the stream, which does not wait for it."""
+    file = worker.settings["STREAMCHAT_DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return connection.execute("select upstream from message where id = ?", (run_id,)).fetchone()[0] is not None
+
+
 @pytest.mark.parametrize("start_pair", ["sqlite"], indirect=True)
 async def test_a_killed_worker_s_response_is_read_on(start_pair: StartPair, provider: StoredResponses):
     """The same run, the next number, every word once, no seam, and one request; then SIGTERM passes it on once more."""
@@ -36,7 +45,7 @@ async def test_a_killed_worker_s_response_is_read_on(start_pair: StartPair, prov
     )
     run_id = await ask(pair.one)
     reader = Reader(pair.two, run_id).start()
-    await reader.until(lambda: len(reader.text) > 100)
+    await reader.until(lambda: len(reader.text) > 100 and has_checkpoint(pair.one, run_id))
     pair.one.kill()
     await provider.go(40)
     words = len(reader.text)
