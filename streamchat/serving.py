@@ -67,6 +67,7 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
             await wind_down()
             await super().shutdown(sockets)
 
+    wind_down.called_by_server = True
     Server(config).run(list(sockets))
 
 
