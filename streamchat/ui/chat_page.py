@@ -33,6 +33,7 @@ def page() -> rx.Component:
                     on_continue=Live.continue_answer,
                     on_earlier=Live.earlier,
                     on_decide=Live.decide,
+                    on_pace=Live.pace,
                 ),
                 Composer.create(
                     models=Chats.models,

@@ -36,6 +36,7 @@ class Transcript(rx.Component):
     on_continue: _Answer
     on_earlier: rx.EventHandler[rx.event.passthrough_event_spec(str)]
     on_decide: rx.EventHandler[rx.event.passthrough_event_spec(str, str, dict)]
+    on_pace: rx.EventHandler[rx.event.passthrough_event_spec(int)]
 
 
 class Composer(rx.Component):

@@ -26,9 +26,12 @@ from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.protocols.page.stream import Frame, sent
 from streamchat.ui import approvals, sidebar, tool_menu
 from streamchat.ui.context import Tab, context_of, handling, refused, services, tab_of
-from streamchat.ui.tab_session import Follower, show_earlier
+from streamchat.ui.tab_session import Follower, set_pace, show_earlier
 from streamchat.ui.transcript import shared_messages
 from streamchat.wiring import state_lost
+
+# What a tab may ask for: milliseconds between two batches of pieces.
+MAX_PACE_MS = 1000
 
 
 class Live(rx.State):
@@ -164,6 +167,14 @@ class Live(rx.State):
             frame = refused(error)
         async with self:
             self.f = frame
+
+    @rx.event(background=True)
+    async def pace(self, milliseconds: int):
+        """Send this tab the pieces of answers with so much time between them: it is hidden, or paints slowly."""
+        async with self:
+            tab = tab_of(self)
+        if isinstance(milliseconds, int) and 0 <= milliseconds <= MAX_PACE_MS:
+            set_pace(tab.token, milliseconds / 1000)
 
 
 def new_run(tab: Tab, text: Any, client_id: Any, model: Any, settings: Any) -> NewRun:

@@ -113,6 +113,12 @@ def show_earlier(token: str, before: str) -> None:
         follower._transcript.show_earlier(before)
 
 
+def set_pace(token: str, seconds: float) -> None:
+    """Let the follower of a tab send pieces of answers this often, until another follower replaces it."""
+    if (follower := _followers.get(token)) and follower._transcript:
+        follower._transcript.set_pace(seconds)
+
+
 def watch(app: rx.App) -> None:
     """Register the app whose sockets ``is_open`` looks at."""
     global _app

@@ -5,6 +5,8 @@ Knows conversations, and has a reader for each answer in them that has not ended
 * The order of the branch is read again if a run starts or the branch changes, and of its messages only the new ones.
   A delta never touches the store.
 * What is read grows with what the tab shows, never with the length of the conversation.
+* Pieces of answers come as often as the tab wants them (``set_pace``): what waits meanwhile is joined. All else comes
+  at once.
 * ``None`` is yielded after a while without changes, so that the caller can check whether the tab is still there.
 """
 
@@ -124,6 +126,7 @@ class Transcript:
         self._pages_before: list[str] = []  # the messages before which a page is to be sent
         self._versions: dict[str, tuple[str, ...]] = {}
         self._about: Frame | None = None  # ``None`` if no conversation is shown
+        self._pace = self._pieces_due = 0.0
         # The answers without an ending: those being written, in any worker, and those whose worker died.
         self._live: dict[str, tuple[RunReader, PageEncoder]] = {}
 
@@ -131,6 +134,11 @@ class Transcript:
         """Yield the page of messages before ``before``, at most ``PAGE``, between the other frames."""
         if before not in self._pages_before:
             self._pages_before.append(before)
+        self._wakeup.set()
+
+    def set_pace(self, seconds: float) -> None:
+        """Leave at least so much time between two batches of pieces. 0: each piece comes at once."""
+        self._pace, self._pieces_due = seconds, 0.0
         self._wakeup.set()
 
     def close(self) -> None:
@@ -146,9 +154,11 @@ class Transcript:
         try:
             yield await self._open()
             while True:
-                for run_id in list(self._live):
-                    for frame in await self._grown(run_id):
-                        yield frame
+                if monotonic() >= self._pieces_due:
+                    for run_id in list(self._live):
+                        for frame in await self._grown(run_id):
+                            self._pieces_due = monotonic() + self._pace
+                            yield frame
                 while self._pages_before:
                     yield await self._earlier(self._pages_before.pop(0))
                 for note in subscription.take():
@@ -159,7 +169,10 @@ class Transcript:
                 if pending is not None and (now := monotonic()) >= due:
                     yield pending
                     pending, due = None, now + LIST_SECONDS
-                if not await self._wakeup.wait(due - monotonic() if pending else HEARTBEAT_SECONDS) and not pending:
+                now = monotonic()
+                dues = [now + HEARTBEAT_SECONDS, *([due] if pending else [])]
+                dues += [self._pieces_due] if self._pieces_due > now else []
+                if not await self._wakeup.wait(min(dues) - now) and not pending:
                     yield None
         finally:
             runs.feed.unsubscribe(self._owner, subscription)

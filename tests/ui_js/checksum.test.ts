@@ -17,7 +17,7 @@ test("a checksum that agrees makes the answer verified, and says of how many pie
   store.feed({ k: "end", m: "m", s: 4, status: "finished", stop_reason: "stop", length: 2, c: crc32("ab") });
   store.flush();
   expect(viewOf(store, "m").verified).toBe(true);
-  expect(viewOf(store, "m").tally).toEqual({ pieces: 3, gaps: 0, reconnects: 0 });
+  expect(viewOf(store, "m").tally).toEqual({ pieces: 3, gaps: 0, reconnects: 0, lags: [] });
   expect(store.stats.mismatches).toBe(0);
 });
 

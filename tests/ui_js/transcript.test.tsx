@@ -26,6 +26,7 @@ async function show(...messages: Parameters<typeof open>[0]) {
     onContinue: mock((..._: string[]) => {}),
     onEarlier: mock((_: string) => {}),
     onDecide: mock((..._: unknown[]) => {}),
+    onPace: mock((_: number) => {}),
   };
   const reflex = new ReflexState();
   const page = reflex.provide(<Transcript state={reflex.name} suggestions={suggestions} {...handlers} />);
@@ -45,6 +46,16 @@ async function show(...messages: Parameters<typeof open>[0]) {
 }
 
 const answers = () => screen.queryAllByTestId("answer").map((element) => element.textContent);
+
+test("a hidden tab asks for fewer pieces, and for all of them when it is shown", async () => {
+  const { onPace } = await show(streaming("a", "One", 1));
+  Object.defineProperty(document, "hidden", { configurable: true, value: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+  expect(onPace.mock.calls).toEqual([[1000]]);
+  Reflect.deleteProperty(document, "hidden"); // as before: the prototype's
+  document.dispatchEvent(new Event("visibilitychange"));
+  expect(onPace.mock.calls).toEqual([[1000], [0]]);
+});
 
 test("frames from Reflex's state become messages, piece by piece, and only the answer that grows changes", async () => {
   const { send } = await show(message("q", "Hi", { role: "user" }), streaming("a", "One", 1));

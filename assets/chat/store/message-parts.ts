@@ -44,6 +44,8 @@ export interface Tally {
   pieces: number;
   gaps: number;
   reconnects: number;
+  /** Milliseconds from a piece to the screen, of the last paints. */
+  lags: number[];
 }
 
 /** The fields of a message without its text and parts. */

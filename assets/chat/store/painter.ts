@@ -5,24 +5,38 @@
 
 import { flushSync } from "react-dom";
 
-const SLOW_MS = 10; // a paint that costs more than this is slow
+export const SLOW_MS = 10; // a paint that costs more than this is slow
 const TYPING_MS = 80;
 const MAX_DELAY_MS = 250; // the text is never longer behind than this, however busy the reader is
 
 export class Painter {
   /** Paints so far. */
   paints = 0;
+  /** Milliseconds from the news to the screen, of the last paint. */
+  lag = 0;
+  /** Milliseconds of work of the last paint, with style and layout. */
+  cost = 0;
+  private requested = 0;
+  private painting = 0;
   private scheduled = false;
   private started = 0;
-  private cost = 0;
   private typedAt = Number.NEGATIVE_INFINITY;
   private channel: MessageChannel | undefined;
 
+  private readonly listeners = new Set<() => void>();
+
   constructor(private readonly paint: () => void) {}
+
+  /** Calls back after each paint. Returns what ends that. */
+  onPainted = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
 
   request = (): void => {
     if (this.scheduled) return;
     this.scheduled = true;
+    this.requested = performance.now();
     const wait = this.wait();
     if (wait > 0) setTimeout(() => requestAnimationFrame(this.run), wait);
     else requestAnimationFrame(this.run);
@@ -42,8 +56,10 @@ export class Painter {
   }
 
   private run = (): void => {
+    const wait = this.wait();
+    if (wait > 0) return void setTimeout(() => requestAnimationFrame(this.run), wait);
     this.scheduled = false;
-    if (this.wait() > 0) return this.request();
+    this.painting = this.requested;
     this.started = performance.now();
     this.paints += 1;
     flushSync(this.paint);
@@ -55,7 +71,10 @@ export class Painter {
     if (!this.channel) {
       this.channel = new MessageChannel();
       this.channel.port1.onmessage = () => {
-        this.cost = performance.now() - this.started;
+        const now = performance.now();
+        this.cost = now - this.started;
+        this.lag = now - this.painting;
+        for (const listener of this.listeners) listener();
       };
     }
     return this.channel.port2;

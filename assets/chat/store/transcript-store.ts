@@ -86,6 +86,7 @@ type Listener = () => void;
 
 // Frames that are not about the transcript.
 const SIGNALS: ReadonlySet<unknown> = new Set(["sent", "say", "undecided", "tools"]);
+const MAX_LAGS = 500; // kept of an answer
 
 export class TranscriptStore {
   readonly stats = { frames: 0, pieces: 0, gaps: 0, replays: 0, resyncs: 0, mismatches: 0 };
@@ -106,6 +107,7 @@ export class TranscriptStore {
   private readonly entries = new Map<string, Entry>();
   private readonly dirty = new Set<string>();
   private metaDirty = false;
+  private growing: Entry[] = []; // answers in the last flush
   private readonly listeners = new Map<string, Set<Listener>>();
   private readonly frameListeners = new Set<(frame: Signal) => void>();
   private readonly resyncListeners = new Set<Listener>();
@@ -169,14 +171,25 @@ export class TranscriptStore {
   flush(): void {
     const dirty = [...this.dirty];
     this.dirty.clear();
+    this.growing = [];
     for (const id of dirty) {
       const entry = this.entries.get(id);
-      if (entry) entry.view = viewOf(entry);
+      if (!entry) continue;
+      if (isRunning(entry.fields.status)) this.growing.push(entry);
+      entry.view = viewOf(entry);
     }
     const meta = this.metaDirty;
     this.metaDirty = false;
     if (meta) this.notify("meta");
     for (const id of dirty) this.notify(id);
+  }
+
+  /** What was flushed last is on the screen, so many milliseconds after it came. */
+  painted(lag: number): void {
+    for (const { tally } of this.growing.splice(0)) {
+      tally.lags.push(lag);
+      if (tally.lags.length > MAX_LAGS) tally.lags.shift();
+    }
   }
 
   private take(frame: TranscriptFrame): void {
@@ -319,7 +332,7 @@ export class TranscriptStore {
       lastReceived: now,
       view: old?.view,
       crc: isRunning(fields.status) ? crc32(text) : 0,
-      tally: old?.tally ?? { pieces: 0, gaps: 0, reconnects: 0 },
+      tally: old?.tally ?? { pieces: 0, gaps: 0, reconnects: 0, lags: [] },
       parts: partsOf(message, old?.parts),
     };
     this.entries.set(message.id, entry);

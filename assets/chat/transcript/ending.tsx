@@ -8,7 +8,7 @@ import { dollars } from "../common/money";
 import { messagePath, request } from "../common/request";
 import { type MessageView, textOf } from "../store/message-parts";
 import { useActions } from "./actions";
-import { Latency, Timeline } from "./latency";
+import { Latency, milliseconds, Timeline } from "./latency";
 import { DeleteButton, More, Regenerate, useMeta, Versions } from "./message-actions";
 
 interface Props {
@@ -105,6 +105,11 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
   if (verified) {
     const { pieces, gaps, reconnects } = tally;
     lines.push(`verified · ${count(pieces, "delta")} · ${count(gaps, "gap")} · ${count(reconnects, "reconnect")}`);
+  }
+  if (tally.lags.length) {
+    const lags = tally.lags.toSorted((a, b) => a - b);
+    const [p50, p95] = [0.5, 0.95].map((share) => milliseconds(lags[Math.floor(share * (lags.length - 1))]));
+    lines.push(`on the screen ${p50} after it came, 95 % within ${p95}`);
   }
   if (usage?.input != null) lines.push(`${count(usage.input, "token")} read`);
   if (usage?.output != null) lines.push(`${count(usage.output, "token")} written`);

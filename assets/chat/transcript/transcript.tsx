@@ -15,6 +15,8 @@ import { useStableCallbacks } from "../common/stable-callbacks";
 import type { Suggestion } from "../composer/models";
 import { whenRendered } from "../markdown/render-budget";
 import type { Frame } from "../store/frames";
+import { Pace } from "../store/pace";
+import { systemClock } from "../store/resync";
 import type { Meta } from "../store/transcript-store";
 import { type Actions, ActionsProvider } from "./actions";
 import { Announcements } from "./announcements";
@@ -39,12 +41,15 @@ interface Props {
   onContinue: Actions["continue"];
   onEarlier: (firstId: string) => void;
   onDecide: Actions["decide"];
+  onPace: (milliseconds: number) => void;
 }
 
-export function Transcript({ state, suggestions, onResync, onRetry, onContinue, onEarlier, onDecide }: Props) {
+export function Transcript(props: Props) {
+  const { state, suggestions, onResync, onRetry, onContinue, onEarlier, onDecide, onPace } = props;
   const { store } = useChat();
   const actions = useStableCallbacks({ retry: onRetry, continue: onContinue, decide: onDecide });
   useFrames(state, onResync);
+  usePace(onPace);
   const meta = useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
   const { id: address, pending } = useAddress();
   // What is shown is what the address names: never the conversation before it.
@@ -104,6 +109,29 @@ function useFrames(state: string, onResync: () => void): void {
     if (frame.k === "say" && frame.sign_in) goToSignIn();
     store.feed(frame);
   });
+}
+
+// The server sends what this tab can show, and no more often.
+function usePace(onPace: (milliseconds: number) => void): void {
+  const { store, painter } = useChat();
+  const callbacks = useStableCallbacks({ pace: onPace });
+  useEffect(() => {
+    const pace = new Pace(systemClock, callbacks.pace);
+    const shown = () => pace.shown(!document.hidden);
+    const forget = [
+      store.onFrame((frame) => frame.k === "open" && pace.opened()),
+      painter.onPainted(() => {
+        pace.painted(painter.cost);
+        store.painted(painter.lag);
+      }),
+    ];
+    document.addEventListener("visibilitychange", shown);
+    shown();
+    return () => {
+      document.removeEventListener("visibilitychange", shown);
+      for (const end of forget) end();
+    };
+  }, [store, painter, callbacks]);
 }
 
 // With every (re)connect the tab's last frame comes again: it may be an "open" of an address that was left meanwhile, or

@@ -30,6 +30,7 @@ HANDLERS = {
     f"{LIVE}.tools": "takes nothing; names, descriptions and states of tools, and the owner's choices about them",
     f"{LIVE}.switch": "the name of a tool or server, and a boolean, are checked; for the owner's conversation only",
     f"{LIVE}.earlier": "the message id is looked for in the owner's conversation only",
+    f"{LIVE}.pace": "a number within bounds; changes how often the tab itself gets pieces, for as long as it is open",
     f"{LAB}.warm": "only a model that is offered is started, as a message to it would",
     f"{LAB}.race": "the run id is looked for in the owner's answers only; one reader per tab",
     f"{LAB}.grpc": "as race; the gRPC port decides once more who may read",
