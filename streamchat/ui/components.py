@@ -21,7 +21,6 @@ class Transcript(rx.Component):
     tag = "Transcript"
     lib_dependencies: list[str] = [
         "streamdown@2.7.1",
-        "remend@1.4.0",
         "lowlight@3.3.0",
         "highlight.js@11.11.1",
         # The versions that Reflex's own charts and icons use.

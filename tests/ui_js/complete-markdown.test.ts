@@ -1,7 +1,5 @@
 import { describe, expect, test } from "bun:test";
 
-import remend from "remend";
-
 import { BlockSplitter } from "../../assets/chat/markdown/block-splitter";
 import { fencedCode } from "../../assets/chat/markdown/code-fence";
 import { completeMarkdown } from "../../assets/chat/markdown/complete-markdown";
@@ -60,7 +58,7 @@ describe("fed one character at a time, no raw marker of what ends formatted is e
       const code = fencedCode(text, open)?.code ?? "";
       return `<pre><code>${code.replaceAll("<", "&lt;")}</code></pre>`;
     }
-    return html(open ? completeMarkdown(text, remend) : text);
+    return html(open ? completeMarkdown(text) : text);
   }
 
   function render(splitter: BlockSplitter): string[] {
@@ -95,15 +93,13 @@ describe("fed one character at a time, no raw marker of what ends formatted is e
 });
 
 test("text that only looks like a beginning is shown when more follows", () => {
-  const identity = (text: string) => text;
-  expect(completeMarkdown("a * b", identity)).toBe("a * b");
-  expect(completeMarkdown("| is a bar", identity)).toContain("is a bar");
-  expect(completeMarkdown("1 apple", identity)).toBe("1 apple");
-  expect(completeMarkdown("[note] text", identity)).toBe("[note] text");
+  expect(completeMarkdown("a * b")).toBe("a * b");
+  expect(completeMarkdown("| is a bar")).toContain("is a bar");
+  expect(completeMarkdown("1 apple")).toBe("1 apple");
+  expect(completeMarkdown("[note] text")).toBe("[note] text");
 });
 
 test("code is left as it is", () => {
-  const identity = (text: string) => text;
   const text = "- x\n\n  ```\n  a **b\n  --";
-  expect(completeMarkdown(text, identity)).toBe(text);
+  expect(completeMarkdown(text)).toBe(text);
 });

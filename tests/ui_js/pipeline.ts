@@ -10,6 +10,7 @@ import { type Pluggable, unified } from "unified";
 
 import {
   allowed,
+  dropCitationMarkers,
   dropStubs,
   hardening,
   htmlAsText,
@@ -17,10 +18,18 @@ import {
   safeLinks,
   toHtmlTree,
 } from "../../assets/chat/markdown/sanitize";
+import { worldSyntax } from "../../assets/chat/markdown/syntax";
 
 const processor = unified()
   .use(parse)
-  .use([[gfm, { singleTilde: false }], htmlAsText, lineBreaks, dropStubs] as Pluggable[])
+  .use([
+    [gfm, { singleTilde: false }],
+    htmlAsText,
+    worldSyntax,
+    dropCitationMarkers,
+    lineBreaks,
+    dropStubs,
+  ] as Pluggable[])
   .use(rehype, toHtmlTree as object)
   .use([safeLinks, [sanitize, allowed], [harden, hardening]] as Pluggable[]);
 

@@ -62,6 +62,7 @@ describe("model text is hostile", () => {
 
   test("a line break is the one tag that is understood, and not in code", () => {
     expect(html("a<br>b<br/>c `<br>`")).toBe("<p>a<br></br>\nb<br></br>\nc <code>&lt;br></code></p>");
+    expect(html("&lt;br&gt; and \\<br>")).toBe("<p>&lt;br> and &lt;br></p>");
   });
 });
 

@@ -11,7 +11,7 @@
 //
 // Definitions of references and footnotes are collected for `references.ts`.
 
-import { closesFence } from "./code-fence";
+import { closesFence, opensInnerFence } from "./code-fence";
 import { labelsOf, normaliseLabel, STUB } from "./references";
 
 const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})/;
@@ -42,6 +42,10 @@ interface State {
   blank: boolean;
   /** The marks that opened the code block. */
   fence: string;
+  /** The word behind them. */
+  info: string;
+  /** Whether a code block within it is open. */
+  inner: boolean;
   /** The marker of the outermost list, if it is certain. */
   marker: string | null;
   /** Whether all lines so far define references. */
@@ -148,7 +152,10 @@ export class BlockSplitter {
       this.body += line + newline;
       if (state.kind === "math") {
         if (MATH_END.test(line)) this.begin("text", { definitionsOnly: false });
-      } else if (closesFence(line, state.fence)) this.close();
+      } else if (closesFence(line, state.fence)) {
+        if (state.inner) this.state = { ...state, inner: false };
+        else this.close();
+      } else if (!state.inner && opensInnerFence(line, state)) this.state = { ...state, inner: true };
       return;
     }
     if (isBlank(line)) {
@@ -190,8 +197,10 @@ export class BlockSplitter {
   private beginsByItself(line: string, indent: number): boolean {
     const fence = FENCE.exec(line);
     if (HEADING.test(line)) this.close();
-    else if (fence) this.begin("fence", { fence: fence[1] });
-    else if (indent >= 4) this.begin("indented");
+    else if (fence) {
+      const info = /^\S*/.exec(line.slice(fence[0].length).trim())?.[0] ?? "";
+      this.begin("fence", { fence: fence[1], info });
+    } else if (indent >= 4) this.begin("indented");
     else return false;
     return true;
   }
@@ -222,7 +231,7 @@ export class BlockSplitter {
 }
 
 function stateOf(kind: State["kind"], extra?: Partial<State>): State {
-  return { kind, blank: false, fence: "", marker: null, definitionsOnly: true, ...extra };
+  return { kind, blank: false, fence: "", info: "", inner: false, marker: null, definitionsOnly: true, ...extra };
 }
 
 // Whether a complete line begins another block.

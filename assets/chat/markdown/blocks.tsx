@@ -2,8 +2,8 @@
 
 import "./markdown.css";
 
-import { memo, type ReactNode, useEffect, useReducer, useRef } from "react";
-import remend from "remend";
+import type { Element } from "hast";
+import { createElement, memo, type ReactNode, useEffect, useReducer, useRef } from "react";
 import {
   defaultRehypePlugins,
   defaultRemarkPlugins,
@@ -16,15 +16,27 @@ import { CodeBlock, NestedCodeBlock } from "./code-block";
 import { fencedCode } from "./code-fence";
 import { completeMarkdown } from "./complete-markdown";
 import { isIntricate } from "./intricate";
-import { withReferences } from "./references";
+import { labelsOf, withReferences } from "./references";
 import { requestTurn, takeBudget } from "./render-budget";
-import { allowed, dropStubs, hardening, htmlAsText, lineBreaks, safeLinks, toHtmlTree } from "./sanitize";
+import {
+  allowed,
+  dropCitationMarkers,
+  dropStubs,
+  hardening,
+  htmlAsText,
+  lineBreaks,
+  safeLinks,
+  toHtmlTree,
+} from "./sanitize";
+import { worldSyntax } from "./syntax";
 
 const plugin = (plugins: Record<string, unknown>, name: string) => (plugins[name] as unknown[])[0];
 
 const REMARK = [
   [plugin(defaultRemarkPlugins, "gfm"), { singleTilde: false }],
   htmlAsText,
+  worldSyntax,
+  dropCitationMarkers,
   lineBreaks,
   dropStubs,
 ] as MarkdownBlockProps["remarkPlugins"];
@@ -37,15 +49,50 @@ const REHYPE = [
 
 // Plain elements instead of the library's own components.
 const PLAIN = [
-  ...["p", "strong", "em", "del", "span", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "ul", "ol", "li"],
-  ...["code", "thead", "tbody", "tr", "th", "td", "sup", "section", "input"],
+  ...["p", "strong", "em", "del", "span", "hr", "blockquote", "ul", "thead", "tbody", "tr", "sup", "section", "input"],
 ];
+// Each takes its direction from its own first letter: languages mix in a list or a table.
+const DIRECTED = ["li", "th", "td"];
+const HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"] as const;
 const COMPONENTS = {
   ...Object.fromEntries(PLAIN.map((tag) => [tag, tag])),
+  ...Object.fromEntries(DIRECTED.map((tag) => [tag, directed(tag)])),
+  ...Object.fromEntries(HEADINGS.map((tag, i) => [tag, heading(i + 1)])),
   a: Link,
+  code: InlineCode,
+  ol: NumberedList,
   pre: NestedCodeBlock,
   table: Table,
 } as MarkdownBlockProps["components"];
+
+type ElementProps = Record<string, unknown> & { node?: Element; children?: ReactNode };
+
+function directed(tag: string) {
+  return ({ node: _, ...props }: ElementProps) => createElement(tag, { ...props, dir: "auto" });
+}
+
+// The page and its messages have the headings of the first two levels.
+function heading(level: number) {
+  const Tag = HEADINGS[Math.min(level + 1, 5)];
+  return ({ node: _, ...props }: ElementProps) => <Tag {...props} data-level={level} />;
+}
+
+// Code reads from left to right, and does not count for the direction of the text around it.
+function InlineCode({ children }: { children?: ReactNode }) {
+  return <code dir="ltr">{children}</code>;
+}
+
+// With room for the longest number.
+function NumberedList({ node, children, ...props }: ElementProps & { start?: number; className?: string }) {
+  const items = node?.children.filter((child) => child.type === "element").length ?? 0;
+  const digits = String((props.start ?? 1) + items - 1).length;
+  const style = digits > 2 ? { paddingInlineStart: `${digits + 1.25}ch` } : undefined;
+  return (
+    <ol {...props} style={style}>
+      {children}
+    </ol>
+  );
+}
 
 interface BlocksProps {
   splitter: BlockSplitter;
@@ -61,13 +108,15 @@ export function Blocks({ splitter, open, eager = true }: BlocksProps) {
   const shown: ReactNode[] = [];
   for (let i = 0; i < closed.length; i += 1) {
     if (i >= low && i < from) continue;
-    const version = closed[i].labels ? definitionsVersion : 0;
-    shown.push(<MemoBlock key={i} block={closed[i]} definitions={definitions} version={version} />);
+    const refers = !!closed[i].labels;
+    const version = refers ? definitionsVersion : 0;
+    const growing = refers && open;
+    shown.push(<MemoBlock key={i} block={closed[i]} definitions={definitions} version={version} growing={growing} />);
   }
   const text = open ? splitter.open : "";
   if (text.trim()) {
     const block: Block = { kind: splitter.openKind, text, labels: null };
-    shown.push(<MemoBlock key={closed.length} block={block} definitions={definitions} version={0} open />);
+    shown.push(<MemoBlock key={closed.length} block={block} definitions={definitions} version={0} growing open />);
   }
   return shown;
 }
@@ -77,29 +126,37 @@ interface BlockProps {
   definitions: Map<string, string>;
   /** Changes when definitions that the block may use do. */
   version: number;
+  /** Whether definitions that it uses may still come. */
+  growing: boolean;
   open?: boolean;
 }
 
 const MemoBlock = memo(
-  function TextBlock({ block, definitions, open = false }: BlockProps) {
+  function TextBlock({ block, definitions, growing, open = false }: BlockProps) {
     return (
-      <div className="block" dir="auto">
-        <ErrorBoundary text={block.text}>{render(block, definitions, open)}</ErrorBoundary>
+      // A browser's translation replaces the text nodes that still change here.
+      <div className="block" dir="auto" translate={open ? "no" : undefined}>
+        <ErrorBoundary text={block.text}>{render(block, definitions, growing, open)}</ErrorBoundary>
       </div>
     );
   },
   (a, b) =>
-    a.block.text === b.block.text && a.block.kind === b.block.kind && !a.open === !b.open && a.version === b.version,
+    a.block.text === b.block.text &&
+    a.block.kind === b.block.kind &&
+    !a.open === !b.open &&
+    a.version === b.version &&
+    a.growing === b.growing,
 );
 
-function render(block: Block, definitions: Map<string, string>, open: boolean): ReactNode {
+function render(block: Block, definitions: Map<string, string>, growing: boolean, open: boolean): ReactNode {
   const fenced = block.kind === "fence" ? fencedCode(block.text, open) : null;
   if (fenced) return <CodeBlock language={fenced.language} code={fenced.code} open={open} />;
   if (isIntricate(block.text)) return <p className="intricate">{block.text}</p>;
-  const source = withReferences(block.text, block.labels, definitions);
+  const text = open ? completeMarkdown(block.text) : block.text;
+  const source = withReferences(text, open ? labelsOf(text) : block.labels, definitions, growing);
   return (
     <MarkdownBlock
-      content={open ? completeMarkdown(source, remend) : source}
+      content={source}
       index={0}
       isIncomplete={false}
       components={COMPONENTS}

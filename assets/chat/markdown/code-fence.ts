@@ -14,6 +14,16 @@ export function closesFence(line: string, fence: string): boolean {
 }
 
 /**
+ * Whether a line within a block of Markdown code begins a block within it, which is closed before the outer one. (By
+ * CommonMark its closing fence would end both; a model that shows a file means the file.)
+ */
+export function opensInnerFence(line: string, outer: { fence: string; info: string }): boolean {
+  if (!/^(?:markdown|md|mdx)$/i.test(outer.info)) return false;
+  const marks = /^ {0,3}(`{3,}|~{3,})[ \t]*[^\s`~][^`]*$/.exec(line)?.[1];
+  return !!marks && marks[0] === outer.fence[0] && marks.length >= outer.fence.length;
+}
+
+/**
  * The parts of a fenced code block; `null` if it is indented (the generic path removes the indentation).
  *
  * While the block is `open`, a last line that may become the closing fence is left out.

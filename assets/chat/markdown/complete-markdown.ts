@@ -1,41 +1,31 @@
 // Completes the block that is still being written: no raw marker is shown of a construct that is not complete.
 //
 // Pure. Works on the open block only, and only on its end; a closed block is always rendered as it stands, so whatever
-// is hidden here is shown later if it turns out to be plain text. `closeInline` is `remend`, which closes what is open
-// inline (bold, italic, code, links). The ends of inline constructs are looked for from the end of the text, not by
-// regular expressions: those would try every marker of a long run as a beginning, which takes quadratic time.
+// is hidden here is shown later if it turns out to be plain text. `complete-inline.ts` closes what is open inline; here
+// are the constructs that take lines: code, tables, headings, lists, rules.
 
-import type { RemendOptions } from "remend";
+import { completeInline, isTableRule } from "./complete-inline";
 
-type CloseInline = (text: string, options?: RemendOptions) => string;
-
-const OPTIONS = {
-  katex: false,
-  htmlTags: false,
-  setextHeadings: false,
-  comparisonOperators: false,
-  singleTilde: false,
-};
 // A last line that is nothing but markers may become a rule, a heading's underline, a list item, a table's second row, a fence.
 const QUOTES = /^[ \t]*(?:>[ \t]?)*/;
 const MARKERS_ONLY = /^(?:[-=*_+#~`>|:]+|\d{1,9}[.)]?|(?:[-*_][ \t]*)+|\[[ xX]?\]?|!\[?|[-+*][ \t]+\[[ xX]?\]?)[ \t]*$/;
 const DEFINING = /^ {0,3}\[[^\]\n]*(?:\](?::[^\n]*)?)?$/;
 const CLOSING_FENCE = /^[ \t>]*(?:`+|~+)[ \t]*$/;
-const TABLE_HEAD = /^[ \t]*\|(.*)$/;
-const TABLE_RULE = /^[ \t]*\|?[ \t:|-]*$/;
+// The beginning of a table's second row.
+const RULE_BEGINS = /^[ \t>|:-]*$/;
 
 /** The Markdown that is shown of a block that may still grow. */
-export function completeMarkdown(text: string, closeInline: CloseInline): string {
+export function completeMarkdown(text: string): string {
   const lineStart = text.lastIndexOf("\n") + 1;
   const line = text.slice(lineStart);
   const before = text.slice(0, lineStart);
   if (insideFence(before)) return CLOSING_FENCE.test(line) ? before : text;
-  const head = tableHead(before, line);
-  if (head !== null) return asTable(completeInline(head, closeInline));
+  const table = tableHead(before, line);
+  if (table) return table.before + asTable(table.indent, completeInline(table.head));
   if (line && (isMarkersOnly(line) || (!before.trim() && DEFINING.test(line)))) {
-    return completeInline(before.trimEnd(), closeInline);
+    return completeInline(before.trimEnd());
   }
-  return completeInline(text, closeInline);
+  return completeInline(text);
 }
 
 function isMarkersOnly(line: string): boolean {
@@ -44,74 +34,49 @@ function isMarkersOnly(line: string): boolean {
   return rest.trim() ? MARKERS_ONLY.test(rest) : quotes.includes(">");
 }
 
-function completeInline(text: string, closeInline: CloseInline): string {
-  const trimmed = withoutOpenImage(text.trimEnd()).trimEnd();
-  const start = trailingMarker(trimmed);
-  if (start === -1) return closeInline(trimmed, OPTIONS);
-  const marker = trimmed.slice(start);
-  const without = trimmed.slice(0, start);
-  // The marker may be the second half of a pair: then what stands before it is already closed without it.
-  return closeInline(without.trimEnd() && closesPair(without, marker) ? trimmed : without, OPTIONS);
+interface TableHead {
+  before: string;
+  /** White space and the marks of quotes before the row. */
+  indent: string;
+  head: string;
 }
 
-/** The text without an image at its end that is not complete: `![alt`, `![alt]` or `![alt](address`. */
-function withoutOpenImage(text: string): string {
-  const lineStart = text.lastIndexOf("\n") + 1;
-  const lastParenthesis = text.lastIndexOf(")");
-  let from = lineStart;
-  for (let image = text.indexOf("![", from); image !== -1; image = text.indexOf("![", from)) {
-    const close = text.indexOf("]", image + 2);
-    const isOpen =
-      close === -1 || close === text.length - 1 || (text[close + 1] === "(" && lastParenthesis < close + 2);
-    if (isOpen) return text.slice(0, image);
-    from = close + 1;
-  }
-  return text;
+// The first row of a table, which is shown as one from its first cell on. It is the last line, or the one before a line
+// that may become the table's second row.
+function tableHead(before: string, line: string): TableHead | null {
+  const isRule = RULE_BEGINS.test(line);
+  const start = isRule ? before.lastIndexOf("\n", before.length - 2) + 1 : before.length;
+  const above = before.slice(0, start);
+  const row = isRule ? before.slice(start).trimEnd() : line;
+  const paragraph = above.slice(blankLineEnd(above)).trim();
+  if (!isHead(row, !paragraph) || isTableRule(row) || hasTable(paragraph)) return null;
+  const indent = /^[ \t>]*/.exec(row)?.[0] ?? "";
+  return { before: above, indent, head: row.slice(indent.length) };
 }
 
-/** Where the inline markers at the very end begin, which nothing follows yet; -1 without any. */
-function trailingMarker(text: string): number {
-  const last = text[text.length - 1];
-  let start = -1;
-  if (last === "[") start = unescaped(text, text.length - (text[text.length - 2] === "!" ? 2 : 1));
-  else if (last === "`") start = unescaped(text, runStart(text, "`"));
-  else if (last !== undefined && "*_~".includes(last)) start = unescaped(text, runStart(text, "*_~"));
-  // A tag or an address in angle brackets may end in any of these, and begins before them.
-  for (let at = text.length - 1; at >= 0 && !/[\s>]/.test(text[at]); at -= 1) {
-    if (text[at] === "<") return text[at - 1] === "\\" ? start : at;
-  }
-  return start;
+// A row begins with a bar. Before any other text of its paragraph it may have its first bar later, outside of code.
+function isHead(row: string, first: boolean): boolean {
+  const text = row.replace(/^[ \t>]*/, "");
+  if (text.startsWith("|")) return text.length > 1;
+  return first && /[^\\|]\|(?!\|)/.test(text.replace(/`[^`]*`?/g, "`"));
 }
 
-function runStart(text: string, markers: string): number {
-  let start = text.length;
-  while (start > 0 && markers.includes(text[start - 1])) start -= 1;
-  return start;
+function hasTable(paragraph: string): boolean {
+  return paragraph.split("\n").some(isTableRule);
 }
 
-// A backslash escapes the first marker of a run; -1 if that is all of it.
-function unescaped(text: string, start: number): number {
-  if (text[start - 1] !== "\\") return start;
-  return start + 1 < text.length ? start + 1 : -1;
+// Where the last paragraph begins: behind the last blank line.
+function blankLineEnd(text: string): number {
+  let end = 0;
+  for (const match of text.matchAll(/^[ \t>]*\n/gm)) end = match.index + match[0].length;
+  return end;
 }
 
-function closesPair(without: string, marker: string): boolean {
-  return "*_~`".includes(marker[0]) && !/\s$/.test(without) && without.includes(marker);
-}
-
-// The first row of a table, which is shown as one from its first cell on: a line that begins with "|".
-function tableHead(before: string, line: string): string | null {
-  const head = before.trimEnd();
-  if (!head && TABLE_HEAD.test(line)) return line;
-  if (head && !head.includes("\n") && TABLE_HEAD.test(head) && TABLE_RULE.test(line)) return head;
-  return null;
-}
-
-function asTable(head: string): string {
+function asTable(indent: string, head: string): string {
   const row = head.trim().replace(/^\|/, "").replace(/\|$/, "");
   if (!row.trim()) return "";
   const cells = row.split(/(?<!\\)\|/);
-  return `|${cells.join("|")}|\n|${cells.map(() => "---|").join("")}`;
+  return `${indent}|${cells.join("|")}|\n${indent}|${cells.map(() => "---|").join("")}`;
 }
 
 function insideFence(text: string): boolean {

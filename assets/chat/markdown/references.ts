@@ -3,19 +3,41 @@
 // `withReferences` returns the Markdown of a block with the definitions that it needs, so that a block can be rendered
 // by itself. A definition that takes more than a line or stands in a quote serves its own block only.
 
+const AWAITED = /\[(\^[^[\]\s]+)\](?!:)|(?<![^\s(*_"'])\[[^[\]]+\]\[([^[\]^]+)\]/g;
+// No address that may be a link: its text is shown as text.
+const NO_ADDRESS = "#";
 const LABEL = /\[((?:[^[\]\\]|\\.){1,999})\]/g;
 
 /** Replaces the text of a footnote in blocks that only refer to it; removed again when they are rendered. */
 export const STUB = "\uE000";
 
-/** The Markdown of a block with the definitions that it uses from elsewhere, without blank lines at its end. */
-export function withReferences(text: string, labels: string[] | null, definitions: Map<string, string>): string {
+/**
+ * The Markdown of a block with the definitions that it uses from elsewhere, without blank lines at its end.
+ *
+ * Models put definitions last: while the text is `growing`, a footnote or a link without one is shown as what it becomes.
+ */
+export function withReferences(
+  text: string,
+  labels: string[] | null,
+  definitions: Map<string, string>,
+  growing = false,
+): string {
   const block = text.replace(/(\n[ \t]*)+$/, "");
-  if (!labels || !definitions.size) return block;
+  if (!labels) return block;
+  const awaited = growing ? awaitedLabels(text) : [];
   const used = labels
-    .map((label) => definitions.get(label))
+    .map((label) => definitions.get(label) ?? (awaited.includes(label) ? placeholder(label) : undefined))
     .filter((definition) => definition !== undefined && !defines(text, definition));
   return used.length ? `${block}\n\n${used.join("\n\n")}` : block;
+}
+
+// The labels that surely wait for a definition: those of footnotes, and the second ones of `[text][label]` behind a space.
+function awaitedLabels(text: string): string[] {
+  return [...text.matchAll(AWAITED)].map((match) => normaliseLabel(match[1] ?? match[2]));
+}
+
+function placeholder(label: string): string {
+  return label.startsWith("^") ? `[${label}]: ${STUB}` : `[${label}]: ${NO_ADDRESS}`;
 }
 
 /** The labels in square brackets of a text, normalised; `null` if there are none. */

@@ -12,6 +12,9 @@ import type { Break, FootnoteDefinition, FootnoteReference, Root as MarkdownRoot
 
 import { STUB } from "./references";
 
+// U+E200 … U+E201 with U+E202 within, and 【4†source】; one space before it belongs to it.
+const CITATION = / ?(?:\uE200[^\uE201]*\uE201|【\d+(?::\d+)?†[^】\n]*】)| ?\uE200[^\uE201]*$|[\uE200-\uE206]/g;
+
 interface Processor {
   data(): object;
 }
@@ -27,12 +30,22 @@ export function htmlAsText(this: Processor): void {
   data.micromarkExtensions.push({ disable: { null: ["htmlFlow", "htmlText"] } });
 }
 
-/** `<br>` is the one tag that models need (in table cells): a line break. */
+/** Every line end is a line break: models write verses, addresses and lists that way. */
 export function lineBreaks() {
   return (tree: MarkdownRoot): void =>
     eachParent(tree, (parent: Parent<PhrasingContent>) => {
-      if (!parent.children.some((node) => node.type === "text" && /<br\s*\/?>/i.test(node.value))) return;
+      if (!parent.children.some((node) => node.type === "text" && node.value.includes("\n"))) return;
       parent.children = parent.children.flatMap((node) => (node.type === "text" ? splitAtBreaks(node.value) : [node]));
+    });
+}
+
+/** Removes the markers of web searches, which name sources by ids that mean nothing to a reader. */
+export function dropCitationMarkers() {
+  return (tree: MarkdownRoot): void =>
+    eachParent(tree, (parent: Parent<PhrasingContent>) => {
+      for (const node of parent.children) {
+        if (node.type === "text") node.value = node.value.replace(CITATION, "");
+      }
     });
 }
 
@@ -141,7 +154,7 @@ function imageLink({ src, alt }: Properties, own: string | undefined, insideLink
 }
 
 function splitAtBreaks(value: string): PhrasingContent[] {
-  return value.split(/<br\s*\/?>/i).flatMap((piece, i) => {
+  return value.split("\n").flatMap((piece, i) => {
     const nodes: PhrasingContent[] = i ? [{ type: "break" } satisfies Break] : [];
     return piece ? [...nodes, { type: "text", value: piece }] : nodes;
   });

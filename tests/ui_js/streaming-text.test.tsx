@@ -1,0 +1,209 @@
+// Faults of streaming pages from public reports: a text fed character by character, and what is shown after each one.
+
+import { describe, expect, test } from "bun:test";
+import { crc32 } from "../../assets/chat/store/checksum";
+import type { Frame } from "../../assets/chat/store/frames";
+import { ActionsProvider } from "../../assets/chat/transcript/actions";
+import { Message } from "../../assets/chat/transcript/message";
+import { renderChat, screen } from "./dom";
+import { open, streaming } from "./messages";
+
+const actions = { retry: () => {}, continue: () => {}, decide: () => {} };
+
+/** What is shown after each character, without code, and the answer at the end. */
+function stream(text: string, look: (answer: HTMLElement) => void = () => {}) {
+  const { feed } = renderChat(
+    <ActionsProvider value={actions}>
+      <Message id="a" last eager />
+    </ActionsProvider>,
+  );
+  feed(open([streaming("a", "", 0)]));
+  const samples: string[] = [];
+  let offset = 0;
+  for (const character of text) {
+    feed({ m: "a", s: samples.length + 1, p: 0, o: offset, t: character });
+    offset += character.length;
+    const answer = screen.getByTestId("answer");
+    samples.push(textOutsideCode(answer));
+    look(answer);
+  }
+  const end = { k: "end", m: "a", s: samples.length + 1, status: "finished", stop_reason: "stop" } as const;
+  feed({ ...end, length: text.length, c: crc32(text) } satisfies Frame);
+  return { samples, answer: screen.getByTestId("answer") };
+}
+
+function textOutsideCode(answer: HTMLElement): string {
+  const copy = answer.cloneNode(true) as HTMLElement;
+  for (const code of copy.querySelectorAll("figure.code")) code.remove();
+  return copy.textContent ?? "";
+}
+
+function texts(answer: HTMLElement, selector: string): (string | null)[] {
+  return [...answer.querySelectorAll(selector)].map((element) => element.textContent);
+}
+
+function expectNever(samples: string[], pattern: RegExp): void {
+  expect(samples.filter((sample) => pattern.test(sample))).toEqual([]);
+}
+
+/** Every sample is a beginning of the final text but for its last three characters. */
+function expectPrefixes(samples: string[], final: string): void {
+  const wrong = samples.filter(
+    (sample) => !final.startsWith(sample.slice(0, Math.max(0, sample.trimEnd().length - 3))),
+  );
+  expect(wrong).toEqual([]);
+}
+
+describe("no half of a construct is shown", () => {
+  test("a link within bold, bold within a heading, code within bold", () => {
+    const text =
+      "Start here:\n\n1. **[Planner](https://example.org/plan?a=1&b=2)** – draws.\n2. *[Dates](https://example.org/d)* by town.\n\n" +
+      "Keep **the `seeds.csv` file** open, run **`plan --all`** once.\n\n### 1. **[Next](https://example.org/n)**\n\nDone.";
+    const { samples, answer } = stream(text);
+    expectNever(samples, /\*|\]\(|https:\/\/|streamdown/);
+    expect(texts(answer, "strong")).toEqual(["Planner", "the seeds.csv file", "plan --all", "Next"]);
+    expect(texts(answer, "strong > a, em > a")).toEqual(["Planner", "Dates", "Next"]);
+  });
+
+  test("a table that follows a sentence, in a list, in a quote, without outer bars", () => {
+    const text =
+      "Compare:\n| Plan | Price |\n|---|---|\n| Basic | 5 |\n\n- In a list:\n\n  | Day | Task |\n  |---|---|\n  | Mon | Sow |\n\n" +
+      "> | In | Quote |\n> |---|---|\n> | 1 | 2 |\n\nName | Age\n--- | ---\nAnn | 30\n\nDone.";
+    let blocks = 0;
+    const { samples, answer } = stream(text, (now) => {
+      const count = now.querySelectorAll(".block").length;
+      expect(count).toBeGreaterThanOrEqual(blocks);
+      blocks = count;
+    });
+    expectNever(samples, /\||---/);
+    expect(answer.querySelectorAll("table").length).toBe(4);
+  });
+
+  test("a footnote or a reference shows its mark or its text before its definition is there", () => {
+    const text =
+      "Bees see ultraviolet.[^1] Some use that.[^guide] Read [the survey][s] too.\n\nA middle paragraph.\n\n" +
+      "[^1]: First note.\n[^guide]: Second *note*.\n\n[s]: https://example.org/survey\n";
+    const { samples, answer } = stream(text);
+    expectNever(samples, /\[\^|\]\[/);
+    expect(texts(answer, "p > sup")).toEqual(["1", "guide"]);
+    expect(answer.querySelector("a")?.getAttribute("href")).toBe("https://example.org/survey");
+  });
+
+  test("what is never defined is shown as it was written once the answer is complete", () => {
+    const { answer } = stream("See [the survey][s], m[0][1] and that.[^x]\n\nEnd.");
+    expect(answer.textContent).toBe("See [the survey][s], m[0][1] and that.[^x]End.");
+  });
+
+  test("a formula in brackets loses no address to a link", () => {
+    expectNever(stream("So \\(a\\), thus:\n\n\\[\nx_{1} * y\n\\]\n\nEnd.").samples, /streamdown|\]\(/);
+  });
+});
+
+describe("what is no construct is shown as it is", () => {
+  test.each([
+    "Delete all *.log files in the folder first, and only then go on.",
+    "In Python 2 ** 3 is eight and nothing in this line is bold.",
+    "A single ` character is not code here, and the sentence goes on.",
+    "Edit /etc/*.conf and ~/.bashrc, keep _private names as they are, and count 5 * 6 * 7.",
+  ])("%s", (text) => {
+    const { samples, answer } = stream(text, (now) => expect(now.querySelector("em, strong, code")).toBeNull());
+    expect(answer.textContent).toBe(text);
+    expectPrefixes(samples, text);
+  });
+
+  test("emphasis by underscores is shown as such, however many words it has", () => {
+    const { samples } = stream("It is _two words_ and __three bold words__ here.");
+    expectNever(samples, /_/);
+  });
+
+  test("text in angle brackets is held back for a word at most", () => {
+    const text =
+      'Use List<String> and <T extends Comparable<T>>, #include <stdio.h>, and if a<b && c>d then stop. Tags like <div class="x"> stay.';
+    const { samples, answer } = stream(text);
+    expect(answer.textContent).toBe(text);
+    expectPrefixes(samples, text);
+  });
+
+  test("a break that is talked about is text; a bare one in a cell breaks the line", () => {
+    const { answer } = stream("Write `<br>`, that is &lt;br&gt;, or \\<br>.\n\n| a |\n|---|\n| one<br>two |\n\nEnd.");
+    expect(answer.querySelector("p")?.textContent).toBe("Write <br>, that is <br>, or <br>.");
+    expect([answer.querySelectorAll("p br").length, answer.querySelectorAll("td br").length]).toEqual([0, 1]);
+  });
+});
+
+describe("languages other than English", () => {
+  test("emphasis whose inner edge is a quote, a colon or a bracket", () => {
+    const text =
+      '请注意**「备份」**这一步，并且**重要：**先保存。\n\n- **第一步：**打开\n- **下载（推荐）**后\n\n한국어로는 **"빠른 시작"**은 여기.\n\nこれは**『手引き』**の例です。';
+    const { samples, answer } = stream(text);
+    expectNever(samples, /\*/);
+    const bold = ["「备份」", "重要：", "第一步：", "下载（推荐）", '"빠른 시작"', "『手引き』"];
+    expect(texts(answer, "strong")).toEqual(bold);
+  });
+
+  test("an address ends before full-width punctuation and the marks of bold around it", () => {
+    const text =
+      "在 https://example.org/recipes，很好（来源 https://example.org/b）。\n\n表：**https://example.org/change/7**（五）。\n\n" +
+      "日本: https://example.org/harbor。雨。\n\nWhole: https://example.org/wiki/東京 and https://example.org/a*b_c/__init__.py.";
+    const { samples, answer } = stream(text);
+    expectNever(samples, /\*\*/);
+    expect([...answer.querySelectorAll("a")].map((link) => link.getAttribute("href"))).toEqual([
+      "https://example.org/recipes",
+      "https://example.org/b",
+      "https://example.org/change/7",
+      "https://example.org/harbor",
+      "https://example.org/wiki/%E6%9D%B1%E4%BA%AC",
+      "https://example.org/a*b_c/__init__.py",
+    ]);
+    expect(answer.querySelector("strong > a")?.textContent).toBe("https://example.org/change/7");
+  });
+
+  test("items and cells have a direction of their own; code has none to give", () => {
+    const { answer } = stream(
+      "- API: نقطة\n- ثم افتح\n\n| API | الوصف |\n|---|---|\n| GET | يعيد |\n\n`npm i` را اجرا کنید.",
+    );
+    for (const element of answer.querySelectorAll("li, th, td")) expect(element.getAttribute("dir")).toBe("auto");
+    expect(answer.querySelector("p > code")?.getAttribute("dir")).toBe("ltr");
+    expect(answer.querySelector("p")?.hasAttribute("dir")).toBe(false);
+  });
+
+  test("what still changes is not translated: a translation would replace its text", () => {
+    let open = 0;
+    const { answer } = stream("One *word* and more.\n\nAnother.", (now) => {
+      open += now.querySelectorAll(".block[translate=no]").length;
+    });
+    expect(open).toBeGreaterThan(20);
+    expect(answer.querySelector("[translate=no]")).toBeNull();
+  });
+});
+
+test("lines that end with a newline stay lines", () => {
+  const { answer } = stream("Post it to:\n12 Example Lane\nSampletown\n\n- an item\n  of two lines\n");
+  expect([answer.querySelectorAll("p br").length, answer.querySelectorAll("li br").length]).toEqual([2, 1]);
+});
+
+test("markers of web searches are not shown, however they are cut", () => {
+  const text =
+    "Kites rose in May. \uE200cite\uE202turn0search0\uE202turn0news3\uE201 They fell in June.【4†source】 The rest was flat.";
+  const { samples, answer } = stream(text);
+  expect(answer.textContent).toBe("Kites rose in May. They fell in June. The rest was flat.");
+  expectNever(samples, /cite|turn0|【|[\uE000-\uF8FF]/);
+});
+
+test("a Markdown file in a fence keeps the fences within it", () => {
+  const file = "# Station\n\n```bash\npip install x\n```\n\nThen open it.";
+  const { answer } = stream(`Here:\n\n\`\`\`markdown\n${file}\n\`\`\`\n\nSave it.`);
+  expect(texts(answer, "figure.code pre")).toEqual([file]);
+  expect(texts(answer, "p")).toEqual(["Here:", "Save it."]);
+});
+
+test("the headings of an answer are below those of the page, in their order", () => {
+  const { answer } = stream("# Plan\n\nText.\n\n## Part\n\n### Detail\n\n###### Deep\n");
+  const headings = [...answer.querySelectorAll("h1, h2, h3, h4, h5, h6")];
+  expect(headings.map((heading) => heading.tagName)).toEqual(["H3", "H4", "H5", "H6"]);
+});
+
+test("a list with long numbers has room for them", () => {
+  const { answer } = stream("99998. One.\n99999. Two.\n");
+  expect(answer.querySelector("ol")?.style.paddingInlineStart).toBe("6.25ch");
+});
