@@ -1,4 +1,4 @@
-"""A real Redis for tests: its own port, nothing on the disk, gone at the end."""
+"""A real Redis for tests, alone or as a cluster: its own ports, nothing of it on the disk, gone at the end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from devservers.ports import free_port
@@ -61,3 +62,49 @@ class RedisServer:
         with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
             connection.sendall(" ".join(words).encode() + b"\r\n")
             return connection.recv(65536)
+
+
+class RedisCluster:
+    """Three servers that share the slots, without replicas. ``nodes[0]`` is the one that ``url`` names."""
+
+    def __init__(self) -> None:
+        # The second port, of which the nodes talk, would by default be ten thousand higher.
+        self._ports = [free_port() for _ in range(3)]
+        self.nodes = [
+            RedisServer("--cluster-enabled", "yes", "--cluster-port", str(port), "--cluster-node-timeout", "5000")
+            for port in self._ports
+        ]
+        self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
+
+    def start(self) -> None:
+        for node in self.nodes:
+            node.start()
+        addresses = [f"127.0.0.1:{node.port}@{port}" for node, port in zip(self.nodes, self._ports, strict=True)]
+        self._operate("create", *addresses)
+        _until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes))
+
+    def move(self, slots: int, source: RedisServer, target: RedisServer) -> None:
+        """Move the first slots of a node with their keys to another one, while they are used."""
+        names = [node.ask("CLUSTER", "MYID").decode().split()[1] for node in (source, target)]
+        options = ("--cluster-from", names[0], "--cluster-to", names[1], "--cluster-slots", str(slots))
+        self._operate("reshard", f"127.0.0.1:{source.port}", *options)
+
+    def _operate(self, *what: str) -> None:
+        command = ["redis-cli", "--cluster", *what, "--cluster-yes"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def empty(self) -> None:
+        for node in self.nodes:
+            node.ask("FLUSHALL")
+
+    def remove(self) -> None:
+        for node in self.nodes:
+            node.remove()
+
+
+def _until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "the cluster does not get ready"
+        time.sleep(0.05)

@@ -32,6 +32,8 @@ from streamchat.errors import SettingsError
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 _BETWEEN_COMMAS = re.compile(r"""(?:[^,"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*'|["'\\])+""")
+_CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", *_CLUSTER_SCHEMES)
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-])*")
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -256,9 +258,14 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("it does not start with redis://, rediss:// or unix://")  # it may hold a password
-        return value
+        if value is not None and not value.startswith(_REDIS_SCHEMES):
+            raise ValueError(f"it does not start with {', '.join(_REDIS_SCHEMES[:-1])} or {_REDIS_SCHEMES[-1]}")
+        return value  # not in the message: it may hold a password
+
+    @property
+    def page_redis_url(self) -> str | None:
+        """The Redis in which Reflex stores the states of pages; ``None``: in memory. Its client knows no cluster."""
+        return None if (self.redis_url or "").startswith(_CLUSTER_SCHEMES) else self.redis_url
 
     @property
     def database(self) -> str:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from devservers import postgres, redis
 from devservers.postgres import PostgresServer
-from devservers.redis import RedisServer
+from devservers.redis import RedisCluster, RedisServer
 from tests import ROOT
 from tests.support.loop import LoopThread
 
@@ -150,6 +150,26 @@ def empty_redis(redis_session: RedisServer) -> RedisServer:
     """That server, empty."""
     redis_session.ask("FLUSHALL")
     return redis_session
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_session() -> Iterator[RedisCluster]:
+    """One cluster for the session."""
+    if reason := redis.why_not():
+        pytest.skip(reason)
+    cluster = RedisCluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture
+def redis_cluster(redis_cluster_session: RedisCluster) -> RedisCluster:
+    """That cluster, empty."""
+    redis_cluster_session.empty()
+    return redis_cluster_session
 
 
 @pytest.fixture(scope="session", name="postgres")

@@ -183,9 +183,15 @@ class RedisSink:
     """Adds to a stream, one entry per line, and keeps its newest million."""
 
     def __init__(self, url: str, stream: str) -> None:
-        from redis import Redis
+        from redis import Redis, RedisCluster
 
-        self._redis = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=10)
+        from streamchat.runs.redis.cluster import is_cluster, node_url
+
+        options = {"socket_timeout": 10, "socket_connect_timeout": 10}
+        if is_cluster(url):
+            self._redis = RedisCluster.from_url(node_url(url), **options)
+        else:
+            self._redis = Redis.from_url(url, **options)
         self._stream = stream
 
     def write(self, lines: list[bytes]) -> None:

@@ -35,8 +35,8 @@ def page_config(settings: Settings, bun: Path | None = None) -> rx.Config:
         telemetry_enabled=False,
         show_built_with_reflex=False,
         # Shared by all workers if there is a Redis. Reflex stores pickles: see docs/deploy.md.
-        redis_url=settings.redis_url,
-        state_manager_mode="redis" if settings.redis_url else "memory",
+        redis_url=settings.page_redis_url,
+        state_manager_mode="redis" if settings.page_redis_url else "memory",
         plugins=[SameOriginPlugin(), BundleOnlyPlugin(), LoopbackOnlyPlugin()],
         disable_plugins=[rx.plugins.SitemapPlugin],
     )

@@ -78,6 +78,22 @@ def test_no_secret_is_shown(monkeypatch):
     assert "CANARY" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "pages"),
+    [
+        ("redis://h", "redis://h"),
+        ("rediss://h", "rediss://h"),
+        ("redis+cluster://h", None),
+        ("rediss+cluster://h", None),
+    ],
+)
+def test_pages_have_no_state_in_a_cluster(monkeypatch, url, pages):
+    """Reflex's client knows no cluster: there the states of pages stay in memory."""
+    monkeypatch.setenv("STREAMCHAT_REDIS_URL", url)
+    settings = load_settings()
+    assert (settings.redis_url, settings.page_redis_url) == (url, pages)
+
+
 def test_settings_are_frozen():
     """Nobody changes them after the start."""
     with pytest.raises(ValidationError):

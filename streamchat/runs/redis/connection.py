@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AskError, RedisError, ResponseError
 
 from streamchat.backoff import Backoff
 from streamchat.errors import StreamchatError
@@ -32,6 +32,10 @@ _FIRST_PAUSE = 0.05
 MAX_PAUSE = 1.0
 # A connection that lasts this long counts as back: longer than a connection may take to fail.
 STEADY_SECONDS = CONNECT_SECONDS + 1
+# Options that a URL may set and that would change the shape or the timeout of replies.
+REPLIES = {"protocol": 2, "decode_responses": False, "socket_timeout": None}
+# The key of the check: it is never created.
+_CHECKED = "streamchat:check"
 logger = logging.getLogger(__name__)
 
 
@@ -73,13 +77,15 @@ class Line:
 
 
 class Link:
-    """Makes connections to one Redis. ``url``: ``redis://``, ``rediss://`` or ``unix://``."""
+    """Makes connections to one Redis. ``url``: ``redis://``, ``rediss://`` or ``unix://``.
+
+    ``key``, of each call: the node of a cluster that has it is meant (``cluster.ClusterLink``), here the one server.
+    """
 
     def __init__(self, url: str) -> None:
         try:
             self._pool = ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS, driver_info=None)
-            # Options that a URL may set and that would change the shape or the timeout of replies.
-            self._pool.connection_kwargs |= {"protocol": 2, "decode_responses": False, "socket_timeout": None}
+            self._pool.connection_kwargs |= REPLIES
             self._pool.make_connection()
         except (ValueError, TypeError):
             raise RedisUnusable("STREAMCHAT_REDIS_URL cannot be used: it is not the address of a Redis.") from None
@@ -94,22 +100,28 @@ class Link:
         )
 
     @asynccontextmanager
-    async def line(self) -> AsyncIterator[Line]:
+    async def line(self, key: str = "") -> AsyncIterator[Line]:
         """Open a new connection, closed at the end. Raises one of ``TROUBLE``."""
-        connection = self._pool.make_connection()
+        connection = await self._connect(key)
         try:
-            await connection.connect()
             yield Line(connection)
         finally:
             await connection.disconnect(nowait=True)
 
+    async def _connect(self, key: str) -> AbstractConnection:
+        return await connected(self._pool.make_connection())
+
     async def check(self) -> None:
-        """Check that it is reachable and new enough. Raises ``RedisUnusable``."""
+        """Check that it is reachable, usable as the kind that its URL says, and new enough.
+
+        Raises ``RedisUnusable``.
+        """
         try:
-            async with self.line() as line:
+            async with self.line(_CHECKED) as line:
                 await line.call("PING")
+                await self._check_kind(line)
                 # Streams that are never begun by accident: Redis 6.2.
-                await line.call("XADD", "streamchat:check", "NOMKSTREAM", "*", "e", "")
+                await line.call("XADD", _CHECKED, "NOMKSTREAM", "*", "e", "")
         except ResponseError as error:
             raise RedisUnusable(
                 f"{self.shown} cannot be used: {_reason(error)}. Redis 6.2 or newer is needed."
@@ -117,7 +129,15 @@ class Link:
         except TROUBLE as error:
             raise RedisUnusable(f"{self.shown} cannot be reached: {_reason(error)}.") from None
 
-    async def keep(self, name: str, work: Callable[[Line], Awaitable[None]]) -> None:
+    async def _check_kind(self, line: Line) -> None:
+        (information,) = await line.calls([("INFO", "cluster")])
+        if isinstance(information, bytes) and b"cluster_enabled:1" in information:
+            raise RedisUnusable(
+                f"{self.shown} cannot be used: it is a node of a Redis Cluster. STREAMCHAT_REDIS_URL then begins with "
+                "redis+cluster:// or rediss+cluster://."
+            )
+
+    async def keep(self, name: str, work: Callable[[Line], Awaitable[None]], key: str = "") -> None:
         """Run ``work`` over a connection, and again over a new one after each error. Ends only when cancelled."""
         loop = asyncio.get_running_loop()
         backoff = Backoff(base=_FIRST_PAUSE, cap=MAX_PAUSE, draw=max)
@@ -125,7 +145,7 @@ class Link:
             began = loop.time()
             well = loop.call_later(STEADY_SECONDS, self._back, name)
             try:
-                async with self.line() as line:
+                async with self.line(key) as line:
                     await work(line)
             except TROUBLE as error:
                 self._gone(name, error)
@@ -149,5 +169,17 @@ class Link:
                 logger.warning("%s is back", self.shown)
 
 
+async def connected(connection: AbstractConnection) -> AbstractConnection:
+    """Return the connection once it is open; it is closed if that fails. Raises one of ``TROUBLE``."""
+    try:
+        await connection.connect()
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+    return connection
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, AskError):
+        return "a part of it has moved to another node"
     return str(error).rstrip(".") or "it does not answer"

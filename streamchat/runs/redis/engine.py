@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from streamchat.runs.redis.cluster import SHARDS, ClusterLink, is_cluster
 from streamchat.runs.redis.connection import Link
 from streamchat.runs.redis.log import RedisLog
 from streamchat.runs.redis.notifications import RedisFeed
@@ -15,7 +16,7 @@ from streamchat.runs.redis.stream import Keys
 
 # Time to send what is queued when a worker ends.
 LAST_SECONDS = 2.0
-_LIMITS, _KEYS = Limits(), Keys()
+_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,11 @@ class RedisEngine:
 
 async def check(url: str) -> None:
     """Check that Redis can be used. Raises ``RedisUnusable``, without a password."""
-    await Link(url).check()
+    await _link(url).check()
+
+
+def _link(url: str) -> Link:
+    return ClusterLink(url) if is_cluster(url) else Link(url)
 
 
 @asynccontextmanager
@@ -37,10 +42,9 @@ async def redis_engine(
     *,
     worker: str,
     limits: Limits = _LIMITS,
-    keys: Keys = _KEYS,
 ) -> AsyncIterator[RedisEngine]:
     """Open the log and the feed of this worker. At the end the queue is sent first, within ``LAST_SECONDS``."""
-    link = Link(url)
+    link, keys = _link(url), Keys(shards=SHARDS if is_cluster(url) else 1)
     log = RedisLog(link, keys, limits)
     feed = RedisFeed(link, keys, log.publisher, worker)
     tasks = [

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
@@ -17,9 +18,8 @@ from streamchat.chat.events import Event
 from streamchat.chat.messages import Message
 from streamchat.runs.log import AnswerView, Entry, MemoryLog, Snapshot
 from streamchat.runs.redis.connection import TROUBLE, Link
-from streamchat.runs.redis.publisher import Publisher
-from streamchat.runs.redis.replicas import Replicas
 from streamchat.runs.redis.run_publisher import Limits
+from streamchat.runs.redis.sharding import publisher, replicas
 from streamchat.runs.redis.stream import CLAIM, MESSAGE, Keys, entry_id, load, message_json, newest
 from streamchat.runs.wakeup import Wakeup
 
@@ -37,10 +37,10 @@ class RedisLog:
         self._keys = keys
         self._limits = limits
         self._local = MemoryLog(limits.keep_seconds, limits.keep_bytes)
-        self.publisher = Publisher(link, keys, self._local, limits)
+        self.publisher = publisher(link, keys, self._local, limits)
         self.publisher.on_superseded = lambda run_id: self.on_superseded(run_id)
         self._local.in_use = self.publisher.sends
-        self.replicas = Replicas(link, keys, self._local)
+        self.replicas = replicas(link, keys, self._local)
         self.publisher.on_parked = self.replicas.adopt
         self.on_superseded: Callable[[str], None] = lambda run_id: None
 
@@ -71,11 +71,14 @@ class RedisLog:
         for run_id in run_ids:
             self.replicas.drop(run_id)
             self.drop(run_id)
+        shards: defaultdict[int, list[str]] = defaultdict(list)
+        for run_id in run_ids:
+            shards[self._keys.shard_of(run_id)].append(self._keys.run(run_id))
         try:
-            async with self._link.line() as line:
-                keys = [self._keys.run(run_id) for run_id in run_ids]
-                for start in range(0, len(keys), _KEYS_AT_ONCE):
-                    await line.call("UNLINK", *keys[start : start + _KEYS_AT_ONCE])
+            for keys in shards.values():
+                async with self._link.line(keys[0]) as line:
+                    for start in range(0, len(keys), _KEYS_AT_ONCE):
+                        await line.call("UNLINK", *keys[start : start + _KEYS_AT_ONCE])
         except TROUBLE as error:
             logger.warning("streams of deleted answers stay in Redis until they expire: %s", error)
 
@@ -116,14 +119,15 @@ class RedisLog:
     async def take_over(self, stored: Snapshot, epoch: int) -> Snapshot | None:
         """See ``Log``. Redis accepts nothing from the former owner then, unless it is away."""
         run_id = stored.message.id
+        key = self._keys.run(run_id)
         with suppress(*TROUBLE, ValueError):
-            async with self._link.line() as line:
-                while (stream := await load(line, self._keys.run(run_id))) is not None:
+            async with self._link.line(key) as line:
+                while (stream := await load(line, key)) is not None:
                     last = newest(stream)
                     if last.seq < stored.seq:
                         break  # Redis was away, or has lost it
                     whole = (entry_id(epoch, last.seq, whole=True), MESSAGE, message_json(last.message))
-                    if await line.call("EVAL", CLAIM, 1, self._keys.run(run_id), stream.last_id, *whole):
+                    if await line.call("EVAL", CLAIM, 1, key, stream.last_id, *whole):
                         return last
         here = self._local.snapshot(run_id) if self._local.has(run_id) else None
         return here if here and here.seq > stored.seq and not here.message.ended else None

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from streamchat.runs.notifications import MISSED, MemoryFeed, Notification, Subscription
 from streamchat.runs.redis.connection import REPLY_SECONDS, Line, Link
 from streamchat.runs.redis.publisher import Publisher
+from streamchat.runs.redis.sharding import ShardedPublisher
 from streamchat.runs.redis.stream import Keys
 from streamchat.runs.wakeup import Wakeup
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 class RedisFeed:
     """Implements ``Feed``. ``worker``: the name of this process."""
 
-    def __init__(self, link: Link, keys: Keys, publisher: Publisher, worker: str) -> None:
+    def __init__(self, link: Link, keys: Keys, publisher: Publisher | ShardedPublisher, worker: str) -> None:
         self._link = link
         self._keys = keys
         self._publisher = publisher
@@ -43,7 +44,7 @@ class RedisFeed:
         """See ``Feed``."""
         self._local.publish(owner, note)
         payload = [self._worker, owner, note.kind, note.conversation_id, note.run_id]
-        self._publisher.put("PUBLISH", self._keys.feed, json.dumps(payload))
+        self._publisher.put(note.run_id or note.conversation_id, "PUBLISH", self._keys.feed, json.dumps(payload))
 
     def publish_to_all(self, note: Notification) -> None:
         """See ``Feed``."""
@@ -59,7 +60,7 @@ class RedisFeed:
 
     def ask_stop(self, run_id: str) -> None:
         """Ask the worker that owns this run to stop it."""
-        self._publisher.put("PUBLISH", self._keys.stop, run_id)
+        self._publisher.put(run_id, "PUBLISH", self._keys.stop, run_id)
 
     async def work(self) -> None:
         """Listen to the other workers for ever."""

@@ -2,7 +2,8 @@
 
 Its queue is the local log, so nothing is lost however long Redis is away. Rules:
 
-* One connection, in order: the notification that an answer has ended comes after that ending.
+* One connection, in order: the notification that an answer has ended comes after that ending. In a cluster that holds
+  for each shard, which has a publisher of its own (``sharding``).
 * Redis may lose anything at any time: after every new connection, and after each second of silence, the last entry of
   each run is read.
 * A seq that is taken means that another worker took the run over or ended it. Its entries are the valid ones.
@@ -39,8 +40,9 @@ class Publisher:
     lost its runs, and begins no stream.
     """
 
-    def __init__(self, link: Link, keys: Keys, local: MemoryLog, limits: Limits) -> None:
+    def __init__(self, link: Link, keys: Keys, local: MemoryLog, limits: Limits, shard: int = 0) -> None:
         self._link = link
+        self._shard = shard
         self._keys = keys
         self._local = local
         self._limits = limits
@@ -72,8 +74,11 @@ class Publisher:
         self._dirty[run_id] = None
         self._wake.set()
 
-    def put(self, *command: str | bytes | float) -> None:
-        """Send this command after all entries so far. The oldest are dropped if Redis is away for long."""
+    def put(self, about: str, *command: str | bytes | float) -> None:
+        """Send this command after all entries so far. The oldest are dropped if Redis is away for long.
+
+        ``about``: the run or conversation that it is about, which decides the shard in a cluster.
+        """
         self._notes.append(command)
         self._wake.set()
 
@@ -90,7 +95,7 @@ class Publisher:
 
     async def work(self) -> None:
         """Send until cancelled."""
-        await self._link.keep("sending", self._send)
+        await self._link.keep(f"sending {self._shard}", self._send, self._keys.shard(self._shard))
 
     async def _send(self, line: Line) -> None:
         await self._ask(line, list(self._runs.values()))

@@ -2,7 +2,8 @@
 
 Knows nothing of the writers. Rules:
 
-* One connection reads for all copies. While Redis is away they keep what they have; they continue when it is back.
+* One connection reads for all copies, in a cluster for those of one shard. While Redis is away they keep what they
+  have; they continue when it is back.
 * A copy without a reader for ``GRACE_SECONDS`` is dropped; the next reader makes a new one.
 """
 
@@ -39,8 +40,9 @@ class _Replica:
 class Replicas:
     """The copies of this process."""
 
-    def __init__(self, link: Link, keys: Keys, local: MemoryLog) -> None:
+    def __init__(self, link: Link, keys: Keys, local: MemoryLog, shard: int = 0) -> None:
         self._link = link
+        self._shard = shard
         self._keys = keys
         self._local = local
         self._replicas: dict[str, _Replica] = {}
@@ -78,7 +80,7 @@ class Replicas:
 
     async def work(self) -> None:
         """Feed the copies until cancelled."""
-        await self._link.keep("reading", self._read)
+        await self._link.keep(f"reading {self._shard}", self._read, self._keys.shard(self._shard))
 
     async def close(self) -> None:
         """Cancel the attempts to open copies."""
@@ -88,8 +90,9 @@ class Replicas:
 
     async def _open(self, run_id: str) -> None:
         try:
-            async with self._link.line() as line:
-                stream = await load(line, self._keys.run(run_id))
+            key = self._keys.run(run_id)
+            async with self._link.line(key) as line:
+                stream = await load(line, key)
         except (*TROUBLE, ValueError) as error:
             logger.info("run %s cannot be attached: %s", run_id, error)
             stream = None

@@ -17,8 +17,13 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
+from zlib import crc32
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from streamchat.chat.events import Event, Notice, TextDelta
 from streamchat.chat.fold import fold
@@ -61,13 +66,26 @@ class StreamEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The names of keys and channels in Redis. All begin with ``prefix``."""
+    """The names of keys and channels in Redis. All begin with ``prefix``.
+
+    ``shards``: 1, or the number of parts into which the runs are divided in a cluster. All keys of a shard have the
+    same hash tag, and so are on one node: one command may name several of them.
+    """
 
     prefix: str = "streamchat"
+    shards: int = 1
+
+    def shard_of(self, run_id: str) -> int:
+        """Return the number of a run's shard."""
+        return crc32(run_id.encode()) % self.shards if self.shards > 1 else 0
+
+    def shard(self, number: int) -> str:
+        """Return the beginning of the keys of a shard's runs, which is on the same node as they are."""
+        return f"{self.prefix}:run:{_tags(self.shards)[number]}" if self.shards > 1 else f"{self.prefix}:run:"
 
     def run(self, run_id: str) -> str:
         """Return the key of a run's stream."""
-        return f"{self.prefix}:run:{run_id}"
+        return f"{self.shard(self.shard_of(run_id))}{run_id}"
 
     @property
     def feed(self) -> str:
@@ -78,6 +96,15 @@ class Keys:
     def stop(self) -> str:
         """The channel of stop requests."""
         return f"{self.prefix}:stop"
+
+
+@cache
+def _tags(shards: int) -> tuple[str, ...]:
+    """Return a hash tag for each shard, evenly spread over the slots: a cluster gives its nodes neighbouring slots."""
+    return tuple(
+        next(f"{{{n}}}:" for n in count() if key_slot(b"%d" % n) * shards // REDIS_CLUSTER_HASH_SLOTS == shard)
+        for shard in range(shards)
+    )
 
 
 def entry_id(epoch: int, seq: int, *, whole: bool = False) -> str:

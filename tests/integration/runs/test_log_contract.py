@@ -1,4 +1,5 @@
-"""What every log keeps, whatever it is made of: in memory, on Redis, and read on another worker than it is written."""
+"""What every log keeps, whatever it is made of: in memory, on Redis or a Redis Cluster, and read on another worker
+than it is written."""
 
 from __future__ import annotations
 
@@ -55,14 +56,15 @@ class Two:
             await arrived(self.writer, self.reader)
 
 
-@pytest.fixture(params=["memory", "redis", "remote reader"])
+@pytest.fixture(params=["memory", "redis", "remote reader", "cluster", "remote reader over a cluster"])
 async def two(request: pytest.FixtureRequest) -> AsyncIterator[Two]:
     if request.param == "memory":
         log = MemoryLog()
         yield Two(log, log)
         return
-    async with two_workers(request.getfixturevalue("redis").url) as (one, other):
-        yield Two(one.log, one.log if request.param == "redis" else other.log)
+    server = request.getfixturevalue("redis_cluster" if "cluster" in request.param else "redis")
+    async with two_workers(server.url) as (one, other):
+        yield Two(one.log, other.log if "remote" in request.param else one.log)
 
 
 def entries(batch: list[Entry] | Snapshot) -> list[Entry]:

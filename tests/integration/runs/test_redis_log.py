@@ -18,6 +18,7 @@ from streamchat.runs.log import Snapshot
 from streamchat.runs.redis import log as redis_log_module
 from streamchat.runs.redis import replicas, stream
 from streamchat.runs.redis.engine import RedisEngine, redis_engine
+from streamchat.runs.redis.publisher import Publisher
 from streamchat.runs.redis.run_publisher import Limits
 from tests.integration.runs.two_workers import arrived, say, told, two_workers, until, words, write
 
@@ -274,6 +275,7 @@ async def test_a_late_reply_to_a_former_owner(pair: Pair, redis: RedisServer):
     redis.ask("CLIENT", "PAUSE", "60000", "WRITE")
     say(one.log, 10, 11)
     await asyncio.sleep(0)
+    assert isinstance(one.log.publisher, Publisher)
     while one.log.publisher._dirty:  # the command is on its way
         await asyncio.sleep(0.005)
     one.log.resume(whole, 2)

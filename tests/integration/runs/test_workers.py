@@ -24,6 +24,7 @@ from streamchat.runs.persistence import Writer
 from streamchat.runs.redis.engine import RedisEngine, redis_engine
 from streamchat.runs.retries import Policy
 from streamchat.runs.service import RunService
+from streamchat.runs.takeover import Budget
 from streamchat.runs.wakeup import Wakeup
 from streamchat.storage import Storage
 from streamchat.tools.definition import tool
@@ -60,7 +61,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def worker(name: str, redis: str, database: str) -> AsyncIterator[Worker]:
+async def worker(name: str, redis: str, database: str, tries: int = 0) -> AsyncIterator[Worker]:
     store = Storage(database)
     await store.open()
     provider = QueueProvider()
@@ -77,6 +78,7 @@ async def worker(name: str, redis: str, database: str) -> AsyncIterator[Worker]:
             worker=name,
             toolbox=Toolbox([send]),
             ask_stop=engine.feed.ask_stop,
+            budget=Budget(tries),
         )
         engine.feed.on_stop = runs.stop_local
         engine.log.on_superseded = runs.abandon
@@ -112,7 +114,7 @@ async def speaking(one: Worker, two: Worker) -> tuple[str, asyncio.Task[list]]:
 
 async def die(which: Worker, run_id: str) -> None:
     """What remains of a run after ``kill -9``: no ending, and nothing more is told or stored."""
-    which.engine.log.publisher._runs.clear()
+    which.engine.log.publisher.close(run_id)
     run = which.runs._running[run_id]
     run.superseded = True
     run.cancel()
