@@ -30,14 +30,16 @@ HOLDING = NAMED + (
 
 class Proxy:
     """``kind``: ``nginx`` or ``caddy`` as shipped; nginx as ``plain`` (its defaults), ``impatient`` (ends what is
-    silent for 14 s) or ``holding`` (buffers, no sockets)."""
+    silent for 14 s) or ``holding`` (buffers, no sockets). ``second``: the port of a second worker, which only the
+    shipped ones use."""
 
-    def __init__(self, kind: str, server_port: int, port: int) -> None:
+    def __init__(self, kind: str, server_port: int, port: int, second: int | None = None) -> None:
         program = "caddy" if kind == "caddy" else "nginx"
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+        self._second = second or server_port
         self._folder = Path(tempfile.mkdtemp(prefix="streamchat-proxy-"))
         command = self._caddy(server_port) if program == "caddy" else self._nginx(kind, server_port)
         self._log = self._folder / "output.log"
@@ -64,7 +66,7 @@ class Proxy:
         return written(self._folder, site)
 
     def _ports(self, server_port: int) -> dict[int, int]:
-        return {8080: self.port, 3001: server_port, 3002: server_port}
+        return {8080: self.port, 3001: server_port, 3002: self._second}
 
     def _wait(self) -> None:
         end = time.monotonic() + 20

@@ -57,14 +57,19 @@ class Worker(Served):
             return await client.request(method, path, **more)
 
 
+class HasUrl(Protocol):
+    url: str
+
+
 @dataclass
 class Reader:
-    """Follows a run on one worker; what is lost is asked for again, as a browser does."""
+    """Follows a run on one worker, or through a proxy; what is lost is asked for again, as a browser does."""
 
-    worker: Worker
+    worker: HasUrl
     run_id: str
     events: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> Reader:
         self.task = asyncio.create_task(self._read())
@@ -116,7 +121,7 @@ class Reader:
             while not (self.names and self.names[-1] in ENDINGS):
                 last = {"Last-Event-ID": str(self.events[-1][0])} if self.events else {}
                 try:
-                    async with aconnect_sse(client, "GET", path, headers=last) as source:
+                    async with aconnect_sse(client, "GET", path, headers={**self.headers, **last}) as source:
                         async for event in source.aiter_sse():
                             if event.data != "[DONE]":
                                 self.events.append((int(event.id), event.event, json.loads(event.data)))
