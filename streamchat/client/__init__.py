@@ -15,13 +15,14 @@
 
 from streamchat.client.async_client import AsyncClient, AsyncRun
 from streamchat.client.protocol import Incomplete, Refused, ServerFailed, TooMany, Unreachable
-from streamchat.client.run_state import Entry, Snapshot
+from streamchat.client.run_state import ConversationEvent, Entry, Snapshot
 from streamchat.client.sync_client import Client, Run
 
 __all__ = [
     "AsyncClient",
     "AsyncRun",
     "Client",
+    "ConversationEvent",
     "Entry",
     "Incomplete",
     "Refused",

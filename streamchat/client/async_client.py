@@ -23,10 +23,19 @@ import httpx2
 from streamchat.backoff import Backoff
 from streamchat.chat.events import TextDelta
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part
+from streamchat.chat.sse import SSEDecoder
 from streamchat.client import protocol as p
 from streamchat.client.protocol import Incomplete
-from streamchat.client.run_state import ClientEvent, Entry, Gap, RunState, Snapshot
-from streamchat.errors import StreamchatError
+from streamchat.client.run_state import (
+    ClientEvent,
+    ConversationEvent,
+    Entry,
+    Gap,
+    RunState,
+    Snapshot,
+    conversation_events_from,
+)
+from streamchat.errors import NotFound, StreamchatError
 
 
 class AsyncClient:
@@ -100,6 +109,38 @@ class AsyncClient:
             return AsyncRun(self, run, RunState(run_id, after=after, model=message.model, whole=False))
         state = RunState(run_id)
         return AsyncRun(self, run, state, state.replace(seq, message))
+
+    async def follow_conversation(
+        self, conversation_id: str, *, after: str | None = None
+    ) -> AsyncGenerator[ConversationEvent, None]:
+        """Yield a conversation's messages and the events of all its answers, those to come too.
+
+        ``after``: a cursor, ``"latest"`` for what comes from now on, ``None`` for all of it. Ends after ``deleted``.
+        Raises ``NotFound``, ``InvalidInput``, ``Unreachable``.
+        """
+        path = p.conversation_path(conversation_id, "/events")
+        backoff, known = Backoff(self.patience), False
+        while True:
+            decoder = SSEDecoder()
+            try:
+                async with self._http.stream("GET", path, params={"after": after or "0"}) as response:
+                    if response.status_code >= 300:
+                        p.check(response.status_code, response.headers, await response.aread())
+                    async for data in response.aiter_bytes():
+                        for event in conversation_events_from(decoder, data):
+                            yield event
+                            after, known = event.cursor or after, True
+                            backoff.reset()
+                            if event.data["type"] == "deleted":
+                                return
+                raise httpx2.RemoteProtocolError("the stream ended")
+            except NotFound:
+                if not known:
+                    raise
+                yield ConversationEvent(after or "", {"type": "deleted"})  # between two connections
+                return
+            except (httpx2.HTTPError, p.Refused, Gap) as error:
+                await _wait(backoff, error, self.url)
 
     async def get(self, run_id: str) -> Message:
         """Return the answer so far. Raises ``NotFound``."""

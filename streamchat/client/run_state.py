@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from streamchat.chat.events import ENDINGS, Event
 from streamchat.chat.fold import Folding
@@ -39,6 +39,26 @@ class Entry(NamedTuple):
 
     seq: int
     event: ClientEvent
+
+
+class ConversationEvent(NamedTuple):
+    """An event of a conversation: a message, or an event of one of its runs.
+
+    ``cursor``: the next reader resumes after it. ``data``: the event as JSON, with its ``type`` and its ``run_id``.
+    """
+
+    cursor: str
+    data: dict[str, Any]
+
+
+def conversation_events_from(decoder: SSEDecoder, data: bytes) -> Iterator[ConversationEvent]:
+    """Yield the events that these bytes complete. Raises ``Gap`` for what cannot be read."""
+    try:
+        for event in decoder.feed(data):
+            if event.raw != b"[DONE]":
+                yield ConversationEvent(event.id, {**json.loads(event.raw), "type": event.event})
+    except (EventTooLarge, ValueError, TypeError, RecursionError) as error:
+        raise Gap(f"The server sent an event that cannot be read ({type(error).__name__}).") from None
 
 
 class Gap(StreamchatError):

@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part
 from streamchat.client.async_client import AsyncClient, AsyncRun
 from streamchat.client.protocol import DEFAULT_URL
-from streamchat.client.run_state import ClientEvent, Entry
+from streamchat.client.run_state import ClientEvent, ConversationEvent, Entry
 
 T = TypeVar("T")
 
@@ -87,6 +87,25 @@ class Client:
     def follow(self, run_id: str, *, after: int | None = None) -> Run:
         """Read a run: a snapshot first, then what comes; or every event after number ``after``."""
         return self._run(self._client.follow(run_id, after=after))
+
+    def follow_conversation(
+        self, conversation_id: str, *, after: str | None = None
+    ) -> Generator[ConversationEvent, None, None]:
+        """Yield a conversation's messages and the events of all its answers, those to come too.
+
+        ``after``: a cursor, ``"latest"`` for what comes from now on, ``None`` for all of it. Ends after ``deleted``.
+        Raises ``NotFound``, ``InvalidInput``, ``Unreachable``.
+        """
+        events = self._client.follow_conversation(conversation_id, after=after)
+
+        async def following() -> ConversationEvent | None:
+            return await anext(events, None)
+
+        try:
+            while (event := self._loop.call(following())) is not None:
+                yield event
+        finally:
+            self._loop.call(events.aclose())
 
     def get(self, run_id: str) -> Message:
         """Return the answer so far. Raises ``NotFound``."""

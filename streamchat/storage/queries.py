@@ -44,6 +44,7 @@ from streamchat.storage.records import (
     Begun,
     Conversation,
     ConversationRow,
+    PlacedMessage,
     RunRow,
     StaleRun,
     StoredRun,
@@ -207,6 +208,38 @@ async def load_conversation(connection: AsyncConnection, owner: str, conversatio
     siblings = await siblings_of(connection, row.id, [m.id for m in messages])
     settings = settings_of(row, [m.model for m in messages if m.role == "assistant"])
     return Conversation(row.id, row.title, messages, siblings, settings, row.pinned, row.archived)
+
+
+async def messages_after(
+    connection: AsyncConnection, owner: str, conversation_id: str, position: int, also: Sequence[int], limit: int
+) -> list[PlacedMessage]:
+    """Return the messages of all branches behind a position, and those at the positions ``also``, in their order.
+
+    Raises ``NotFound``.
+    """
+    row = await owned(connection, owner, conversation_id)
+    query = (
+        select(*MESSAGE, message.c.position, message.c.parent_id)
+        .where(message.c.conversation_id == row.id, VISIBLE)
+        .where(or_(message.c.position > position, message.c.position.in_(also)))
+        .order_by(message.c.position)
+        .limit(limit)
+    )
+    rows = (await connection.execute(query)).all()
+    messages = await read(connection, rows)
+    return [PlacedMessage(row.position, row.parent_id, row.seq, one) for row, one in zip(rows, messages, strict=True)]
+
+
+async def last_position(connection: AsyncConnection, owner: str, conversation_id: str) -> tuple[int, dict[int, int]]:
+    """Return the position of the last message, and of the answers without an ending: position -> last stored event.
+
+    Raises ``NotFound``.
+    """
+    row = await owned(connection, owner, conversation_id)
+    its = message.c.conversation_id == row.id
+    last = await connection.scalar(select(func.max(message.c.position)).where(its))
+    rows = await connection.execute(select(message.c.position, message.c.seq).where(its, OPEN, VISIBLE))
+    return last or 0, {row.position: row.seq for row in rows}
 
 
 async def version(connection: AsyncConnection, owner: str, conversation_id: str) -> str:

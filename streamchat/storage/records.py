@@ -78,6 +78,16 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedMessage:
+    """A message of any branch. ``position``: its number in the conversation. ``seq``: the last event in ``message``."""
+
+    position: int
+    parent_id: str | None
+    seq: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A new answer, stored as a row. ``history``: the branch up to and including ``user``, the message to answer.
 

@@ -41,6 +41,7 @@ from streamchat.storage.records import (
     Conversation,
     ConversationRow,
     Hit,
+    PlacedMessage,
     RunRow,
     StaleRun,
     StoredMessage,
@@ -184,6 +185,26 @@ class Storage:
         """Return one message. Raises ``NotFound``."""
         return await self._of(message_id).read(
             lambda connection: branches.message_of(connection, _owner(owner), message_id)
+        )
+
+    async def messages_after(
+        self, owner: str, conversation_id: str, position: int, also: Sequence[int], limit: int
+    ) -> list[PlacedMessage]:
+        """Return the messages of all branches behind a position, and those at the positions ``also``, in their order.
+
+        Raises ``NotFound``.
+        """
+        return await self._of(conversation_id).read(
+            lambda connection: queries.messages_after(connection, _owner(owner), conversation_id, position, also, limit)
+        )
+
+    async def last_position(self, owner: str, conversation_id: str) -> tuple[int, dict[int, int]]:
+        """Return the position of the last message, and of the answers without an ending: position -> last stored event.
+
+        Raises ``NotFound``.
+        """
+        return await self._of(conversation_id).read(
+            lambda connection: queries.last_position(connection, _owner(owner), conversation_id)
         )
 
     async def version(self, owner: str, conversation_id: str) -> str:

@@ -64,6 +64,43 @@ def run_events() -> dict[str, Any]:
     return {"text/event-stream": {"itemSchema": {"anyOf": [*items, DONE]}}}
 
 
+def conversation_events() -> dict[str, Any]:
+    """Return the content object for the events of a conversation: messages, and the events of all its runs."""
+    run = {"run_id": {"type": "string"}, "seq": {"type": "integer", "minimum": 0}}
+    schemas = {
+        name: schema | {"properties": schema["properties"] | run, "required": [*schema["required"], "run_id"]}
+        for name, schema in event_schemas().items()
+    }
+    text = {"type": "string"}
+    schemas["message"] = {
+        "title": "message",
+        "description": "A message that came: a question, or an answer that begins, whose events follow.",
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "const": "message"},
+            "role": text,
+            "parent_id": {"type": ["string", "null"]},
+            "message": {"$ref": f"#/components/schemas/{MessageOut.__name__}"},
+            "run_id": text,
+            "model": text,
+        },
+        "required": ["type", "role", "parent_id"],
+    }
+    kind = {"type": "string", "const": "deleted"}
+    schemas["deleted"] = {"title": "deleted", "type": "object", "properties": {"type": kind}, "required": ["type"]}
+    cursor = {"type": "string", "pattern": "^[0-9]+(,[0-9]+:[0-9]+)*$", "description": "Where to resume."}
+    items = [
+        {
+            "title": name,
+            "type": "object",
+            "properties": {"id": cursor, "event": {"type": "string", "const": name}, "data": _json(schema)},
+            "required": ["event", "data"],
+        }
+        for name, schema in schemas.items()
+    ]
+    return {"text/event-stream": {"itemSchema": {"anyOf": [*items, DONE]}}}
+
+
 def plain_events(description: str) -> dict[str, Any]:
     """Return the content object for a stream of plain text events, or of events that ``description`` explains."""
     data = {"type": "string", "description": description}

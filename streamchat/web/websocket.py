@@ -74,16 +74,18 @@ async def follow(websocket: WebSocket, run_id: str, after: str | None = None) ->
             await get_run(context.runs, context.owner, run_id)
             await _Connection(websocket, context, run_id, start_after).serve()
     except StreamchatError as error:
-        await _refuse(websocket, error)
+        await refuse(websocket, error)
 
 
-async def _refuse(websocket: WebSocket, error: StreamchatError) -> None:
+async def refuse(websocket: WebSocket, error: StreamchatError) -> None:
+    """Send the error, and close with 4000 plus the HTTP status."""
     with suppress(WebSocketDisconnect):
-        await _send(websocket, _problem(error, None))
+        await send_text(websocket, _problem(error, None))
         await websocket.close(4000 + status_of(error))
 
 
-async def _send(websocket: WebSocket, text: str) -> None:
+async def send_text(websocket: WebSocket, text: str) -> None:
+    """Send one message. Raises ``WebSocketDisconnect`` once the client has gone."""
     await websocket.send({"type": "websocket.send", "text": text})
 
 
@@ -121,11 +123,11 @@ class _Connection:
         async with aclosing(encode(self._reader, WebSocketEncoder(self._run_id))) as batches:
             async for messages in batches:
                 for text in messages:
-                    await _send(self._websocket, text)
+                    await send_text(self._websocket, text)
         async with self._executing:  # the response to the command that ended the run goes first
             pass
         if not self._reader.closed:
-            await _send(self._websocket, DONE)
+            await send_text(self._websocket, DONE)
             await self._websocket.close()
 
     async def _commands(self) -> None:
@@ -135,7 +137,7 @@ class _Connection:
                 if message["type"] == "websocket.disconnect":
                     return
                 async with self._executing:
-                    await _send(self._websocket, await self._execute(message.get("text")))
+                    await send_text(self._websocket, await self._execute(message.get("text")))
         except WebSocketDisconnect:
             pass
         finally:

@@ -7,6 +7,7 @@ left out. A new route fails ``test_every_route_is_closed`` unless it is closed, 
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -219,11 +220,30 @@ async def test_conversations_and_runs_are_their_owners(api: Api, person: MakePer
     assert (await anna.client.get(f"/api/runs/{started['run_id']}")).json()["status"] == "streaming"
 
 
+async def test_a_revoked_session_reads_no_conversation_on(api: Api, person: MakePerson):
+    """A stream that has no end of its own ends with the session that opened it."""
+    anna = person("anna")
+    await anna.sign_up()
+    started = (await anna.client.post("/api/runs", json={"message": "hi"})).json()
+    path = f"/api/conversations/{started['conversation_id']}/events"
+    async with asyncio.timeout(60), anna.client.stream("GET", path, headers=anna.headers) as stream:
+        lines = stream.aiter_lines()
+        async for line in lines:
+            if started["run_id"] in line:
+                break
+        await anna.sign_out()
+        async for _ in lines:
+            pass
+    assert (await anna.client.get(path, headers=anna.headers)).status_code == 401
+    await api.client.delete(f"/api/runs/{started['run_id']}")
+
+
 def test_what_has_no_route_is_listed_too():
     """Sockets and their actions, methods of gRPC, handlers of the page: a new one is looked at where it is attacked."""
     actions = set(COMMANDS.json_schema()["discriminator"]["mapping"])
     assert actions == {"ping", "stop", "decide"}  # test_keys, owners/test_http
     assert set(SCOPES) == {"Start", "Get", "Stop", "Decide", "Follow"}  # test_keys, owners/test_grpc
-    assert sockets_of(list(build_api(ServiceHolder()).routes)) == {"/api/runs/{run_id}/ws"}
+    sockets = {"/api/runs/{run_id}/ws", "/api/conversations/{conversation_id}/ws"}  # owners/test_http
+    assert sockets_of(list(build_api(ServiceHolder()).routes)) == sockets
     assert {name for name in HANDLERS if name.startswith(LIVE)}  # owners/test_page compares them with its attacks
     assert not set(FOR_ALL) & set(FOREIGN)

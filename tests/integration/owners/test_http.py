@@ -52,6 +52,7 @@ FOREIGN = {
     "GET /api/conversations": ("/api/conversations", None, 200),
     "GET /api/conversations/{conversation_id}": ("/api/conversations/{conversation}", None, 404),
     "GET /api/conversations/{conversation_id}/export": ("/api/conversations/{conversation}/export", None, 404),
+    "GET /api/conversations/{conversation_id}/events": ("/api/conversations/{conversation}/events", None, 404),
     "PATCH /api/conversations/{conversation_id}": ("/api/conversations/{conversation}", {"title": "mine"}, 404),
     "DELETE /api/conversations/{conversation_id}": ("/api/conversations/{conversation}", None, 404),
     "POST /api/conversations/{conversation_id}/restore": ("/api/conversations/{conversation}/restore", {}, 404),
@@ -218,12 +219,13 @@ async def test_no_branch_begins_at_anothers_message(two: Two):
 async def test_the_socket_of_a_run_is_its_owners(two: Two):
     """The other person's socket is closed as for a run that does not exist, and nobody's is refused."""
     for headers, code in ((B, 4404), ({}, 4500)):
-        address = f"ws://127.0.0.1:{two.api.port}/api/runs/{two.run}/ws"
-        async with websockets.connect(address, additional_headers=headers) as socket:
-            assert json.loads(await socket.recv())["type"] == "problem"
-            with pytest.raises(websockets.ConnectionClosedError):
-                await socket.recv()
-            assert socket.close_code == code
+        for path in (f"conversations/{two.conversation}/ws", f"runs/{two.run}/ws"):
+            address = f"ws://127.0.0.1:{two.api.port}/api/{path}"
+            async with websockets.connect(address, additional_headers=headers) as socket:
+                assert json.loads(await socket.recv())["type"] == "problem"
+                with pytest.raises(websockets.ConnectionClosedError):
+                    await socket.recv()
+                assert socket.close_code == code
     async with websockets.connect(address, additional_headers=A) as socket:
         assert json.loads(await socket.recv())["text"] == SECRET
         await socket.send(json.dumps({"type": "stop", "id": 1}))
