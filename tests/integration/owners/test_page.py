@@ -62,6 +62,7 @@ def arguments(mine: Mine) -> dict[str, dict[str, Any]]:
         "tools": {},
         "switch": {"name": "calculate", "on": False},
         "earlier": {"before": mine.run},
+        "pace": {"milliseconds": 1000},
     }
 
 
@@ -79,7 +80,7 @@ def test_every_handler_is_looked_at(mine: Mine):
 
 
 @pytest.mark.parametrize(
-    "handler", ["follow", "send", "stop", "retry", "continue_answer", "decide", "tools", "switch", "earlier"]
+    "handler", ["follow", "send", "stop", "retry", "continue_answer", "decide", "tools", "switch", "earlier", "pace"]
 )
 def test_no_handler_acts_on_what_is_anothers(mine: Mine, handler: str):
     """On A's address, with A's ids: B is told that there is no such thing, and A's answer goes on unchanged."""
