@@ -61,16 +61,18 @@ class Slots:
         """Return how many slots the key has."""
         return self._taken.get(key, 0)
 
-    def take(self, limits: Iterable[tuple[str, int]], refusal: Callable[[int], StreamchatError]) -> Slot:
-        """Take a slot for each key, or for none. ``limits``: keys with the greatest number that each may have.
+    def take(
+        self, limits: Iterable[tuple[str, int]], refusal: Callable[[int], StreamchatError], count: int = 1
+    ) -> Slot:
+        """Take ``count`` slots for each key, or none. ``limits``: keys with the greatest number that each may have.
 
         Raises ``refusal(limit)`` if a key has no slot left.
         """
         keys = []
         for key, limit in limits:
-            if self.taken(key) >= limit:
+            if self.taken(key) + count > limit:
                 raise refusal(limit)
-            keys.append(key)
+            keys += [key] * count
         self._taken.update(keys)
 
         def release() -> None:
@@ -120,14 +122,16 @@ class Rate:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._buckets = Buckets(now)
 
-    def take(self, limits: Iterable[tuple[str, int]], refusal: Callable[[int, float], StreamchatError]) -> None:
-        """Count one event for each key, or for none. ``limits``: keys with the events a minute that each may have.
+    def take(
+        self, limits: Iterable[tuple[str, int]], refusal: Callable[[int, float], StreamchatError], count: int = 1
+    ) -> None:
+        """Count ``count`` events for each key, or none. ``limits``: keys with the events a minute that each may have.
 
         Raises ``refusal(limit, seconds until the next event)`` if a bucket is empty.
         """
         limits = list(limits)
         for key, limit in limits:
-            if wait := self._buckets.wait(key, 60 / limit, limit):
+            if wait := self._buckets.wait(key, 60 / limit, limit - count + 1):
                 raise refusal(limit, wait)
-        for key, limit in limits:
+        for key, limit in limits * count:
             self._buckets.take(key, 60 / limit)

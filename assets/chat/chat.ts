@@ -33,6 +33,8 @@ export interface Chat {
   /** Tools and servers that are disabled in a new chat. */
   toolsOff: SharedValue<string[]>;
   presets: SharedValue<Preset[]>;
+  /** The ids of the models that answer the next question beside the one in the picker. */
+  compare: SharedValue<string[]>;
   /** Whether the chat that is shown, or the next one, is never stored. */
   temporary: SharedValue<boolean>;
   /** The composer's way to send; `null` while there is none. */
@@ -62,6 +64,7 @@ export function createChat(): Chat {
     settings: new SharedValue<Settings>({}),
     toolsOff: new SharedValue<string[]>([]),
     presets: new SharedValue<Preset[]>([]),
+    compare: new SharedValue<string[]>([]),
     temporary: new SharedValue(false),
     submit: new SharedValue<Submit | null>(null),
     rows: new SharedValue<ConversationRow[]>([]),

@@ -135,6 +135,18 @@ def is_temporary(identifier: object) -> bool:
     return isinstance(identifier, str) and identifier.startswith(TEMPORARY)
 
 
+MAX_COMPARED = 3
+"""How many models may answer one question side by side."""
+
+
+def compared_ids(client_message_id: str, count: int) -> list[str]:
+    """Return the idempotency keys of answers that stand side by side. The first is the client's own.
+
+    The others contain a space, which no id of the HTTP API does.
+    """
+    return [client_message_id, *(f"{client_message_id} {number}" for number in range(2, count + 1))]
+
+
 ROOT = ""
 """The ``NewRun.parent_id`` above the first message: another first question begins a branch."""
 

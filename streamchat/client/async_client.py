@@ -102,6 +102,38 @@ class AsyncClient:
         run = p.run_ids_from(await self._request("POST", "/api/runs", body))
         return AsyncRun(self, run, RunState(run.run_id, model=model or ""))
 
+    async def compare(
+        self,
+        message: str | Sequence[Part],
+        models: Sequence[str],
+        *,
+        conversation_id: str | None = None,
+        client_message_id: str | None = None,
+        parent_id: str | None = None,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        temporary: bool = False,
+        preset: str | None = None,
+    ) -> list[AsyncRun]:
+        """Ask two or three models the same question. Returns their answers, in the order of ``models``.
+
+        They stand side by side until one is kept with ``select_branch(run.id)``. Otherwise as ``start``.
+        """
+        body = p.start_body(
+            message,
+            model=None,
+            models=models,
+            conversation_id=conversation_id,
+            client_message_id=client_message_id or p.new_id(),
+            parent_id=parent_id,
+            system=system,
+            options=options,
+            temporary=temporary,
+            preset=preset,
+        )
+        runs = p.compared_from(await self._request("POST", "/api/runs", body))
+        return [AsyncRun(self, ids, RunState(ids.run_id, model=model)) for ids, model in runs]
+
     async def follow(self, run_id: str, *, after: int | None = None) -> AsyncRun:
         """Read a run: a snapshot first, then what comes; or every event after number ``after``."""
         run, seq, message = p.run_from(await self._request("GET", p.run_path(run_id)))
@@ -253,7 +285,10 @@ class AsyncClient:
         return p.json_from(await self._request("GET", p.query("/api/search", q=words, limit=limit, before=before)))
 
     async def select_branch(self, message_id: str) -> None:
-        """Show the branch of this message: the newest one that goes through it. Raises ``NotFound``."""
+        """Show the branch of this message, and keep it if it is an answer that stands beside others.
+
+        Raises ``NotFound``.
+        """
         await self._request("POST", p.message_path(message_id, "/select"), {})
 
     async def delete_message(self, message_id: str, *, following: bool = False) -> None:

@@ -116,6 +116,7 @@ def start_body(
     options: Mapping[str, Any] | None,
     temporary: bool = False,
     preset: str | None = None,
+    models: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the body of ``POST /api/runs``."""
     content = message if isinstance(message, str) else [_part(part) for part in message]
@@ -127,7 +128,7 @@ def start_body(
     }
     body: dict[str, Any] = {"message": content, "client_message_id": client_message_id}
     optional["options"] = options
-    optional |= {"temporary": temporary or None, "preset": preset}
+    optional |= {"temporary": temporary or None, "preset": preset, "models": list(models) if models else None}
     return body | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -214,6 +215,15 @@ def run_ids_from(body: bytes) -> RunIds:
     data = _json(body)
     try:
         return RunIds(str(data["run_id"]), str(data["conversation_id"]))
+    except (KeyError, TypeError):
+        raise not_streamchat() from None
+
+
+def compared_from(body: bytes) -> list[tuple[RunIds, str]]:
+    """Read the response to a comparison: the ids of each run, and its model. Raises ``ServerFailed``."""
+    data = _json(body)
+    try:
+        return [(RunIds(str(one["run_id"]), str(data["conversation_id"])), str(one["model"])) for one in data["runs"]]
     except (KeyError, TypeError):
         raise not_streamchat() from None
 

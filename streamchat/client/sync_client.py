@@ -84,6 +84,36 @@ class Client:
             )
         )
 
+    def compare(
+        self,
+        message: str | Sequence[Part],
+        models: Sequence[str],
+        *,
+        conversation_id: str | None = None,
+        client_message_id: str | None = None,
+        parent_id: str | None = None,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        temporary: bool = False,
+        preset: str | None = None,
+    ) -> list[Run]:
+        """Ask two or three models the same question. Returns their answers, in the order of ``models``.
+
+        They stand side by side until one is kept with ``select_branch(run.id)``. Otherwise as ``start``.
+        """
+        comparing = self._client.compare(
+            message,
+            models,
+            conversation_id=conversation_id,
+            client_message_id=client_message_id,
+            parent_id=parent_id,
+            system=system,
+            options=options,
+            temporary=temporary,
+            preset=preset,
+        )
+        return [Run(self._loop, run) for run in self._loop.call(comparing)]
+
     def follow(self, run_id: str, *, after: int | None = None) -> Run:
         """Read a run: a snapshot first, then what comes; or every event after number ``after``."""
         return self._run(self._client.follow(run_id, after=after))
@@ -212,7 +242,10 @@ class Client:
         return self._loop.call(self._client.search(words, limit=limit, before=before))
 
     def select_branch(self, message_id: str) -> None:
-        """Show the branch of this message: the newest one that goes through it. Raises ``NotFound``."""
+        """Show the branch of this message, and keep it if it is an answer that stands beside others.
+
+        Raises ``NotFound``.
+        """
         self._loop.call(self._client.select_branch(message_id))
 
     def delete_message(self, message_id: str, *, following: bool = False) -> None:

@@ -156,6 +156,16 @@ class Store(FileStore, Protocol):
         """Store a question and begin its answer."""
         ...
 
+    async def begin_compared(
+        self, owner: str, new: NewRun, models: Sequence[str], *, worker: str, exclusive: bool
+    ) -> Sequence[Begun]:
+        """Store a question and begin an answer by each of these models, side by side."""
+        ...
+
+    async def compared_with(self, owner: str, message_id: str) -> tuple[str, ...]:
+        """Return the answers that stand side by side with this one, itself included; ``()`` if none do."""
+        ...
+
     async def begin_again(
         self,
         owner: str,
@@ -177,6 +187,10 @@ class Store(FileStore, Protocol):
 
     async def known(self, owner: str, client_message_id: str) -> bool:
         """Return whether an answer exists for this request."""
+        ...
+
+    async def select_branch(self, owner: str, message_id: str) -> str:
+        """Show the branch of this message, and return its conversation."""
         ...
 
     async def write(

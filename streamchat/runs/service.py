@@ -3,7 +3,7 @@
 Knows the log, the store, the models and the tools by their protocols. Rules:
 
 * ``start`` is idempotent per client message id: the same run, and one request to the provider.
-* One answer at a time in a conversation.
+* One answer at a time in a conversation, but for those to one question that stand side by side.
 * Stop cancels the task, which closes the provider's connection; nothing polls a flag. Another worker's run is stopped
   by that worker. A run that waits for a decision has no task and is ended in the store.
 """
@@ -21,7 +21,7 @@ from time import monotonic
 from streamchat.chat.events import QUEUED, Ending, Notice, Stopped
 from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, close_open_calls, repair_surrogates
-from streamchat.chat.request import NewRun, Request, RunOptions, is_temporary
+from streamchat.chat.request import MAX_COMPARED, NewRun, Request, RunOptions, compared_ids, is_temporary
 from streamchat.chat.timing import Stopwatch
 from streamchat.chat.writes import End
 from streamchat.errors import InvalidInput, NotFound, StillAnswering, StorageError, StreamchatError
@@ -117,20 +117,45 @@ class RunService:
     async def start(self, owner: str, new: NewRun) -> Begun:
         """Start an answer. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
         watch = Stopwatch(monotonic())
+        new = await self._checked(owner, new, [])
+        beginning = self._store.begin(owner, new, worker=self._worker, exclusive=True)
+        launch = self._launch(owner, new.client_message_id, beginning, new.model, watch, titled=new.inherit)
+        return await self._locks.shielded(launch)
+
+    async def compare(self, owner: str, new: NewRun, models: Sequence[str]) -> list[Begun]:
+        """Start an answer by each of these models to one question, side by side. Raises as ``start``.
+
+        All are stored at once, or none is. They count as one answer until one of them is kept.
+        """
+        now = monotonic()
+        check_models(models)
+        new = await self._checked(owner, replace(new, model=models[0]), models)
+        if not new.parts:
+            raise InvalidInput("The message is empty.")
+        return await self._locks.shielded(self._launch_all(owner, new, models, now))
+
+    async def _launch_all(self, owner: str, new: NewRun, models: Sequence[str], now: float) -> list[Begun]:
+        begun = await self._store.begin_compared(owner, new, models, worker=self._worker, exclusive=True)
+        keys = compared_ids(new.client_message_id, len(models))
+        # Those that a repeated request finds may be fewer, if it names more models.
+        for index, (stored, key, model) in enumerate(zip(begun, keys, models, strict=False)):
+            self._launch_stored(owner, key, stored, model, Stopwatch(now), titled=new.inherit and not index)
+        return list(begun)
+
+    async def _checked(self, owner: str, new: NewRun, models: Sequence[str]) -> NewRun:
+        """Return a question whose parts, model and history can be stored. ``models``: those that answer beside it."""
         parts = check_message(new.parts) if new.parts or not new.prefix else []
         temporary = new.temporary or is_temporary(new.conversation_id or new.parent_id)
         parts = await with_known_files(self._store, owner, parts, temporary=temporary)
         check_client_id(new.client_message_id)
         if new.model == "":
             new = replace(new, model=await self._model_of(owner, new))
-        check_search(self._models.info(new.model), new.options)
+        for model in models or [new.model]:
+            check_search(self._models.info(model), new.options)
         if new.conversation_id:
             await self._check_free(owner, new.conversation_id, new.client_message_id)
         history = [replace(message, parts=close_open_calls(message.parts)) for message in new.history]
-        new = replace(new, parts=parts, history=history, prefix=close_open_calls(new.prefix))
-        beginning = self._store.begin(owner, new, worker=self._worker, exclusive=True)
-        launch = self._launch(owner, new.client_message_id, beginning, new.model, watch, titled=new.inherit)
-        return await self._locks.shielded(launch)
+        return replace(new, parts=parts, history=history, prefix=close_open_calls(new.prefix))
 
     async def _model_of(self, owner: str, new: NewRun) -> str:
         """Return the model of the conversation, or the default one for a new conversation."""
@@ -149,12 +174,16 @@ class RunService:
         continue_partial: bool,
         credential: str = "",
     ) -> Begun:
-        """Start a sibling of an answer; with ``continue_partial`` it begins with the old parts. Raises as ``start``."""
+        """Start a sibling of an answer; with ``continue_partial`` it begins with the old parts. Raises as ``start``.
+
+        Of answers that stand side by side, the others may be in progress.
+        """
         watch = Stopwatch(monotonic())
         check_client_id(client_message_id)
         self._models.info(model)
         old = await self._store.answer(owner, message_id)
-        await self._check_free(owner, old.conversation_id, client_message_id)
+        beside = await self._store.compared_with(owner, message_id)
+        await self._check_free(owner, old.conversation_id, client_message_id, beside)
         beginning = self._store.begin_again(
             owner,
             message_id=message_id,
@@ -359,6 +388,15 @@ class RunService:
         rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
         await asyncio.gather(*(self.cancel(owner, row.run_id) for row in rows))
 
+    async def keep(self, owner: str, message_id: str) -> str:
+        """Show the branch of a message. Answers in progress that stand beside it are stopped first.
+
+        Returns its conversation. Raises as ``cancel``.
+        """
+        others = [one for one in await self._store.compared_with(owner, message_id) if one != message_id]
+        await asyncio.gather(*(self.cancel(owner, run_id) for run_id in others))
+        return await self._store.select_branch(owner, message_id)
+
     def stop_local(self, run_id: str) -> None:
         """Stop a run if this process owns it; its ending follows."""
         run = self._running.get(run_id)
@@ -433,9 +471,17 @@ class RunService:
             self.feed.publish(run.owner, Notification("released", run.conversation_id, run.run_id))
             self.log.drop(run.run_id)
 
-    async def _check_free(self, owner: str, conversation_id: str, client_message_id: str) -> None:
-        """Raise ``StillAnswering`` if another answer is in progress here, unless this one exists already."""
-        others = any(run.client_message_id != client_message_id for run in self.running(owner, conversation_id))
+    async def _check_free(
+        self, owner: str, conversation_id: str, client_message_id: str, beside: Sequence[str] = ()
+    ) -> None:
+        """Raise ``StillAnswering`` if another answer is in progress here, unless this one exists already.
+
+        ``beside``: answers that do not count.
+        """
+        others = any(
+            run.client_message_id != client_message_id and run.run_id not in beside
+            for run in self.running(owner, conversation_id)
+        )
         if others and not await self._store.known(owner, client_message_id):
             raise StillAnswering
 
@@ -451,13 +497,18 @@ class RunService:
     ) -> Begun:
         """Start the task of an answer that was stored. ``titled``: it may get a title by a model."""
         stored = await beginning
+        self._launch_stored(owner, key, stored, model, watch, titled=titled)
+        return stored
+
+    def _launch_stored(
+        self, owner: str, key: str, stored: Begun, model: str, watch: Stopwatch, *, titled: bool
+    ) -> None:
         if stored.created:
             run = ActiveRun(stored.run_id, owner, stored.conversation_id, key, watch=watch)
             run.question = stored.user if titled and len(stored.history) == 1 else None
             self.log.open(stored.answer)
             self._start_task(run, model, stored.options, stored.history)
             self.feed.publish(run.owner, Notification("started", run.conversation_id, run.run_id))
-        return stored
 
     def _start_task(
         self,
@@ -567,6 +618,12 @@ def check_search(model: ModelInfo, options: RunOptions) -> None:
     """Raise ``InvalidInput`` if a model is to search the web whose vendor has no search."""
     if options.options.web_search and not model.capabilities.web_search:
         raise InvalidInput(f"{model.label} has no web search of its own. Switch it off, or choose another model.")
+
+
+def check_models(models: Sequence[str]) -> None:
+    """Raise ``InvalidInput`` unless these are two models or more that can be compared."""
+    if not 2 <= len(models) <= MAX_COMPARED or len(set(models)) < len(models):
+        raise InvalidInput(f"A comparison needs 2 to {MAX_COMPARED} different models.")
 
 
 def check_message(parts: Sequence[Part]) -> list[Part]:

@@ -35,10 +35,11 @@ async def part_of_branch(
     """Return the last ``limit`` messages of the active branch, or of those before the message ``before``.
 
     ``known``: messages that a reader has. They are not read again, and the part begins with the first of them if it is
-    above. Raises ``NotFound``.
+    above. Answers that stand side by side are all there. Raises ``NotFound``.
     """
     row = await queries.owned(connection, owner, conversation_id)
-    return await part_up_to(connection, row, row.leaf_id, limit, before, known)
+    beside = queries.compared_with(row, row.leaf_id)
+    return await part_up_to(connection, row, row.leaf_id, limit, before, known, beside)
 
 
 async def part_up_to(
@@ -48,8 +49,12 @@ async def part_up_to(
     limit: int,
     before: str | None = None,
     known: Collection[str] = (),
+    beside: Sequence[str] = (),
 ) -> BranchPage:
-    """Return the part of the branch that ends in ``leaf_id``, of a conversation whose row this is. As above."""
+    """Return the part of the branch that ends in ``leaf_id``, of a conversation whose row this is. As above.
+
+    ``beside``: the answers that stand in place of the last one, itself included.
+    """
     known = frozenset(known)
     end = leaf_id if before is None else await _parent(connection, row.id, before)
     rows: list[Any] = []
@@ -62,6 +67,9 @@ async def part_up_to(
         if rows:
             break
     ids = tuple(one.id for one in rows)
+    compared: tuple[str, ...] = ()
+    if ids and ids[-1] in beside and len(shown := await queries.visible(connection, beside)) > 1:
+        ids, compared = ids[:-1] + shown, shown
     siblings: dict[str, tuple[str, ...]] = {}
     if rows:
         parents = {one.parent_id for one in rows}
@@ -74,8 +82,8 @@ async def part_up_to(
         query = select(*MESSAGE).where(message.c.id.in_(wanted))
         messages = {one.id: one for one in await queries.read(connection, (await connection.execute(query)).all())}
     settings = queries.settings_of(row, [one.model for one in rows if one.role == "assistant"])
-    shown = tuple(messages[one] for one in wanted if one in messages)
-    return BranchPage(row.id, row.title, settings, ids, shown, siblings, end is not None)
+    read = tuple(messages[one] for one in wanted if one in messages)
+    return BranchPage(row.id, row.title, settings, ids, read, siblings, end is not None, compared)
 
 
 async def _outline(connection: AsyncConnection, leaf_id: str, length: int) -> Sequence[Any]:
@@ -172,7 +180,7 @@ async def _locked(connection: AsyncConnection, owner: str, message_id: str) -> R
 async def select_branch(connection: AsyncConnection, owner: str, message_id: str) -> str:
     """Make the newest branch through a message the active one, unless the active one has it. Returns the conversation.
 
-    Raises ``NotFound``.
+    An answer that stands beside others is kept, and its model answers next. Raises ``NotFound``.
     """
     row = await _locked(connection, owner, message_id)
     tree = await _tree(connection, row.id)
@@ -180,6 +188,10 @@ async def select_branch(connection: AsyncConnection, owner: str, message_id: str
         raise NotFound("This message does not exist.")
     if message_id not in tree.above(row.leaf_id):
         await _end_at(connection, row.id, tree.end_of(message_id))
+    if queries.compared_with(row, message_id):
+        model = await connection.scalar(select(message.c.model).where(message.c.id == message_id))
+        changes = {"compared": None, "model": model}
+        await connection.execute(update(conversation).where(conversation.c.id == row.id), changes)
     return row.id
 
 

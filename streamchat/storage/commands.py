@@ -75,6 +75,8 @@ async def ask(connection: AsyncConnection, owner: str, new: NewRun, request: dic
         title, history = row.title, await _history(connection, row, new.parent_id)
         # Not the last message of the history: the last one of the branch may be deleted, and may come back.
         parent = row.leaf_id if new.parent_id is None else new.parent_id or None
+        if queries.compared_with(row, parent):  # what follows one of them keeps it
+            await _touch(connection, conversation_id, compared=None)
         if new.inherit:
             options = options.over(queries.settings_of(row).options)
             request = {**request, "more": options.to_json()}
@@ -93,6 +95,24 @@ async def ask(connection: AsyncConnection, owner: str, new: NewRun, request: dic
     await _insert(connection, conversation_id, answer, parent, position, request)
     await _touch(connection, conversation_id, leaf_id=answer.id)
     return Begun(answer.id, conversation_id, title, queries.last_of(history), answer, history, True, options)
+
+
+async def compare(
+    connection: AsyncConnection, owner: str, new: NewRun, requests: Sequence[dict[str, Any]], exclusive: bool
+) -> list[Begun]:
+    """Insert a question and an answer for each request, side by side; the branch ends in the first.
+
+    Raises as ``ask``.
+    """
+    first = await ask(connection, owner, new, requests[0], exclusive)
+    begun, more = [first], first.options.to_json()
+    for request in requests[1:]:
+        answer = Message(new_id(first.conversation_id), "assistant", status="streaming", model=request["model"])
+        position = await _next_position(connection, first.conversation_id)
+        await _insert(connection, first.conversation_id, answer, first.user.id, position, {**request, "more": more})
+        begun.append(replace(first, run_id=answer.id, answer=answer))
+    await _touch(connection, first.conversation_id, compared=[one.run_id for one in begun])
+    return begun
 
 
 async def _history(connection: AsyncConnection, row: Row[Any], parent_id: str | None) -> tuple[Message, ...]:
@@ -114,14 +134,16 @@ async def ask_again(
 ) -> Begun:
     """Insert another answer to the question of an answer that has ended.
 
-    Raises ``NotFound``, and ``InvalidInput`` if the old answer is in progress (with ``exclusive``: if any is).
+    Among answers that stand side by side it takes the place of the old one. Raises ``NotFound``, and ``InvalidInput``
+    if the old answer is in progress (with ``exclusive``: if any is that does not stand beside it).
     """
     old = await queries.stored(connection, owner, message_id)
     row = await queries.owned(connection, owner, old.conversation_id, lock=True)
     if not old.message.ended:
         raise StillAnswering("This answer is still being written.")
+    beside = queries.compared_with(row, old.run_id)
     if exclusive:
-        await _check_free(connection, row.id)
+        await _check_free(connection, row.id, beside)
     parent = await connection.scalar(select(message.c.parent_id).where(message.c.id == old.run_id))
     history = await queries.branch(connection, parent)
     answer = Message(new_id(row.id), "assistant", status="streaming", model=request["model"])
@@ -130,7 +152,8 @@ async def ask_again(
         answer = replace(answer, parts=parts, opaque=old.message.opaque)
     request = {**request, "more": old.request or None}
     await _insert(connection, row.id, answer, parent, await _next_position(connection, row.id), request)
-    await _touch(connection, row.id, leaf_id=answer.id)
+    compared = [answer.id if one == old.run_id else one for one in beside]
+    await _touch(connection, row.id, leaf_id=answer.id, **({"compared": compared} if beside else {}))
     options = RunOptions.from_json(old.request)
     return Begun(answer.id, row.id, row.title, queries.last_of(history), answer, history, True, options)
 
@@ -309,15 +332,16 @@ async def remove(connection: AsyncConnection, owner: str, conversation_id: str) 
     await delete_conversations(connection, [row.id])
 
 
-async def _check_free(connection: AsyncConnection, conversation_id: str) -> None:
-    """Raise ``InvalidInput`` if an answer is in progress in any process.
+async def _check_free(connection: AsyncConnection, conversation_id: str, beside: Sequence[str] = ()) -> None:
+    """Raise ``InvalidInput`` if an answer is in progress in any process, other than those in ``beside``.
 
     A streaming answer without a heartbeat for ``ALIVE_SECONDS`` does not count.
     """
-    suspended = and_(message.c.conversation_id == conversation_id, OPEN, message.c.status == "waiting")
+    here = and_(message.c.conversation_id == conversation_id, OPEN, message.c.id.not_in(beside))
+    suspended = and_(here, message.c.status == "waiting")
     if await connection.scalar(select(message.c.id).where(suspended).limit(1)) is not None:
         raise InvalidInput("An answer here waits for your decision about a tool. Decide, or stop it first.")
-    streaming = and_(message.c.conversation_id == conversation_id, OPEN, message.c.status == "streaming")
+    streaming = and_(here, message.c.status == "streaming")
     beat = message.c.heartbeat_at
     alive = select(message.c.id).where(streaming, beat > clock(-ALIVE_SECONDS), beat < clock(FUTURE_SECONDS)).limit(1)
     if await connection.scalar(alive) is not None:
@@ -382,7 +406,7 @@ async def _insert(
     await index(connection, new)
 
 
-async def _touch(connection: AsyncConnection, conversation_id: str, **columns: str) -> None:
+async def _touch(connection: AsyncConnection, conversation_id: str, **columns: Any) -> None:
     values = {"updated_at": now(), **columns}
     await connection.execute(update(conversation).where(conversation.c.id == conversation_id), values)
 

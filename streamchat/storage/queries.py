@@ -192,6 +192,23 @@ async def siblings_of(
     return {one: tuple(versions[groups[one]]) for one in ids if one in groups and len(versions[groups[one]]) > 1}
 
 
+def compared_with(row: Row[Any], message_id: str | None) -> tuple[str, ...]:
+    """Return the answers that stand side by side with this one, itself included; ``()`` if none do.
+
+    ``row``: of their conversation.
+    """
+    compared = tuple(row.compared or ())
+    return compared if message_id in compared else ()
+
+
+async def visible(connection: AsyncConnection, ids: Sequence[str]) -> tuple[str, ...]:
+    """Return those of these messages that are not deleted, in the same order."""
+    if not ids:
+        return ()
+    found = set(await connection.scalars(select(message.c.id).where(message.c.id.in_(ids), VISIBLE)))
+    return tuple(one for one in ids if one in found)
+
+
 def settings_of(row: Row[Any], models: Iterable[str] = ()) -> ConversationSettings:
     """Return the settings of a conversation. ``models``: those of its answers, oldest first.
 
@@ -207,7 +224,9 @@ async def load_conversation(connection: AsyncConnection, owner: str, conversatio
     messages = await branch(connection, row.leaf_id)
     siblings = await siblings_of(connection, row.id, [m.id for m in messages])
     settings = settings_of(row, [m.model for m in messages if m.role == "assistant"])
-    return Conversation(row.id, row.title, messages, siblings, settings, row.pinned, row.archived)
+    compared = await visible(connection, compared_with(row, row.leaf_id))
+    shown = compared if len(compared) > 1 else ()
+    return Conversation(row.id, row.title, messages, siblings, settings, row.pinned, row.archived, shown)
 
 
 async def messages_after(

@@ -37,7 +37,8 @@ class ConversationRow:
 class BranchPage:
     """A part of the active branch. ``ids``: its messages, oldest first; ``messages``: those that were not known.
 
-    ``siblings``: as in ``Conversation``. ``earlier``: the branch has messages before these.
+    ``siblings``: as in ``Conversation``. ``earlier``: the branch has messages before these. ``compared``: the last of
+    ``ids``, if they are answers to one question that stand side by side.
     """
 
     id: str
@@ -47,6 +48,7 @@ class BranchPage:
     messages: tuple[Message, ...]
     siblings: Mapping[str, tuple[str, ...]]
     earlier: bool
+    compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Conversation:
     """A conversation with its active branch. ``messages``: root first.
 
     ``siblings``: for each message of the branch that has other versions, the ids of all versions including its own,
-    oldest first.
+    oldest first. ``compared``: the ids of the answers that stand side by side at its end, if there are several.
     """
 
     id: str
@@ -75,6 +77,7 @@ class Conversation:
     settings: ConversationSettings = field(default_factory=ConversationSettings)
     pinned: bool = False
     archived: bool = False
+    compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.files import CheckedFile, FileInfo
 from streamchat.chat.messages import Message
-from streamchat.chat.request import TEMPORARY, NewRun, RunOptions, is_temporary
+from streamchat.chat.request import TEMPORARY, NewRun, RunOptions, compared_ids, is_temporary
 from streamchat.chat.titles import clean_title, title_of
 from streamchat.chat.writes import Change, End, Timed, Written
 from streamchat.errors import InvalidInput, StorageError
@@ -273,7 +273,9 @@ class Storage:
         key = _request(owner, new.client_message_id, new.model, worker)
         key |= {"more": new.options.to_json(), BY: new.credential}
         return await self._once(
-            database, owner, key, lambda connection: commands.ask(connection, owner, new, key, exclusive)
+            database,
+            lambda connection: queries.find_by_request(connection, owner, key["key"]),
+            lambda connection: commands.ask(connection, owner, new, key, exclusive),
         )
 
     def _database_for(self, new: NewRun) -> Database:
@@ -289,6 +291,39 @@ class Storage:
             raise InvalidInput("Temporary chats are kept in the memory of one process; this server has several.")
         return self._of(like)
 
+    async def begin_compared(
+        self, owner: str, new: NewRun, models: Sequence[str], *, worker: str, exclusive: bool = False
+    ) -> list[Begun]:
+        """Store a question and begin an answer by each of these models, side by side until one is kept.
+
+        Idempotent, and raises, as ``begin``: all answers are begun, or none is.
+        """
+        requests = [
+            _request(owner, key, model, worker) | {"more": new.options.to_json(), BY: new.credential}
+            for key, model in zip(compared_ids(new.client_message_id, len(models)), models, strict=True)
+        ]
+
+        async def find(connection: AsyncConnection) -> list[Begun] | None:
+            found = [await queries.find_by_request(connection, owner, request["key"]) for request in requests]
+            return [one for one in found if one is not None] or None
+
+        async def create(connection: AsyncConnection) -> list[Begun]:
+            return await commands.compare(connection, owner, new, requests, exclusive)
+
+        return await self._once(self._database_for(new), find, create)
+
+    async def compared_with(self, owner: str, message_id: str) -> tuple[str, ...]:
+        """Return the answers that stand side by side with this one, itself included; ``()`` if none do.
+
+        Raises ``NotFound``.
+        """
+
+        async def read(connection: AsyncConnection) -> tuple[str, ...]:
+            conversation_id = await queries.conversation_of(connection, _owner(owner), message_id)
+            return queries.compared_with(await queries.owned(connection, owner, conversation_id), message_id)
+
+        return await self._of(message_id).read(read)
+
     async def begin_again(
         self,
         owner: str,
@@ -303,14 +338,14 @@ class Storage:
     ) -> Begun:
         """Begin another answer beside one that has ended; with ``continue_partial`` it starts with the old parts.
 
-        Idempotent like ``begin``, with the same ``worker`` and ``exclusive``. ``credential``: the id of the API key
+        Idempotent like ``begin``, with the same ``worker`` and ``exclusive``. Answers that stand beside the old one do
+        not count as in progress. ``credential``: the id of the API key
         that asks, if one does. Raises ``NotFound``, and ``InvalidInput`` if the old answer is in progress.
         """
         request = _request(owner, client_message_id, model, worker) | {BY: credential}
         return await self._once(
             self._of(message_id),
-            owner,
-            request,
+            lambda connection: queries.find_by_request(connection, owner, request["key"]),
             lambda connection: commands.ask_again(connection, owner, message_id, continue_partial, request, exclusive),
         )
 
@@ -322,9 +357,9 @@ class Storage:
                 return True
         return False
 
-    async def _once(self, database: Database, owner: str, request: dict[str, Any], create: Work[Begun]) -> Begun:
-        async def attempt(connection: AsyncConnection) -> Begun:
-            return await queries.find_by_request(connection, owner, request["key"]) or await create(connection)
+    async def _once(self, database: Database, find: Work[T | None], create: Work[T]) -> T:
+        async def attempt(connection: AsyncConnection) -> T:
+            return await find(connection) or await create(connection)
 
         try:
             return await database.write(attempt)
@@ -588,7 +623,7 @@ class Storage:
     async def select_branch(self, owner: str, message_id: str) -> str:
         """Show the branch of this message: the newest one that goes through it. Returns the conversation's id.
 
-        Raises ``NotFound``.
+        An answer that stands beside others is kept, and its model answers next. Raises ``NotFound``.
         """
         return await self._of(message_id).write(
             lambda connection: branches.select_branch(connection, _owner(owner), message_id)

@@ -136,6 +136,8 @@ class ConversationTable(Table, table=True):
 
     ``tools``: tools that need no approval (``always``), and disabled tools and servers (``off``). ``model``, ``system``
     and ``options``: what its next answer is generated with. ``deleted_at``: in the trash since then.
+    ``compared``: the ids of the answers that stand side by side until one is kept. It counts while the active branch
+    ends in one of them.
     """
 
     __tablename__: ClassVar[str] = "conversation"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
@@ -154,6 +156,7 @@ class ConversationTable(Table, table=True):
     pinned: bool = _flag()
     archived: bool = _flag()
     deleted_at: datetime | None = time_field(nullable=True)
+    compared: Any = json_field()
 
 
 class MessageTable(Table, table=True):

@@ -74,14 +74,16 @@ class Live(rx.State):
     async def send(self, text: str, client_id: str, model: str, settings: dict | None = None):
         """Start an answer in this tab's conversation, or in a new one, to which the tab is then redirected.
 
-        ``settings``: those of a new conversation; ``conversation`` in it is the one that the tab shows.
+        ``settings``: those of a new conversation; ``conversation`` in it is the one that the tab shows, and ``models``
+        are those that answer side by side.
         """
         async with self:
             tab = tab_of(self)
         try:
             new = new_run(tab, text, client_id, model, settings)
+            models = models_of(settings)
             async with handling(tab) as context:
-                started = await context.start(new)
+                started = (await context.compare(new, models))[0] if models else await context.start(new)
         except StreamchatError as error:
             async with self:
                 self.f = refused(error, client_id if isinstance(client_id, str) else None)
@@ -197,16 +199,21 @@ def new_run(tab: Tab, text: Any, client_id: Any, model: Any, settings: Any) -> N
     )
 
 
+def models_of(settings: Any) -> list[str]:
+    """Return the models that answer a message side by side, if there are several. Raises ``InvalidInput``."""
+    return _names(settings.get("models")) if isinstance(settings, dict) else []
+
+
 def _names(value: Any) -> list[str]:
-    """Return the names of tools and servers in a field. Raises ``InvalidInput``."""
+    """Return the names in a field: of tools and servers, or of models. Raises ``InvalidInput``."""
     names = [] if value is None else value
     if not (isinstance(names, list) and len(names) <= MAX_TOOLS and all(_is_name(name) for name in names)):
-        raise InvalidInput("These are no names of tools.")
+        raise InvalidInput("These are no names.")
     return names
 
 
 def _is_name(value: object) -> bool:
-    """Return whether a value may be the name of a tool or a server."""
+    """Return whether a value may be the name of a tool, a server or a model."""
     return isinstance(value, str) and 0 < len(value) <= 200
 
 

@@ -70,6 +70,11 @@ class Page(Protocol):
         """Whether there are messages before these."""
         ...
 
+    @property
+    def compared(self) -> Sequence[str]:
+        """The answers that stand side by side at its end."""
+        ...
+
 
 def earlier_frame(page: Page, describe: Describe) -> Frame:
     """Return a frame with a page of earlier messages."""
@@ -195,7 +200,8 @@ class Transcript:
             return frame | {"missing": True}
         except StreamchatError as error:
             return frame | {"error": error.user_message}
-        self._known, self._versions, self._about = list(page.ids), dict(page.siblings), about(page.title, page.settings)
+        self._known, self._versions = list(page.ids), dict(page.siblings)
+        self._about = about(page.title, page.settings, page.compared)
         views = [await self._attach(message) | versions_of(page, message.id) for message in page.messages]
         return frame | self._about | {"messages": views, "earlier": page.earlier}
 
@@ -216,7 +222,7 @@ class Transcript:
 
         The times of an answer are stored after its ending, and its log has both: the newest one may lack them here.
         """
-        newest = message.role == "assistant" and message.id == self._known[-1]
+        newest = message.role == "assistant" and message.id in (self._known[-1], *self._compared)
         if message.ended and not (newest and message.timing is None):
             return view(message, 0, self._describe)
         reader = RunReader(self._services.runs, self._owner, message.id, FROM_SNAPSHOT, wakeup=self._wakeup)
@@ -271,16 +277,23 @@ class Transcript:
         for old in gone:
             self._leave(old)
         frames = self._rearranged(page)
+        now = about(page.title, page.settings, page.compared)
+        changed = now if now != self._about else None
+        self._about = now
         self._known, self._versions = list(page.ids), dict(page.siblings)
         for message in page.messages:
             shown = await self._attach(message) | versions_of(page, message.id)
             frames.append({"k": "message", "message": shown, "n": number()})
         # Behind what replaces them, so that the thread is never shorter than before and after.
         frames += [{"k": "drop", "m": old} for old in gone]
-        if (now := about(page.title, page.settings)) != self._about:
-            self._about = now
-            frames.append({"k": "about", **now, "n": number()})
+        if changed is not None:
+            # Answers that stand side by side do so from the first moment on.
+            frames.insert(0 if page.compared else len(frames), {"k": "about", **changed, "n": number()})
         return frames
+
+    @property
+    def _compared(self) -> Sequence[str]:
+        return (self._about or {}).get("compared", ())
 
     def _rearranged(self, page: Page) -> list[Frame]:
         """Return a frame with the new order, unless dropping and appending messages leads to it."""

@@ -22,7 +22,7 @@ from streamchat.web.dependencies import Context, services_of
 from streamchat.web.export import about_json, as_json, as_markdown, file_headers
 from streamchat.web.importing import read_import
 from streamchat.web.read_limits import CHECKED, ResponseCache, Turn, not_modified
-from streamchat.web.run_routes import json_response, started_response
+from streamchat.web.run_routes import json_response, start_response
 from streamchat.web.schemas import (
     PROBLEMS,
     Changed,
@@ -168,7 +168,7 @@ async def ask(conversation_id: ConversationId, body: MessageIn, context: Context
     """Start an answer in this conversation, as `POST /api/runs` does."""
     await context.store.about(context.owner, conversation_id)
     new = body.run_in(conversation_id).new_run(context.models.default)
-    return started_response(context, await context.start(new))
+    return await start_response(context, new, body.models)
 
 
 @router.post("/conversations/{conversation_id}/share", response_model=Link, responses=CHANGES)

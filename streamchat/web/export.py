@@ -63,6 +63,11 @@ class Exported(Described, Protocol):
         """The ids of all versions of each message that has several."""
         ...
 
+    @property
+    def compared(self) -> Sequence[str]:
+        """The ids of the answers that stand side by side at the end."""
+        ...
+
 
 def about_json(conversation: Described) -> dict[str, Any]:
     """Return title, place in the list, and settings."""
@@ -82,7 +87,8 @@ def as_json(conversation: Exported) -> dict[str, Any]:
     """Return the conversation with everything of its active branch that readers may see."""
     messages = [message_to_wire(message) for message in conversation.messages]
     versions = {message_id: list(ids) for message_id, ids in conversation.siblings.items()}
-    return {**about_json(conversation), "messages": messages, "versions": versions}
+    compared = list(conversation.compared)
+    return {**about_json(conversation), "messages": messages, "versions": versions, "compared": compared}
 
 
 def as_markdown(title: str, messages: Sequence[Message]) -> str:

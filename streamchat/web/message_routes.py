@@ -82,8 +82,11 @@ async def fork(message_id: MessageId, context: Context) -> Response:
 
 @router.post("/{message_id}/select", response_model=Changed, responses=CHANGES)
 async def select(message_id: MessageId, context: Context) -> Response:
-    """Show the branch of this message: the newest one that goes through it."""
-    return changed(context, await context.store.select_branch(context.owner, message_id))
+    """Show the branch of this message: the newest one that goes through it.
+
+    An answer that stands beside others is kept: those that are still being written stop, and its model answers next.
+    """
+    return changed(context, await context.runs.keep(context.owner, message_id))
 
 
 @router.delete("/{message_id}", response_model=Changed, responses=CHANGES)

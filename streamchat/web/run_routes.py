@@ -5,11 +5,13 @@ Knows schemas and streams; the work is done by ``RunService``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
 
+from streamchat.chat.request import NewRun
 from streamchat.chat.wire import message_to_wire
 from streamchat.protocols.encoding import FinalEncoder, SseEncoder, json_bytes
 from streamchat.runs.log import Snapshot
@@ -64,20 +66,32 @@ def run_json(conversation_id: str, snapshot: Snapshot) -> dict[str, Any]:
     400, 403, 404, 408, 413, 415, 422, 429, 503
 ))  # fmt: skip
 async def start(request: RunIn, context: Context) -> Response:
-    """Start an answer. The same ``client_message_id`` again returns 200 with the same run."""
+    """Start an answer, or one by each of `models`. The same `client_message_id` again: 200 with the same run."""
     new = await context.begin_with(request.new_run(context.models.default), request.preset)
-    return started_response(context, await context.start(new))
+    return await start_response(context, new, request.models)
 
 
-def started_response(context: RequestContext, started: Begun) -> Response:
-    """Return the response for a run that was started (201), or found again (200)."""
-    body = {
+async def start_response(context: RequestContext, new: NewRun, models: Sequence[str] | None) -> Response:
+    """Start an answer, or one by each of ``models``, and return the response. Raises as ``RequestContext.start``."""
+    if not models:
+        return started_response(context, await context.start(new))
+    begun = await context.compare(new, models)
+    runs = [_started(context, one) | {"model": one.answer.model} for one in begun]
+    return started_response(context, begun[0], {"runs": runs})
+
+
+def started_response(context: RequestContext, started: Begun, more: Mapping[str, Any] | None = None) -> Response:
+    """Return the response for a run that was started (201), or found again (200). ``more``: further fields."""
+    body = _started(context, started) | {"conversation_id": started.conversation_id} | dict(more or {})
+    return json_response(body, 201 if started.created else 200, {"X-Run-Id": started.run_id})
+
+
+def _started(context: RequestContext, started: Begun) -> dict[str, Any]:
+    return {
         "run_id": started.run_id,
-        "conversation_id": started.conversation_id,
         "message_id": started.run_id,
         "events_url": f"{context.settings.public_path}/api/runs/{started.run_id}/events",
     }
-    return json_response(body, 201 if started.created else 200, {"X-Run-Id": started.run_id})
 
 
 @router.get("/{run_id}", response_model=RunOut, responses=PROBLEMS(404, 422, 429, 503))

@@ -7,7 +7,7 @@ beside their routes. Knows nothing of endpoints. Rule: every field of a request 
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -19,7 +19,7 @@ from streamchat.chat.conversation_settings import (
     options_to_fields,
 )
 from streamchat.chat.messages import FilePart, ImagePart, Part, Status, TextPart, ToolState
-from streamchat.chat.request import NewRun, Options, RunOptions
+from streamchat.chat.request import MAX_COMPARED, NewRun, Options, RunOptions
 from streamchat.chat.timing import Timing
 from streamchat.runs.approvals import MAX_REASON, Decision
 
@@ -128,7 +128,30 @@ PresetRef = Annotated[
 ]
 
 
-class RunIn(RequestBody):
+Models = Annotated[
+    list[ModelId],
+    Field(
+        min_length=2,
+        max_length=MAX_COMPARED,
+        description="Instead of `model`: each answers the same question, side by side, until one answer is selected.",
+    ),
+]
+
+
+class QuestionIn(RequestBody):
+    """The models of a question: one, or several whose answers stand side by side."""
+
+    model: ModelId | None = None
+    models: Models | None = None
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if self.models and (self.model is not None or len(set(self.models)) < len(self.models)):
+            raise ValueError("models are different ones, and stand instead of a model")
+        return self
+
+
+class RunIn(QuestionIn):
     """A question. ``client_message_id`` makes it safe to send again: the same identifier gets the same run."""
 
     message: str | Annotated[list[PartIn], Field(min_length=1, max_length=MAX_PARTS)]
@@ -150,7 +173,8 @@ class RunIn(RequestBody):
         """
         return NewRun(
             client_message_id=self.client_message_id or uuid.uuid4().hex,
-            model=self.model or ("" if self.conversation_id or self.parent_id or self.preset else default_model),
+            model=(self.models or [self.model])[0]
+            or ("" if self.conversation_id or self.parent_id or self.preset else default_model),
             parts=self._parts(),
             conversation_id=self.conversation_id,
             parent_id=self.parent_id,
@@ -165,11 +189,10 @@ class RunIn(RequestBody):
         return tuple(map(_part, self.message))
 
 
-class MessageIn(RequestBody):
+class MessageIn(QuestionIn):
     """A question in a conversation: as the body of ``/api/runs``, without the conversation."""
 
     message: str | Annotated[list[PartIn], Field(min_length=1, max_length=MAX_PARTS)]
-    model: ModelId | None = None
     client_message_id: ClientId | None = None
     parent_id: ParentId = None
     system: SystemPrompt | None = None
@@ -280,13 +303,23 @@ def _part(part: TextIn | ImageIn | FileIn) -> Part:
             return FilePart(part.name, part.text, part.media_type, part.file_id)
 
 
+class StartedRun(BaseModel):
+    """One of several runs that were started, with its model."""
+
+    run_id: str
+    message_id: str = Field(description="The id of the answer.")
+    model: str
+    events_url: str
+
+
 class Started(BaseModel):
-    """A run that was started, or found again."""
+    """A run that was started, or found again; of several that stand side by side, the first."""
 
     run_id: str
     conversation_id: str
     message_id: str = Field(description="The id of the answer.")
     events_url: str
+    runs: list[StartedRun] | None = Field(None, description="All runs, in the order of `models`. Only with `models`.")
 
 
 class PartOut(BaseModel):
@@ -390,11 +423,13 @@ class ConversationAbout(BaseModel):
 class ConversationOut(ConversationAbout):
     """A conversation. ``messages``: its active branch, oldest first.
 
-    ``versions``: for each message of it that has other versions, the ids of all, oldest first.
+    ``versions``: for each message of it that has other versions, the ids of all, oldest first. ``compared``: the ids of
+    the answers to its last question that stand side by side, until one of them is selected.
     """
 
     messages: list[MessageOut]
     versions: dict[str, list[str]]
+    compared: list[str]
 
 
 class Snapshot(BaseModel):

@@ -6,7 +6,7 @@ Each edge creates it from the credentials that it received (``web/dependencies.p
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from streamchat.accounts.audit import AuditEvent
@@ -70,12 +70,20 @@ class RequestContext:
         Raises ``TooManyRequests``, and as ``RunService.start``.
         """
 
-        async def start() -> Begun:
+        async def start() -> list[Begun]:
             if before is not None:
                 await before()
-            return await self.runs.start(self.owner, replace(new, credential=self._key))
+            return [await self.runs.start(self.owner, replace(new, credential=self._key))]
 
-        return await self._start(new.client_message_id, start)
+        return (await self._start(new.client_message_id, start))[0]
+
+    async def compare(self, new: NewRun, models: Sequence[str]) -> Sequence[Begun]:
+        """Start an answer by each of these models, each within the caller's limits.
+
+        Raises ``TooManyRequests``, and as ``RunService.compare``.
+        """
+        new = replace(new, credential=self._key)
+        return await self._start(new.client_message_id, lambda: self.runs.compare(self.owner, new, models), len(models))
 
     async def upload(self, content: bytes, name: str, *, temporary: bool = False) -> FileInfo:
         """Store a file; ``temporary``: in memory, for a temporary chat.
@@ -95,23 +103,29 @@ class RequestContext:
 
     async def retry(self, message_id: str, client_message_id: str, model: str, *, continue_partial: bool) -> Begun:
         """Answer again within the caller's limits. Raises ``TooManyRequests``, and as ``RunService.retry``."""
-        return await self._start(
-            client_message_id,
-            lambda: self.runs.retry(
+
+        async def start() -> list[Begun]:
+            begun = await self.runs.retry(
                 self.owner,
                 message_id=message_id,
                 client_message_id=client_message_id,
                 model=model,
                 continue_partial=continue_partial,
                 credential=self._key,
-            ),
-        )
+            )
+            return [begun]
 
-    async def _start(self, client_message_id: str, start: Callable[[], Awaitable[Begun]]) -> Begun:
+        return (await self._start(client_message_id, start))[0]
+
+    async def _start(
+        self, client_message_id: str, start: Callable[[], Awaitable[Sequence[Begun]]], count: int = 1
+    ) -> Sequence[Begun]:
         async def is_repeated() -> object:
             return isinstance(client_message_id, str) and await self.store.known(self.owner, client_message_id)
 
-        return await self.services.usage.start(self.runs, self.owner, self._key, self.address, start, is_repeated)
+        return await self.services.usage.start(
+            self.runs, self.owner, self._key, self.address, start, is_repeated, count
+        )
 
     @property
     def _key(self) -> str:

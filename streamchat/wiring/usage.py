@@ -8,7 +8,7 @@ Knows answers and handlers by their number only. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from streamchat.errors import StreamchatError, TooManyRequests
 from streamchat.limits import Rate, Slot, Slots, client_key
@@ -52,22 +52,26 @@ class Usage:
         owner: str,
         credential: str,
         address: str,
-        start: Callable[[], Awaitable[Begun]],
+        start: Callable[[], Awaitable[Sequence[Begun]]],
         is_repeated: Callable[[], Awaitable[object]],
-    ) -> Begun:
-        """Start an answer within the limits. ``credential``: the id of the API key that asks, if one does.
+        count: int = 1,
+    ) -> Sequence[Begun]:
+        """Start ``count`` answers within the limits. ``credential``: the id of the API key that asks, if one does.
 
         Raises ``TooManyRequests``, and what ``start`` raises.
         """
         client, of_owner, settings = _client(address), _owner(owner), self._settings
-        self._starts.take(((client, settings.starts_per_client), (of_owner, settings.starts_per_owner)), _too_often)
+        rates = ((client, settings.starts_per_client), (of_owner, settings.starts_per_owner))
+        self._starts.take(rates, _too_often, count)
         self._forget_ended(runs)
         limits = (
             (client, settings.runs_per_client - len(self._runs.get(client, ()))),
             (of_owner, settings.runs_per_owner - len(runs.running(owner))),
         )
         try:
-            slot = self._starting.take(limits, lambda _: _busy("Too many answers are being written. Stop one first."))
+            slot = self._starting.take(
+                limits, lambda _: _busy("Too many answers are being written. Stop one first."), count
+            )
         except TooManyRequests:
             if not await is_repeated():
                 raise
@@ -75,8 +79,7 @@ class Usage:
         with slot:
             async with self._administration.within(owner, credential, is_repeated):
                 started = await start()
-            if started.created:
-                self._runs.setdefault(client, set()).add(started.run_id)
+            self._runs.setdefault(client, set()).update(one.run_id for one in started if one.created)
         return started
 
     def _forget_ended(self, runs: RunService) -> None:

@@ -2,6 +2,7 @@ import { expect, mock, test } from "bun:test";
 
 import { Composer } from "../../assets/chat/composer/composer";
 import { MAX_CHARACTERS } from "../../assets/chat/composer/outbox";
+import { crc32 } from "../../assets/chat/store/checksum";
 import type { Model } from "../../assets/chat/store/frames";
 import { act, fireEvent, renderChat, screen } from "./dom";
 import { open, streaming } from "./messages";
@@ -157,4 +158,62 @@ test("suggestions of the empty page are sent through the composer", () => {
   act(() => chat.submit.get()?.("Show me", "simulator:tour"));
   const [text, , model] = onSend.mock.calls[0];
   expect([text, model]).toEqual(["Show me", "simulator:tour"]);
+});
+
+test("a question for several models names them; afterwards it is one again", () => {
+  const more = ["simulator:two", "simulator:three"].map((id) => ({ id, label: id, unavailable: "", note: "" }));
+  const { feed, type, enter, onSend } = compose(undefined, [...models, ...more]);
+  feed(open([]));
+  fireEvent.click(screen.getByTestId("compare"));
+  const boxes = () => screen.getAllByTestId<HTMLInputElement>("compare-model");
+  expect(boxes().map((box) => [box.dataset.model, box.disabled])).toEqual([
+    ["openai:big", true],
+    ["simulator:tour", false],
+    ["simulator:two", false],
+    ["simulator:three", false],
+  ]);
+  fireEvent.click(boxes()[1]);
+  fireEvent.click(boxes()[3]);
+  expect(boxes()[2].disabled).toBe(true);
+  expect(screen.getByTestId("comparing").textContent).toBe("Side by side: Small · Tour · simulator:three");
+  type("which?");
+  enter();
+  const [, id, model, extra] = onSend.mock.calls[0] as unknown as [string, string, string, { models: string[] }];
+  expect([model, extra.models]).toEqual(["local:small", ["local:small", "simulator:tour", "simulator:three"]]);
+  feed({ k: "sent", client_id: id, n: 1 });
+  expect(screen.queryByTestId("comparing")).toBe(null);
+  type("and now?");
+  enter();
+  expect((onSend.mock.calls[1] as unknown[])[3]).not.toHaveProperty("models");
+});
+
+test("while answers stand side by side, nothing is sent: one is to be kept first", () => {
+  const { feed, area, type, enter, onSend } = compose();
+  const both = ["a", "b"].map((id) => streaming(id, "", 0, { status: "finished" }));
+  feed(open(both, { compared: ["a", "b"] }));
+  type("go on");
+  enter();
+  expect(onSend).not.toHaveBeenCalled();
+  expect(area.value).toBe("go on");
+  expect(screen.getByText(/Keep one of the answers first/)).toBeTruthy();
+});
+
+test("what was written meanwhile is sent once a complete answer is kept, not before", () => {
+  const { feed, area, type, enter, onSend } = compose("/c/c");
+  const [a, b] = [streaming("a", "One", 1), streaming("b", "Two", 1)];
+  feed(open([a, b], { compared: ["a", "b"] }));
+  type("go on");
+  enter();
+  expect(area.value).toBe("");
+  expect(screen.getByTestId("queued").textContent).toContain("go on");
+  const end = { k: "end", s: 2, status: "finished", stop_reason: "stop", length: 3 } as const;
+  for (const [m, text] of [
+    ["a", "One"],
+    ["b", "Two"],
+  ])
+    feed({ ...end, m, c: crc32(text) });
+  expect(onSend).not.toHaveBeenCalled();
+  feed({ k: "drop", m: "a" });
+  feed({ k: "about", title: "T", model: "simulator:tour", settings: {}, n: 1 });
+  expect(onSend.mock.calls[0][0]).toBe("go on");
 });

@@ -290,3 +290,25 @@ test("a text that a tool call or a thought follows is whole at once", () => {
   const [thought, text] = viewOf(store, "a").parts.slice(2).map(asText);
   expect([thought.splitter.ended, text.splitter.ended, text.open]).toEqual([true, false, true]);
 });
+
+test("answers stand side by side while several of them are there", () => {
+  const store = new TranscriptStore();
+  const [q, a, b] = [message("q", "which?", { role: "user" }), streaming("a"), streaming("b")];
+  store.feed(open([q]));
+  const about = { k: "about", title: "T", model: "m", settings: {} } as const;
+  store.feed({ ...about, compared: ["a", "b"], n: 1 });
+  store.feed({ k: "message", message: a });
+  expect(store.meta().compared).toEqual([]);
+  store.feed({ k: "message", message: b });
+  expect(store.meta().compared).toEqual(["a", "b"]);
+  store.feed({ m: "b", s: 1, p: 0, o: 0, t: "by b" });
+  expect(textIn(store, "b")).toBe("by b");
+  expect(store.meta().answering).toBe(true);
+  store.feed({ k: "drop", m: "a" });
+  store.feed({ ...about, n: 2 });
+  expect(store.meta().compared).toEqual([]);
+  store.feed(open([q, a, b], { compared: ["a", "b"] }));
+  expect(store.meta().compared).toEqual(["a", "b"]);
+  store.feed(open([q, a]));
+  expect(store.meta().compared).toEqual([]);
+});

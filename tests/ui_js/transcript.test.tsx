@@ -207,3 +207,31 @@ test("reasoning is behind a panel that is closed, and is remembered when it was 
   await show(message("a", "So", { parts }));
   expect(panel().open).toBe(true);
 });
+
+test("answers side by side: a column each, named by its model; one is stopped, one is kept", async () => {
+  const calls: string[] = [];
+  globalThis.fetch = (async (url: string, { method = "GET" } = {}) => {
+    calls.push(`${method} ${url}`);
+    return Response.json({});
+  }) as unknown as typeof fetch;
+  const question = message("q", "Which?", { role: "user" });
+  const both = [streaming("a", "One", 1, { model: "x:a" }), message("b", "Two", { model: "x:b" })];
+  const { send, chat } = await show(question, ...both);
+  act(() => chat.models.set([{ id: "x:a", label: "Model A", unavailable: "", note: "" }]));
+  send(open([question, ...both], { compared: ["a", "b"] }));
+  const columns = () => screen.getAllByTestId("compared-answer");
+  expect(columns().map((column) => column.querySelector("h3")?.textContent)).toEqual(["Model A", "x:b"]);
+  send({ m: "a", s: 2, p: 0, o: 3, t: " more" });
+  expect(answers()).toEqual(["One more", "Two"]);
+  expect(screen.queryByTestId("branch")).toBe(null);
+  const [first, second] = screen.getAllByTestId("compared-switch");
+  fireEvent.click(second);
+  expect(columns().map((column) => column.dataset.shown)).toEqual(["false", "true"]);
+  expect([first, second].map((button) => button.getAttribute("aria-pressed"))).toEqual(["false", "true"]);
+  fireEvent.click(screen.getByTestId("stop-one"));
+  fireEvent.click(screen.getAllByTestId("keep")[1]);
+  await waitFor(() => expect(calls).toEqual(["DELETE /api/runs/a", "POST /api/messages/b/select"]));
+  send({ k: "drop", m: "a" });
+  expect(screen.queryByTestId("compared")).toBe(null);
+  expect(answers()).toEqual(["Two"]);
+});

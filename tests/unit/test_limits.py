@@ -47,6 +47,23 @@ def test_places_are_taken_for_all_keys_or_none() -> None:
     Slot().release()
 
 
+def test_several_at_once_are_taken_or_none_is() -> None:
+    """Of slots and of a rate: what is refused as a whole leaves room for fewer."""
+    slots, rate = Slots(), Rate(lambda: 1000.0)
+    taken = slots.take([("a", 3)], refuse, 2)
+    with pytest.raises(TooManyRequests):
+        slots.take([("b", 9), ("a", 3)], refuse, 2)
+    assert (slots.taken("a"), slots.taken("b")) == (2, 0)
+    taken.release()
+    assert slots.taken("a") == 0
+    rate.take([("a", 6)], refuse, 4)
+    with pytest.raises(TooManyRequests) as caught:
+        rate.take([("b", 9), ("a", 6)], refuse, 3)
+    assert caught.value.retry_after == pytest.approx(10)
+    rate.take([("b", 9), ("a", 6)], refuse, 2)
+    rate.take([("b", 9)], refuse, 7)
+
+
 def test_a_rate_allows_a_minutes_worth_at_once_and_then_an_even_flow() -> None:
     """The refusal says when the next one is taken, and nothing was counted for any key."""
     now = 1000.0

@@ -28,6 +28,11 @@ export function conversationPath(id: string, call = ""): string {
   return `/api/conversations/${encodeURIComponent(id)}${call}`;
 }
 
+/** The path of a run. */
+export function runPath(id: string): string {
+  return `/api/runs/${encodeURIComponent(id)}`;
+}
+
 /** The path of a message's call. */
 export function messagePath(id: string, call = ""): string {
   return `/api/messages/${encodeURIComponent(id)}${call}`;

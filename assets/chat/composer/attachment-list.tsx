@@ -130,12 +130,12 @@ function Thumbnail({ item }: { item: Attachment }) {
   return <img src={`${basePath()}/api/files/${item.file.id}`} alt="" />;
 }
 
-/** Says before sending that the chosen model cannot see the attached pictures. */
+/** Says before sending that a model which is asked cannot see the attached pictures. */
 export function BlindModel({ items }: { items: Attachment[] }) {
-  const { model, models } = useChat();
-  const chosen = useShared(model);
-  const known = useShared(models).find(({ id }) => id === chosen);
-  if (!known || known.images || !items.some((item) => item.isPicture && item.state !== "error")) return null;
+  const { model, models, compare } = useChat();
+  const asked = [useShared(model), ...useShared(compare)];
+  const known = useShared(models).find(({ id, images }) => asked.includes(id) && !images);
+  if (!known || !items.some((item) => item.isPicture && item.state !== "error")) return null;
   return (
     <p className="blind" role="status" data-testid="cannot-see">
       {known.label} cannot see pictures: it would get their names only. Choose another model for them.

@@ -21,10 +21,11 @@ import { newId } from "../common/new-id";
 import { useStableCallbacks } from "../common/stable-callbacks";
 import type { Model, Settings } from "../store/frames";
 import { AttachButton, AttachmentList, BlindModel, pastedFiles, useAttachments } from "./attachment-list";
+import { Compare, ComparingNote, comparedModels } from "./compare";
 import { useCompletions } from "./completions";
 import { Draft } from "./draft";
 import { ModelPicker } from "./model-picker";
-import { Outbox, type Send, TOO_LONG } from "./outbox";
+import { type Extra, Outbox, type Send, TOO_LONG } from "./outbox";
 import { Parameters } from "./parameters";
 import { useLoadedPresets } from "./presets";
 import { Queue, type Queued } from "./queue";
@@ -33,6 +34,7 @@ import { TemporaryNote, TemporarySwitch, useTemporary } from "./temporary";
 
 // Safari ends a composition before the Enter that ended it arrives.
 const COMPOSITION_MS = 60;
+const KEEP_ONE = "Keep one of the answers first: the conversation goes on with it.";
 const NOT_UPLOADED = "One of the files could not be uploaded. Remove it, or attach it again, and then send.";
 
 interface Props {
@@ -88,6 +90,7 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
       <div className="box">
         <AttachmentList items={files.items} onRemove={(key) => files.attachments.remove(key)} />
         <BlindModel items={files.items} />
+        <ComparingNote />
         <textarea
           ref={area}
           data-testid="composer"
@@ -116,6 +119,7 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
           <div className="choices">
             <AttachButton add={files.add} area={area} />
             <ModelPicker models={models} defaultModel={defaultModel} />
+            <Compare />
             <Parameters />
             <TemporarySwitch />
           </div>
@@ -144,6 +148,12 @@ function newSettings({
   };
 }
 
+function extraOf(chat: Chat): Extra {
+  const { conversation } = chat.store.meta();
+  const models = comparedModels(chat);
+  return { conversation, ...(conversation === null && newSettings(chat)), ...(models.length && { models }) };
+}
+
 function useAnswering(): boolean {
   const { store } = useChat();
   return useSyncExternalStore(
@@ -159,8 +169,9 @@ function useComplete(): boolean {
   return useSyncExternalStore(
     store.subscribeMeta,
     () => {
-      const last = store.message(store.meta().ids.at(-1) ?? "");
-      return last?.role === "assistant" && last.status === "finished";
+      const { ids, compared } = store.meta();
+      const last = store.message(ids.at(-1) ?? "");
+      return !compared.length && last?.role === "assistant" && last.status === "finished";
     },
     () => false,
   );
@@ -202,11 +213,14 @@ function useSending(
   const follow = useCallback(
     (text: string, model: string) => {
       const { files } = attachments;
-      if (!queue.add({ id: newId(), text, model, ...(files.length && { files }) })) return;
+      const models = comparedModels(chat, model);
+      const more = { ...(files.length && { files }), ...(models.length && { models }) };
+      if (!queue.add({ id: newId(), text, model, ...more })) return;
+      chat.compare.set([]);
       attachments.sent(files.map(({ id }) => id));
       draft.clear();
     },
-    [queue, attachments, draft],
+    [chat, queue, attachments, draft],
   );
   const submit = useCallback(
     (text: string, model?: string) => {
@@ -218,8 +232,9 @@ function useSending(
         if (text !== outbox.pending?.text) follow(text, chosen);
         return;
       }
-      const settings = meta.conversation === null ? newSettings(chat) : {};
-      const extra = { conversation: meta.conversation, ...settings, ...attachments.extra };
+      if (meta.compared.length) return setError(KEEP_ONE);
+      const extra = { ...extraOf(chat), ...attachments.extra };
+      if (model) delete extra.models; // a question that names its model is for that one
       const outcome = outbox.submit(text, chosen, extra);
       if (outcome === "empty" || outcome === "busy") return;
       setError(outcome === "long" ? TOO_LONG : "");
@@ -243,6 +258,7 @@ function useSending(
           const text = outbox.accepted(frame.client_id);
           if (text === null) return draft.sentElsewhere(frame.client_id);
           setSending(false);
+          chat.compare.set([]);
           draft.sent(text);
           attachments.sent(sentFiles);
         }
@@ -291,6 +307,7 @@ function useQueue(send: Send, onStop: () => void, onEdit: (item: Queued) => void
       outbox.submit(item.text, item.model, {
         conversation: chat.store.meta().conversation,
         ...(ids?.length && { files: ids }),
+        ...(item.models && { models: item.models }),
       });
       chat.scroll.stick();
     },

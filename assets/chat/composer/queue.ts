@@ -14,6 +14,8 @@ export interface Queued {
   text: string;
   model: string;
   files?: UploadedFile[];
+  /** Those that answer side by side. */
+  models?: string[];
 }
 
 const MAX_QUEUED = 20;
@@ -69,8 +71,9 @@ export class Queue {
 }
 
 function isQueued(item: unknown): item is Queued {
-  const { id, text, model, files = [] } = (item ?? {}) as Partial<Record<keyof Queued, unknown>>;
-  return typeof id === "string" && typeof text === "string" && typeof model === "string" && areFiles(files);
+  const { id, text, model, files = [], models = [] } = (item ?? {}) as Partial<Record<keyof Queued, unknown>>;
+  const isText = [id, text, model].every((value) => typeof value === "string");
+  return isText && areFiles(files) && Array.isArray(models) && models.every((name) => typeof name === "string");
 }
 
 function areFiles(files: unknown): boolean {

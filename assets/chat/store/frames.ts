@@ -187,6 +187,8 @@ export interface OpenFrame {
   settings?: Settings;
   /** Whether it is a read-only snapshot. */
   shared?: boolean;
+  /** The last messages, if they are answers to one question that stand side by side. */
+  compared?: string[];
 }
 
 /** What the next answer is generated with. What is left out is the model's default. */
@@ -206,6 +208,8 @@ export interface AboutFrame {
   model: string;
   settings: Settings;
   n: number;
+  /** As in "open". */
+  compared?: string[];
 }
 
 /** A message that is new, or that replaces what is there of it. */

@@ -64,6 +64,8 @@ export interface Meta {
   settings: Settings;
   /** Whether it is a read-only snapshot. */
   shared: boolean;
+  /** The last of `ids`, if they are several answers to one question that stand side by side. */
+  compared: string[];
 }
 
 /** What frame listeners get beside frames: a checksum differed. */
@@ -103,7 +105,10 @@ export class TranscriptStore {
     model: "",
     settings: {},
     shared: false,
+    compared: [],
   };
+  // Answers that stand side by side; some of them may not be there yet, or any more.
+  private beside: ReadonlySet<string> = new Set();
   private readonly entries = new Map<string, Entry>();
   private readonly dirty = new Set<string>();
   private metaDirty = false;
@@ -211,6 +216,7 @@ export class TranscriptStore {
     const ids = frame.messages.map((message) => message.id);
     for (const id of this.entries.keys()) if (!ids.includes(id)) this.entries.delete(id);
     for (const message of frame.messages) this.put(message);
+    this.beside = new Set(frame.compared);
     this.setMeta({
       opened: true,
       conversation: frame.conversation ?? null,
@@ -248,7 +254,8 @@ export class TranscriptStore {
     this.setMeta({ ids, earlier });
   }
 
-  private takeAbout({ title, model, settings }: AboutFrame): void {
+  private takeAbout({ title, model, settings, compared }: AboutFrame): void {
+    this.beside = new Set(compared);
     this.setMeta({ title, model, settings });
   }
 
@@ -360,6 +367,8 @@ export class TranscriptStore {
   private setMeta(change: Partial<Meta>): void {
     const meta = { ...this.current, ...change };
     meta.answering = meta.ids.some((id) => isRunning(this.entries.get(id)?.fields.status));
+    const compared = this.beside.size ? meta.ids.filter((id) => this.beside.has(id)) : [];
+    meta.compared = compared.length > 1 ? compared : [];
     this.current = meta;
     this.metaDirty = true;
   }

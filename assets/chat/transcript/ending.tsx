@@ -9,7 +9,7 @@ import { messagePath, request } from "../common/request";
 import { type MessageView, textOf } from "../store/message-parts";
 import { useActions } from "./actions";
 import { Latency, milliseconds, Timeline } from "./latency";
-import { DeleteButton, More, Regenerate, useMeta, Versions } from "./message-actions";
+import { DeleteButton, More, modelFor, Regenerate, useMeta, Versions } from "./message-actions";
 
 interface Props {
   view: MessageView;
@@ -61,9 +61,9 @@ interface AgainProps {
 }
 
 function AgainButton({ action, view, label }: AgainProps) {
-  const { model, requestId } = useChat();
+  const chat = useChat();
   const actions = useActions();
-  const click = () => actions[action](view.id, requestId(action, view.id), model.get() || view.model);
+  const click = () => actions[action](view.id, chat.requestId(action, view.id), modelFor(chat, view));
   return (
     <button type="button" className="button" data-testid={action} onClick={click}>
       {label}

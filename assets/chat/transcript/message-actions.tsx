@@ -50,8 +50,8 @@ export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: (
 /** Which of several versions is shown, and the way to the others. */
 export function Versions({ view: { id, versions } }: { view: MessageView }) {
   const { attempt, scroll } = useChat();
-  const { shared } = useMeta();
-  if (!versions || versions.length < 2 || shared) return null;
+  const { shared, compared } = useMeta();
+  if (!versions || versions.length < 2 || shared || compared.includes(id)) return null;
   const index = versions.indexOf(id);
   const go = (step: number) => {
     scroll.release();
@@ -93,7 +93,8 @@ export function Regenerate({ view }: { view: MessageView }) {
   const { confirm, dialog } = useConfirmModel();
   // Not disabled meanwhile: that would change every older message with each answer.
   const again = (model: string) => {
-    if (sayBusy(chat)) return;
+    // Answers that stand side by side do not wait for each other.
+    if (!chat.store.meta().compared.includes(view.id) && sayBusy(chat)) return;
     const clientId = chat.requestId(`regenerate ${model} ${view.versions?.length ?? 1}`, view.id);
     chat.scroll.stick();
     void chat.attempt(() =>
@@ -113,7 +114,7 @@ export function Regenerate({ view }: { view: MessageView }) {
         data-testid="regenerate"
         aria-label="Answer again"
         title="Answer again"
-        onClick={() => again(chat.model.get() || view.model)}
+        onClick={() => again(modelFor(chat, view))}
       >
         <RefreshCw size={14} />
       </button>
@@ -197,6 +198,11 @@ function plainText(id: string): string {
   const texts = [...(elementOf(id)?.querySelectorAll<HTMLElement>(".answer, .question .text") ?? [])];
   // biome-ignore lint/performance/useDomNodeTextContent: with the line breaks of the layout
   return texts.map((text) => text.innerText).join("\n");
+}
+
+/** The model that answers again: that of the conversation, but among answers side by side each keeps its own. */
+export function modelFor({ model, store }: Chat, view: MessageView): string {
+  return store.meta().compared.includes(view.id) ? view.model : model.get() || view.model;
 }
 
 const BUSY = "An answer is still being written here. Stop it first, or wait for its end.";

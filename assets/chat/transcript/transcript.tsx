@@ -20,6 +20,7 @@ import { systemClock } from "../store/resync";
 import type { Meta } from "../store/transcript-store";
 import { type Actions, ActionsProvider } from "./actions";
 import { Announcements } from "./announcements";
+import { Compared } from "./compared";
 import { elementOf } from "./element-of";
 import { Empty } from "./empty";
 import { UndoBar } from "./undo";
@@ -64,11 +65,18 @@ export function Transcript(props: Props) {
   useTitle(pending ? "" : meta.title);
   const settled = useSettled(meta);
   const lastId = ids.at(-1);
+  const compared = pending ? NONE : meta.compared;
   return (
     <div className="transcript">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard */}
       <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Conversation">
-        <div className="thread" ref={content} aria-busy={meta.answering} data-settled={settled}>
+        <div
+          className="thread"
+          ref={content}
+          aria-busy={meta.answering}
+          data-settled={settled}
+          data-compared={compared.length > 0}
+        >
           {pending && address && <Skeleton />}
           {!pending && meta.earlier && (
             <button type="button" className="button earlier" onClick={showEarlier}>
@@ -76,7 +84,13 @@ export function Transcript(props: Props) {
             </button>
           )}
           <ActionsProvider value={actions}>
-            {Message && ids.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
+            {Message &&
+              ids
+                .slice(0, ids.length - compared.length)
+                .map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
+            {Message && compared.length > 0 && (
+              <Compared ids={compared}>{(id) => <Message id={id} last eager={eager.has(id)} />}</Compared>
+            )}
           </ActionsProvider>
           {!pending && meta.error && <p className="error">{meta.error}</p>}
           {!pending && meta.missing && <Missing />}

@@ -178,8 +178,8 @@ class PieceFrame(TypedDict):
 
 class OpenFrame(TypedDict):
     """The current conversation. ``g``: a unique number; ``earlier``: there are messages before these;
-    ``missing``: the address names no conversation. ``model`` and ``settings``: see ``AboutFrame``. ``shared``: it is a
-    read-only snapshot.
+    ``missing``: the address names no conversation. ``model``, ``settings`` and ``compared``: see ``AboutFrame``.
+    ``shared``: it is a read-only snapshot.
     """
 
     k: Literal["open"]
@@ -193,6 +193,7 @@ class OpenFrame(TypedDict):
     model: NotRequired[str]
     settings: NotRequired[Settings]
     shared: NotRequired[bool]
+    compared: NotRequired[list[str]]
 
 
 class Settings(TypedDict):
@@ -206,13 +207,17 @@ class Settings(TypedDict):
 
 
 class AboutFrame(TypedDict):
-    """The conversation without its messages, after a change. ``model``: the id of the model that answers next."""
+    """The conversation without its messages, after a change. ``model``: the id of the model that answers next.
+
+    ``compared``: the last messages, if they are answers to one question that stand side by side.
+    """
 
     k: Literal["about"]
     title: str
     model: str
     settings: Settings
     n: int
+    compared: NotRequired[list[str]]
 
 
 class MessageFrame(TypedDict):

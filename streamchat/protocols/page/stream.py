@@ -59,9 +59,10 @@ def undecided(run_id: str, call_id: str, text: str) -> Frame:
     return {"k": "undecided", "m": run_id, "call": call_id, "text": repair_surrogates(text), "n": number()}
 
 
-def about(title: str, settings: ConversationSettings) -> Frame:
-    """Return title, model and settings of a conversation for the page."""
-    return {"title": title, "model": settings.model, "settings": options_to_fields(settings.options)}
+def about(title: str, settings: ConversationSettings, compared: Sequence[str] = ()) -> Frame:
+    """Return title, model and settings of a conversation for the page, and the answers that stand side by side."""
+    frame: Frame = {"title": title, "model": settings.model, "settings": options_to_fields(settings.options)}
+    return frame | {"compared": list(compared)} if compared else frame
 
 
 def view(message: Message, seq: int, describe: Describe = unknown) -> Frame:

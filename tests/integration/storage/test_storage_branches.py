@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -58,6 +59,88 @@ async def test_a_branch_is_chosen_by_any_message_of_it(storage: Storage) -> None
     await storage.select_branch("local", edited.run_id)
     await storage.select_branch("local", one.run_id)  # it is on the active branch: nothing changes
     assert await shown(storage, one.conversation_id) == ["one", "re one", "zwo", "re zwo"]
+
+
+async def compared(storage: Storage, key: str, to: str | None = None) -> list[Begun]:
+    """Three answers to one question, side by side, which have ended."""
+    new = NewRun(conversation_id=to, client_message_id=key, parts=[TextPart(key)], model="m:a", inherit=True)
+    begun = await storage.begin_compared("local", new, ["m:a", "m:b", "m:c"], worker="w")
+    for one in begun:
+        text = TextPart(f"re {key} by {one.answer.model}")
+        await storage.end(replace(one.answer, status="finished", parts=(text,)), 1)
+    return begun
+
+
+async def test_answers_stand_side_by_side_until_one_is_kept(storage: Storage) -> None:
+    """A page has all of them in place of the last one, also a short one; the kept one's model answers next."""
+    one = await turn(storage, "one")
+    where = one.conversation_id
+    begun = await compared(storage, "two", where)
+    ids = tuple(answer.run_id for answer in begun)
+    page = await storage.branch_page("local", where, limit=100)
+    assert page.ids == (one.user.id, one.run_id, begun[0].user.id, *ids)
+    assert page.compared == ids
+    assert [message.text for message in page.messages[3:]] == [f"re two by m:{name}" for name in "abc"]
+    assert page.siblings == {answer: ids for answer in ids}
+    short = await storage.branch_page("local", where, limit=1)
+    assert (short.ids, short.compared, short.earlier) == (ids, ids, True)
+    known = await storage.branch_page("local", where, limit=100, known=page.ids)
+    assert (known.ids, known.messages) == (page.ids, ())
+    assert [m.text for m in (await storage.conversation("local", where)).messages][-1] == "re two by m:a"
+    assert await storage.compared_with("local", ids[2]) == ids
+    assert await storage.compared_with("local", one.run_id) == ()
+    # A link and a copy show what the branch ends in.
+    shared = await storage.shared(await storage.share("local", where), limit=100)
+    assert (len(shared.ids), shared.compared) == (4, ())
+    await storage.select_branch("local", ids[1])
+    page = await storage.branch_page("local", where, limit=100)
+    assert (page.ids[3:], page.compared, page.settings.model) == ((ids[1],), (), "m:b")
+    assert await storage.compared_with("local", ids[2]) == ()
+    await storage.select_branch("local", ids[2])
+    assert await shown(storage, where) == ["one", "re one", "two", "re two by m:c"]
+    assert (await storage.about("local", where)).settings.model == "m:b"
+
+
+async def test_answers_side_by_side_are_begun_once(storage: Storage) -> None:
+    """The same request several times at once is one question with the same answers; a taken id begins none of them."""
+    new = NewRun(client_message_id="c", parts=[TextPart("which?")], model="m:a")
+    models = ["m:a", "m:b", "m:c"]
+    attempts = await asyncio.gather(*(storage.begin_compared("local", new, models, worker="w") for _ in range(4)))
+    assert len({tuple(one.run_id for one in begun) for begun in attempts}) == 1
+    assert sum(begun[0].created for begun in attempts) == 1
+    assert [one.answer.model for one in attempts[-1]] == models
+    (row,) = await storage.conversations("local")
+    assert len((await storage.branch_page("local", row.id, limit=100)).ids) == 4
+
+
+async def test_one_of_the_answers_side_by_side_is_given_again(storage: Storage) -> None:
+    """It takes the place of the old one, while the others are in progress. Another branch hides them, and back shows
+    them again; a question after one of them keeps it."""
+    one = await turn(storage, "one")
+    where = one.conversation_id
+    new = NewRun(conversation_id=where, client_message_id="c", parts=[TextPart("two")], model="m:a")
+    begun = await storage.begin_compared("local", new, ["m:a", "m:b"], worker="w", exclusive=True)
+    await storage.end(replace(begun[0].answer, status="failed"), 1)
+    arguments = {"model": "m:a", "worker": "w", "continue_partial": False, "exclusive": True}
+    with pytest.raises(InvalidInput, match="being written"):
+        await storage.begin_again("local", message_id=begun[1].run_id, client_message_id="x", **arguments)
+    with pytest.raises(InvalidInput):
+        await storage.begin_again("local", message_id=one.run_id, client_message_id="x", **arguments)
+    fresh = await storage.begin_again("local", message_id=begun[0].run_id, client_message_id="a", **arguments)
+    expected = (fresh.run_id, begun[1].run_id)
+    assert (await storage.branch_page("local", where, limit=100)).compared == expected
+    for answer in (fresh.answer, begun[1].answer):
+        await storage.end(replace(answer, status="finished", parts=(TextPart("re"),)), 1)
+    edited = await turn(storage, "zwo", where, parent_id=one.run_id)
+    assert (await storage.branch_page("local", where, limit=100)).compared == ()
+    await storage.select_branch("local", begun[0].user.id)
+    assert (await storage.branch_page("local", where, limit=100)).compared == expected
+    assert edited.user.id in (await storage.branch_page("local", where, limit=100)).siblings[begun[0].user.id]
+    leaf = (await storage.conversation("local", where)).messages[-1].id
+    following = await turn(storage, "three", where)
+    assert following.history[-2].id == leaf
+    assert (await storage.branch_page("local", where, limit=100)).compared == ()
+    assert await storage.compared_with("local", leaf) == ()
 
 
 async def test_one_message_is_deleted_and_comes_back(storage: Storage) -> None:

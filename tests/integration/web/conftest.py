@@ -23,6 +23,7 @@ from streamchat.chat.events import Event
 from streamchat.chat.sse import ServerSentEvent, SSEDecoder
 from streamchat.identity import Identify, identify_local
 from streamchat.prices import load_prices
+from streamchat.providers.catalog import Catalog
 from streamchat.runs.queue import AnswerQueue
 from streamchat.runs.retries import Policy
 from streamchat.settings import Settings
@@ -160,6 +161,7 @@ def make_api(tmp_path: Path) -> MakeApi:
         identify: Identify = identify_local,
         watchdog: Watchdog | None = None,
         telemetry: Telemetry | None = None,
+        catalog: Catalog | None = None,
         **settings: str,
     ) -> AsyncIterator[Api]:
         with socket.socket() as sock:
@@ -170,7 +172,7 @@ def make_api(tmp_path: Path) -> MakeApi:
             parsed_settings = Settings.model_validate(given)
             policy = Policy(cost=load_prices(parsed_settings.prices).cost)
             queue = AnswerQueue(parsed_settings.max_answers)
-            async with make_world(tmp_path, policy, tools=tools, queue=queue) as world:
+            async with make_world(tmp_path, policy, catalog, tools, queue) as world:
                 built = services_of(parsed_settings, world, identify, watchdog or Watchdog())
                 built = replace(built, telemetry=telemetry)
                 holder = ServiceHolder(built)
