@@ -214,5 +214,5 @@ def _is_queued(part: Part) -> bool:
 
 
 def _stop_notice(after_ms: int, tokens: int) -> NoticePart:
-    text = f"Stopped after {after_ms:,} ms · {tokens:,} token{'' if tokens == 1 else 's'} kept."
+    text = f"Stopped: the provider's connection was closed after {after_ms:,} ms."
     return NoticePart("stopped", text, {"after_ms": after_ms, "kept": tokens})

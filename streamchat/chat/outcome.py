@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from streamchat.chat.events import Ending, Failed, Finished, Interrupted, Stopped
-from streamchat.chat.messages import Message, NoticePart, ToolCallPart
+from streamchat.chat.messages import FilePart, ImagePart, Message, ToolCallPart
 from streamchat.errors import ErrorKind
 
 Offer: TypeAlias = Literal["retry", "continue"]
@@ -36,11 +36,13 @@ def explain(message: Message) -> str | None:
     if message.error is not None:
         return message.error.message
     if message.status == "stopped":
-        notices = (part.text for part in message.parts if isinstance(part, NoticePart) and part.kind == "stopped")
-        return next(notices, "Stopped.")
-    if message.status == "finished" and message.stop_reason not in (None, *_COMPLETE):
-        return _SENTENCES.get(message.stop_reason, f"The provider ended this answer: {message.stop_reason[:80]}.")
-    return None
+        words = len(message.text.split())
+        return f"Stopped · {words:,} word{'' if words == 1 else 's'} kept." if words else "Stopped."
+    if message.status != "finished":
+        return None
+    if message.stop_reason is None or message.stop_reason in _COMPLETE:
+        return None if _has_content(message) else "The answer is empty: the model ended it without a word."
+    return _SENTENCES.get(message.stop_reason, f"The provider ended this answer: {message.stop_reason[:80]}.")
 
 
 def offers(message: Message) -> tuple[Offer, ...]:
@@ -48,8 +50,13 @@ def offers(message: Message) -> tuple[Offer, ...]:
     if explain(message) is None:
         return ()
     reason = message.error.kind if message.error else message.stop_reason
-    has_content = message.text or any(isinstance(part, ToolCallPart) for part in message.parts)
-    return ("retry", "continue") if has_content and reason not in _NO_CONTINUE else ("retry",)
+    return ("retry", "continue") if _has_content(message) and reason not in _NO_CONTINUE else ("retry",)
+
+
+def _has_content(message: Message) -> bool:
+    """Return whether there is anything that a person can read or a model can continue."""
+    made = (ToolCallPart, ImagePart, FilePart)
+    return bool(message.text.strip()) or any(isinstance(part, made) for part in message.parts)
 
 
 def ending_of(message: Message) -> Ending:

@@ -145,9 +145,12 @@ class ChatPage:
         return self
 
     def send(self, text: str) -> None:
-        """Type and press Enter."""
+        """Type and press Enter; on a phone, where Enter breaks the line, press Send."""
         self.composer.fill(text)
-        self.composer.press("Enter")
+        if self.page.evaluate("matchMedia('(pointer: coarse)').matches"):
+            self.send_button.click()
+        else:
+            self.composer.press("Enter")
 
     def ask(self, text: str) -> ChatPage:
         """Type, press Enter, and wait until the question and the place of its answer are in the thread."""

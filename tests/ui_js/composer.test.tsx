@@ -217,3 +217,86 @@ test("what was written meanwhile is sent once a complete answer is kept, not bef
   feed({ k: "about", title: "T", model: "simulator:tour", settings: {}, n: 1 });
   expect(onSend.mock.calls[0][0]).toBe("go on");
 });
+
+test("after a click on Send one can go on writing; a new chat and a fresh page can be written in at once", () => {
+  const { feed, area, type } = compose("/");
+  expect(document.activeElement).toBe(area);
+  area.blur();
+  feed(open([]));
+  type("hello");
+  const send = screen.getByTestId("send");
+  send.focus();
+  fireEvent.click(send);
+  expect(document.activeElement).toBe(area);
+});
+
+test("the focus is not taken from a field, nor on a page that leads to a message", () => {
+  const field = document.body.appendChild(document.createElement("input"));
+  field.focus();
+  compose("/").unmount();
+  expect(document.activeElement).toBe(field);
+  field.remove();
+  const { area } = compose("/c/c#message");
+  expect(document.activeElement).not.toBe(area);
+});
+
+test("on a phone Enter breaks the line, and nothing takes the focus", () => {
+  const original = globalThis.matchMedia;
+  globalThis.matchMedia = ((query: string) => ({
+    ...original.call(window, query),
+    matches: query.includes("coarse"),
+    addEventListener: () => {},
+    removeEventListener: () => {},
+  })) as typeof matchMedia;
+  try {
+    const { feed, area, type, enter, onSend } = compose("/");
+    feed(open([], { conversation: null }));
+    expect([document.activeElement === area, area.enterKeyHint || area.getAttribute("enterkeyhint")]).toEqual([
+      false,
+      "enter",
+    ]);
+    type("one");
+    expect(enter()).toBe(true);
+    expect(onSend).not.toHaveBeenCalled();
+    fireEvent.click(screen.getByTestId("send"));
+    expect(onSend).toHaveBeenCalledTimes(1);
+  } finally {
+    globalThis.matchMedia = original;
+  }
+});
+
+const storedDraft = () => localStorage.getItem("streamchat.draft./c/two-tabs");
+
+/** What another tab does to the stored draft. */
+function storeElsewhere(value: object | null) {
+  const key = "streamchat.draft./c/two-tabs";
+  const [oldValue, newValue] = [localStorage.getItem(key), value && JSON.stringify(value)];
+  if (newValue) localStorage.setItem(key, newValue);
+  else localStorage.removeItem(key);
+  fireEvent(window, new StorageEvent("storage", { key, oldValue, newValue }));
+}
+
+test("a draft that another tab sent is gone here too, and does not come back", () => {
+  storeElsewhere({ text: "alpha", id: null });
+  const { area, feed, enter, onSend, unmount } = compose("/c/two-tabs");
+  feed(open([]));
+  expect(area.value).toBe("alpha");
+  storeElsewhere(null);
+  expect(area.value).toBe("");
+  enter();
+  expect(onSend).not.toHaveBeenCalled();
+  fireEvent(window, new Event("pagehide"));
+  unmount();
+  expect(storedDraft()).toBeNull();
+});
+
+test("a tab in which nothing was written leaves the draft of another one alone, and keeps what is written here", () => {
+  const { area, type } = compose("/c/two-tabs");
+  storeElsewhere({ text: "beta", id: null });
+  expect(area.value).toBe("");
+  fireEvent(window, new Event("pagehide"));
+  expect(storedDraft()).toContain("beta");
+  type("gamma");
+  storeElsewhere({ text: "delta", id: null });
+  expect(area.value).toBe("gamma");
+});

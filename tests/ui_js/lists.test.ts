@@ -66,3 +66,20 @@ test("a model in the address that cannot answer is named, and another one is cho
   expect(refusal(models, "local:small")).toBe("");
   expect(chooseModel(models, { wanted: "nope:x", fallback: "local:small" })).toBe("local:small");
 });
+
+test("a day is a day of the calendar, also when clocks change", () => {
+  const zone = process.env.TZ;
+  process.env.TZ = "America/New_York"; // clocks went back on 2 November 2025
+  try {
+    const rows = [new Date(2025, 10, 2, 23, 30), new Date(2025, 10, 2, 0, 30), new Date(2025, 10, 1, 23, 30)];
+    const dated = rows.map((when, i) => ({ id: String(i), when: when.toISOString() }));
+    const groups = groupByDate(dated, new Date(2025, 10, 3, 9));
+    expect(groups.map(({ label, rows }) => [label, rows.length])).toEqual([
+      ["Yesterday", 2],
+      ["This week", 1],
+    ]);
+  } finally {
+    if (zone === undefined) delete process.env.TZ;
+    else process.env.TZ = zone;
+  }
+});

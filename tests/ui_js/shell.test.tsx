@@ -1,4 +1,4 @@
-import { expect, mock, test } from "bun:test";
+import { expect, mock, setSystemTime, test } from "bun:test";
 import { EventLoopContext } from "$/utils/context-registry";
 import { Header } from "../../assets/chat/shell/header";
 import { Sidebar } from "../../assets/chat/shell/sidebar";
@@ -113,4 +113,18 @@ test("on a narrow screen the sidebar takes the focus, and Escape gives it back",
   expect(document.getElementById("sidebar")?.contains(document.activeElement)).toBe(true);
   expect(fireEvent.keyDown(document.body, { key: "Escape" })).toBe(false);
   expect([chat.sidebarOpen.get(), document.activeElement]).toEqual([false, before]);
+});
+
+test("at midnight what was of today is of yesterday", () => {
+  setSystemTime(new Date(2025, 5, 3, 23, 55));
+  try {
+    const row = { id: "a", title: "Late", answering: false, when: new Date(2025, 5, 3, 23, 50).toISOString() };
+    renderChat(<Sidebar rows={[row]} />);
+    expect(screen.getByRole("heading", { name: "Today" })).toBeTruthy();
+    setSystemTime(new Date(2025, 5, 4, 0, 5));
+    fireEvent(document, new Event("visibilitychange"));
+    expect(screen.getByRole("heading", { name: "Yesterday" })).toBeTruthy();
+  } finally {
+    setSystemTime();
+  }
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, mock, test } from "bun:test";
+import { crc32 } from "../../assets/chat/store/checksum";
 import type { Frame } from "../../assets/chat/store/frames";
 import { Transcript } from "../../assets/chat/transcript/transcript";
 import { act, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
@@ -112,7 +113,7 @@ test("details say how many tokens, and that the text was verified", async () => 
   send({ k: "end", m: "a", s: 2, status: "finished", stop_reason: "stop", length: 2, c, usage });
   const details = screen.getByTestId<HTMLDetailsElement>("details");
   toggle(details, true);
-  expect(details.textContent).toContain("verified · 1 delta · 0 gaps");
+  expect(details.textContent).toContain("verified");
   expect(screen.getByTestId("run-id").textContent).toBe("a");
   expect(details.textContent).toContain("1 token read");
   expect(details.textContent).toContain("2 tokens written");
@@ -176,6 +177,29 @@ test("screen readers hear the boundaries of an answer, not its pieces", async ()
   expect(heard()).not.toContain("ok");
   send({ k: "end", m: "a", s: 2, status: "finished", stop_reason: "stop", length: 2, c: 0x79dcdd47 });
   expect(heard()).toContain("Complete, 1 word");
+});
+
+test("screen readers hear how many words came, also those that are not painted yet, and never of none", async () => {
+  const { chat, send } = await show(streaming("a", "", 0), streaming("b", "", 0));
+  const end = { k: "end", s: 2, status: "finished", stop_reason: "stop" } as const;
+  // As in a hidden tab, where nothing is painted.
+  act(() => {
+    chat.store.feed({ m: "a", s: 1, p: 0, o: 0, t: "two words" });
+    chat.store.feed({ ...end, m: "a", length: 9, c: crc32("two words") });
+  });
+  expect(screen.getByText("Complete, 2 words")).toBeTruthy();
+  send({ ...end, m: "b", s: 1, length: 0, c: 0, why: "The answer is empty." });
+  expect(screen.getAllByRole("status").map(({ textContent }) => textContent)).toContain("The answer is empty.");
+});
+
+test("screen readers hear the end of a first answer that was faster than its page", async () => {
+  const { chat, send } = await show();
+  const heard = () => screen.getAllByRole("status").map((element) => element.textContent);
+  send(open([message("old", "before")]));
+  expect(heard()).not.toContain("Complete, 1 word");
+  act(() => chat.store.feed({ k: "sent", client_id: "x", n: 1 }));
+  send(open([message("q", "Hi", { role: "user" }), message("a", "one two three")]));
+  expect(heard()).toContain("Complete, 3 words");
 });
 
 test("an empty conversation offers what can be answered; one that does not exist says so", async () => {

@@ -6,6 +6,9 @@ const PREFIX = "streamchat.";
 const MAX_PANELS = 300;
 
 export const storage = {
+  /** The key under which the browser has a value. */
+  keyOf: (name: string): string => PREFIX + name,
+
   /** The stored value, or `null`. */
   get<Value>(name: string): Value | null {
     try {

@@ -17,6 +17,7 @@ import {
 import { useLocation } from "react-router";
 import { type Chat, useChat } from "../chat";
 import { useAddress } from "../common/address";
+import { hasFingersOnly, useFingersOnly } from "../common/fingers";
 import { newId } from "../common/new-id";
 import { useStableCallbacks } from "../common/stable-callbacks";
 import type { Model, Settings } from "../store/frames";
@@ -66,9 +67,11 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
     () => false,
   );
 
+  const fingers = useFingersOnly();
+  useFocus(area);
   const keyDown = (event: ReactKeyboardEvent<HTMLTextAreaElement>) => {
     if (completions.keyDown(event)) return;
-    if (!isSendKey(event) || performance.now() - composedAt.current < COMPOSITION_MS) return;
+    if (fingers || !isSendKey(event) || performance.now() - composedAt.current < COMPOSITION_MS) return;
     event.preventDefault();
     submit(event.currentTarget.value);
   };
@@ -81,6 +84,8 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
       onSubmit={(event) => {
         event.preventDefault();
         submit(area.current?.value ?? "");
+        // What is typed next is the next message; Space would press the button, which is Stop by then.
+        if (!hasFingersOnly()) area.current?.focus({ preventScroll: true });
       }}
     >
       <QueueList items={queued} {...queueActions} />
@@ -95,9 +100,10 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
           ref={area}
           data-testid="composer"
           rows={1}
+          dir="auto"
           placeholder="Ask anything"
           aria-label="Message"
-          enterKeyHint="send"
+          enterKeyHint={fingers ? "enter" : "send"}
           autoComplete="off"
           onInput={() => {
             draft.typed();
@@ -128,6 +134,20 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
       </div>
     </form>
   );
+}
+
+// On load and in a new chat one can write at once.
+function useFocus(area: RefObject<HTMLTextAreaElement | null>): void {
+  const { pathname, hash, key } = useLocation();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: New chat on the empty page is another visit of it
+  useEffect(() => {
+    const { activeElement } = document;
+    const elsewhere = activeElement?.closest("input, select, textarea, [role=menu], dialog");
+    if (hasFingersOnly() || hash || elsewhere) return;
+    if (pathname === "/" || !activeElement || activeElement === document.body) {
+      area.current?.focus({ preventScroll: true });
+    }
+  }, [area, pathname, key]);
 }
 
 function newSettings({
@@ -356,10 +376,12 @@ function useDraft(
   );
   useEffect(() => draft.at(pathname), [draft, pathname]);
   useEffect(() => {
-    const save = () => draft.save();
+    const save = draft.saveChanges;
     addEventListener("pagehide", save);
+    addEventListener("storage", draft.storedElsewhere);
     return () => {
       removeEventListener("pagehide", save);
+      removeEventListener("storage", draft.storedElsewhere);
       save();
     };
   }, [draft]);

@@ -28,6 +28,8 @@ interface Options {
 export class Draft {
   private place: string | null = null;
   private loaded = false;
+  // Whether it was changed here since it was stored: what another tab stored is not overwritten by what is older.
+  private changed = false;
   private movesUntil = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private sizesItself: boolean | undefined;
@@ -57,12 +59,19 @@ export class Draft {
   typed = (): void => {
     this.options.onTyped();
     this.grow();
+    this.changed = true;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.save(), SAVE_AFTER_MS);
   };
 
+  /** Stores what was written here and is not stored yet. */
+  saveChanges = (): void => {
+    if (this.changed) this.save();
+  };
+
   save(): void {
     clearTimeout(this.timer);
+    this.changed = false;
     const text = this.options.area.current?.value;
     if (text === undefined || this.place === null) return;
     const { pending } = this.options.outbox;
@@ -76,6 +85,17 @@ export class Draft {
     this.show(remainder(this.area.value, text));
     this.save();
   }
+
+  /** Another tab of this browser changed a draft: one that was shown here as it was before follows it. */
+  storedElsewhere = ({ key, oldValue, newValue }: StorageEvent): void => {
+    if (this.place === null || key !== storage.keyOf(keyOf(this.place))) return;
+    const before = textOf(oldValue);
+    // What differs here is being written here.
+    if (!before || this.area.value !== before || this.options.outbox.pending) return;
+    clearTimeout(this.timer);
+    this.show(textOf(newValue));
+    this.options.outbox.restore(textOf(newValue), idOf(newValue));
+  };
 
   /** The text is elsewhere now. */
   clear(): void {
@@ -105,7 +125,7 @@ export class Draft {
 
   // What is on its way belongs to the conversation that is left: it is never sent again from another one.
   private leave(): void {
-    this.save();
+    this.saveChanges();
     const { outbox, onLeft } = this.options;
     if (!outbox.pending || this.place === null) return;
     this.left.set(outbox.pending.id, this.place);
@@ -128,6 +148,18 @@ export class Draft {
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight}px`;
   }
+}
+
+function parsed(value: string | null): StoredDraft {
+  return (JSON.parse(value ?? "null") as StoredDraft | null) ?? {};
+}
+
+function textOf(value: string | null): string {
+  return parsed(value).text ?? "";
+}
+
+function idOf(value: string | null): string | null {
+  return parsed(value).id ?? null;
 }
 
 function keyOf(place: string): string {

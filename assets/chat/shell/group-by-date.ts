@@ -2,21 +2,23 @@
 
 import type { ConversationRow } from "../store/frames";
 
-const DAY_MS = 86_400_000;
-
 type Dated = Pick<ConversationRow, "id" | "when">;
 
 /** `rows` are newest first; the groups and their rows keep that order. */
 export function groupByDate<Row extends Dated>(rows: Row[], now: Date): { label: string; rows: Row[] }[] {
-  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
-  const groups = Map.groupBy(rows, (row) => labelOf(Date.parse(row.when), midnight));
+  const groups = Map.groupBy(rows, (row) => labelOf(Date.parse(row.when), now));
   return [...groups].map(([label, members]) => ({ label, rows: members }));
 }
 
-function labelOf(time: number, midnight: number): string {
+function labelOf(time: number, now: Date): string {
   // Also what is no date.
-  if (!(time < midnight)) return "Today";
-  if (time >= midnight - DAY_MS) return "Yesterday";
-  if (time >= midnight - 6 * DAY_MS) return "This week";
-  return time >= midnight - 30 * DAY_MS ? "This month" : "Earlier";
+  if (!(time < midnight(now, 0))) return "Today";
+  if (time >= midnight(now, 1)) return "Yesterday";
+  if (time >= midnight(now, 6)) return "This week";
+  return time >= midnight(now, 30) ? "This month" : "Earlier";
+}
+
+/** When the day began that was so many days before; not all days have 24 hours. */
+export function midnight(now: Date, daysBefore: number): number {
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() - daysBefore).getTime();
 }

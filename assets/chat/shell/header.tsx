@@ -38,9 +38,14 @@ export function Header({ onTools, onSwitch }: Props) {
       >
         <Menu size={16} />
       </button>
-      <div className="thread-title" dir="auto">
-        {title}
-      </div>
+      {/* The page without a conversation has a heading of its own. */}
+      {title ? (
+        <h1 className="thread-title" dir="auto">
+          {title}
+        </h1>
+      ) : (
+        <div className="thread-title" />
+      )}
       <Connection />
       <ToolMenu onTools={onTools} onSwitch={onSwitch} />
       <NotifyToggle />

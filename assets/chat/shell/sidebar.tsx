@@ -11,7 +11,7 @@ import { request } from "../common/request";
 import { useShared } from "../common/shared-value";
 import type { ConversationRow, Person } from "../store/frames";
 import { Conversation } from "./conversation";
-import { groupByDate } from "./group-by-date";
+import { groupByDate, midnight } from "./group-by-date";
 import { useArchive, usePages } from "./pages";
 import { SearchHits } from "./search-hits";
 import { SignedIn } from "./signed-in";
@@ -97,7 +97,9 @@ interface ListProps {
 
 function List({ rows, close, onChange, archived }: ListProps) {
   const { pathname } = useLocation();
-  const groups = useMemo(() => groupRows(rows), [rows]);
+  const day = useDay();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: at midnight the groups are others
+  const groups = useMemo(() => groupRows(rows), [rows, day]);
   return groups.map((group) => (
     <section key={group.label}>
       <h2>{group.label}</h2>
@@ -116,6 +118,22 @@ function List({ rows, close, onChange, archived }: ListProps) {
       </ul>
     </section>
   ));
+}
+
+// When the present day began: another value after midnight, also if the computer slept then.
+function useDay(): number {
+  const [day, setDay] = useState(() => midnight(new Date(), 0));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another day has another midnight
+  useEffect(() => {
+    const look = () => setDay(midnight(new Date(), 0));
+    const timer = setTimeout(look, midnight(new Date(), -1) - Date.now() + 1000);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [day]);
+  return day;
 }
 
 function groupRows(rows: ConversationRow[]): { label: string; rows: ConversationRow[] }[] {

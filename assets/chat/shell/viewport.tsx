@@ -7,6 +7,11 @@ import { type ReactNode, useEffect, useRef } from "react";
 
 const KEYBOARD_PX = 80; // if more is covered, it is by a keyboard
 
+// A conversation has hundreds of buttons and links before its end.
+function focusComposer(): void {
+  document.querySelector<HTMLElement>("[data-testid=composer]")?.focus();
+}
+
 // A phone's keyboard covers the page instead of shrinking it: the page follows the visual viewport.
 export function Viewport({ children }: { children?: ReactNode }) {
   const app = useRef<HTMLDivElement>(null);
@@ -21,8 +26,22 @@ export function Viewport({ children }: { children?: ReactNode }) {
     view.addEventListener("resize", fit);
     return () => view.removeEventListener("resize", fit);
   }, []);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const field = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || field)
+        return;
+      event.preventDefault();
+      focusComposer();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, []);
   return (
     <div className="app" ref={app}>
+      <button type="button" className="button skip" onClick={focusComposer}>
+        Write a message
+      </button>
       {children}
     </div>
   );

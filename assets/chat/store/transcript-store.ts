@@ -136,6 +136,13 @@ export class TranscriptStore {
   /** The message as it is to be painted; another object whenever it changes. */
   message = (id: string): MessageView | undefined => this.entries.get(id)?.view;
 
+  /** The text of a message as it arrived, which may be more than what is painted. */
+  text = (id: string): string => {
+    const parts = this.entries.get(id)?.parts ?? [];
+    const splitters = new Set(parts.map((part) => (part.type === "text" ? part.splitter : undefined)));
+    return [...splitters].map((splitter) => splitter?.text ?? "").join("");
+  };
+
   /** Calls back in `flush` when the message, or "meta", changed. */
   subscribe = (key: string, listener: Listener): Listener => {
     const listeners = this.listeners.get(key) ?? new Set();

@@ -3,7 +3,8 @@
 import { useEffect, useState } from "react";
 import { useChat } from "../chat";
 import type { EndFrame } from "../store/frames";
-import { type MessageView, textOf } from "../store/message-parts";
+import { isRunning, type MessageView } from "../store/message-parts";
+import type { Signal, TranscriptStore } from "../store/transcript-store";
 
 export function Announcements() {
   const { store } = useChat();
@@ -15,10 +16,13 @@ export function Announcements() {
       if (now && !answering) announce("Generating");
       answering = now;
     });
+    // A first answer may be complete before its conversation is open here.
+    let sent = false;
     const stopFrames = store.onFrame((frame) => {
-      if (frame.k === "end") announce(describeEnd(frame, store.message(frame.m)));
-      if (frame.k === "say" || frame.k === "undecided") announce(frame.text);
-      if (frame.k === "patch" && frame.status === "waiting") announce("Waiting for your approval");
+      const text = spoken(frame, store, sent);
+      if (text) announce(text);
+      if (frame.k === "sent") sent = true;
+      else if (frame.k === "end" || (frame.k === "open" && frame.messages.length)) sent = false;
     });
     return () => {
       stopMeta();
@@ -32,9 +36,22 @@ export function Announcements() {
   );
 }
 
-function describeEnd({ status, why, error }: EndFrame, view: MessageView | undefined): string {
+function spoken(frame: Signal, store: TranscriptStore, sent: boolean): string | null {
+  if (frame.k === "say" || frame.k === "undecided") return frame.text;
+  if (frame.k === "patch" && frame.status === "waiting") return "Waiting for your approval";
+  if (frame.k === "end") return describeEnd(frame, store.text(frame.m));
+  const last = frame.k === "open" && sent ? frame.messages.at(-1) : undefined;
+  const ended = last?.role === "assistant" && !isRunning(last.status);
+  return ended ? describeEnd(last, store.text(last.id)) : null;
+}
+
+type Ending = Pick<EndFrame, "why" | "error"> & Pick<MessageView, "status">;
+
+function describeEnd({ status, why, error }: Ending, text: string): string {
   if (status === "stopped") return "Stopped";
   if (status !== "finished") return why || error?.message || "The answer was cut off before its end.";
-  const words = view ? textOf(view).split(/\s+/).filter(Boolean).length : 0;
+  const words = text.split(/\s+/).filter(Boolean).length;
+  // An answer may consist of what tools made.
+  if (!words) return why || "Complete";
   return `Complete, ${words} ${words === 1 ? "word" : "words"}`;
 }

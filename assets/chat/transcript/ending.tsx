@@ -102,10 +102,7 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
   const { shared } = useMeta();
   const times = useTimes(id);
   const lines: string[] = [];
-  if (verified) {
-    const { pieces, gaps, reconnects } = tally;
-    lines.push(`verified · ${count(pieces, "delta")} · ${count(gaps, "gap")} · ${count(reconnects, "reconnect")}`);
-  }
+  if (verified) lines.push("verified: every character of the answer is here.");
   if (tally.lags.length) {
     const lags = tally.lags.toSorted((a, b) => a - b);
     const [p50, p95] = [0.5, 0.95].map((share) => milliseconds(lags[Math.floor(share * (lags.length - 1))]));

@@ -5,6 +5,7 @@ import { type ChangeEvent, type KeyboardEvent, useEffect, useRef, useState, useS
 import { useNavigate } from "react-router";
 import { type Chat, useChat } from "../chat";
 import { CopyButton, copyText } from "../common/copy-button";
+import { hasFingersOnly } from "../common/fingers";
 import { Menu } from "../common/menu";
 import { newId } from "../common/new-id";
 import { messagePath, request } from "../common/request";
@@ -243,7 +244,7 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
       event.preventDefault();
       onClose();
     }
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+    if (event.key === "Enter" && !event.shiftKey && !event.altKey && !hasFingersOnly()) {
       event.preventDefault();
       void save();
     }

@@ -31,7 +31,7 @@ def test_a_complete_answer_needs_no_words(reason):
         (Finished("pause"), "paused", ("retry", "continue")),
         (Finished("model_got_bored"), "model_got_bored", ("retry", "continue")),
         (Stopped(), "Stopped", ("retry", "continue")),
-        (Stopped(84, 1204), "Stopped after 84 ms · 1,204 tokens kept.", ("retry", "continue")),
+        (Stopped(84, 1204), "Stopped · 1 word kept.", ("retry", "continue")),
         (Interrupted("It broke.", "reset"), "broke", ("retry", "continue")),
         (Failed("Too long.", "context-too-long"), "Too long", ("retry",)),
         (Failed("Busy.", "overloaded"), "Busy", ("retry", "continue")),
@@ -41,6 +41,14 @@ def test_every_other_end_says_why_and_offers_what_makes_sense(ending, words, off
     """Nothing reads as complete that is not."""
     assert words in (explain(ended(ending)) or "")
     assert offers(ended(ending)) == offered
+
+
+def test_an_empty_answer_says_so():
+    """An answer that ends in order, and has nothing to read, is no complete one."""
+    empty = ended(Finished("stop"), text=" \n")
+    assert "empty" in (explain(empty) or "")
+    assert offers(empty) == ("retry",)
+    assert explain(ended(Stopped(), text="")) == "Stopped."
 
 
 def test_without_a_text_there_is_nothing_to_continue():
