@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.errors import StorageError
 from streamchat.storage import Begun, Storage
+from tests.support.disks import fill, small_disk
 from tests.support.storing import beat, save
 
 
@@ -275,24 +276,8 @@ async def test_a_lock_that_is_let_go_is_waited_for(tmp_path: Path) -> None:
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if (
-        os.geteuid() != 0
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
-        ).returncode
-    ):
-        pytest.skip("only root can mount a tiny disk here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(filler: Path) -> None:
-    """Until not a kilobyte is left."""
-    with filler.open("wb", buffering=0) as raw, suppress(OSError):
-        while raw.write(b"x" * 1024):
-            pass
+    with small_disk(tmp_path / "disk", "1m") as place:
+        yield place
 
 
 async def test_a_full_disk(tiny_disk: Path) -> None:

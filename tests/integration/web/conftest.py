@@ -162,17 +162,18 @@ def make_api(tmp_path: Path) -> MakeApi:
         watchdog: Watchdog | None = None,
         telemetry: Telemetry | None = None,
         catalog: Catalog | None = None,
+        folder: Path = tmp_path,
         **settings: str,
     ) -> AsyncIterator[Api]:
         with socket.socket() as sock:
             listening(sock)
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
-            given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(tmp_path)} | settings
+            given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(folder)} | settings
             parsed_settings = Settings.model_validate(given)
             policy = Policy(cost=load_prices(parsed_settings.prices).cost)
             queue = AnswerQueue(parsed_settings.max_answers)
-            async with make_world(tmp_path, policy, catalog, tools, queue) as world:
+            async with make_world(folder, policy, catalog, tools, queue) as world:
                 built = services_of(parsed_settings, world, identify, watchdog or Watchdog())
                 built = replace(built, telemetry=telemetry)
                 holder = ServiceHolder(built)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,7 @@ from streamchat.chat.messages import FilePart, TextPart
 from streamchat.client import AsyncClient, Client
 from streamchat.errors import InvalidInput, NotFound
 from tests.integration.web.conftest import Api, MakeApi
+from tests.support.disks import fill, small_disk
 from tests.support.made_files import bomb, jpeg, locked_pdf, pdf, png, zip_archive
 from tests.support.owners import A, B, identify_by_header
 
@@ -132,6 +133,34 @@ async def test_files_have_limits(small: Api):
     await small.client.delete(f"/api/files/{first['id']}")
     assert (await upload(small, "a.txt", b"x" * 20_000)).status_code == 201
     assert (await small.client.get("/api/files")).json() == {"bytes": 40_000, "quota": 45_000, "largest": 20_000}
+
+
+async def test_a_disk_that_fills_up_during_an_upload(make_api: MakeApi, tmp_path: Path):
+    """Refused as what may work later, and nothing of it stays. With space again the same one is taken."""
+    content = b"a line of a long text\n" * 20_000
+    head = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    body = head + content + b"\r\n--cut--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=cut", "Content-Length": str(len(body))}
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        filler = disk / "filler"
+
+        async def sent(before_the_end: Callable[[], None]) -> AsyncIterator[bytes]:
+            yield body[: len(body) // 2]
+            await asyncio.to_thread(before_the_end)
+            yield body[len(body) // 2 :]
+
+        async with make_api(folder=disk) as api:
+            kept = (await upload(api, "cat.png", png(30, 20))).json()
+            refused = await api.client.post("/api/files", content=sent(lambda: fill(filler)), headers=headers)
+            assert refused.status_code == 503, refused.text
+            assert "no space" in refused.json()["error"]["message"]
+            assert int(refused.headers["retry-after"]) > 0
+            filler.unlink()
+            assert (await api.client.get("/api/files")).json()["bytes"] == kept["bytes"]
+            taken = await api.client.post("/api/files", content=sent(lambda: None), headers=headers)
+            assert taken.status_code == 201, taken.text
+            for file, expected in ((taken.json(), content), (kept, png(30, 20))):
+                assert (await api.client.get(f"/api/files/{file['id']}")).content == expected
 
 
 async def test_an_upload_is_one_file_in_a_form(api: Api):
