@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from streamchat.providers.catalog import Catalog, Source
 from tests.integration.runs.conftest import QueueProvider
 from tests.integration.web.conftest import Api, MakeApi
 
+PATIENCE = 120
 NAMES = ("one", "two", "three")
 MODELS = [f"{name}:model" for name in NAMES]
 
@@ -221,6 +222,34 @@ async def test_answers_wait_in_line(make_api: MakeApi):
             assert parts[0]["data"]["place"] == place
         for model, run_id in zip(MODELS, runs, strict=True):
             await several.finish(model, run_id)
+
+
+async def test_who_follows_the_conversation_sees_all_of_them(several: Several):
+    """Also who takes it up again in the middle, by one cursor: of each answer every word once, and its ending."""
+    started = await several.compare()
+    where, runs = started["conversation_id"], ids_of(started)
+    for model in MODELS:
+        several.models[model].say(TextDelta(f"{model} "))
+    said = dict.fromkeys(runs, "")
+    ended: list[str] = []
+    cursor, first = None, True
+    async with asyncio.timeout(PATIENCE), AsyncClient(several.api.url) as client:
+        while len(ended) < len(runs):
+            async with aclosing(client.follow_conversation(where, after=cursor)) as events:
+                async for reached, event in events:
+                    cursor = reached
+                    if event["type"] == "text-delta":
+                        said[event["run_id"]] += event["text"]
+                        break  # and take it up again
+                    if event["type"] == "finished":
+                        ended.append(event["run_id"])
+                        break
+            if first and all(said.values()):
+                first = False
+                for model in MODELS:
+                    several.models[model].say(TextDelta("again"), Finished())
+    assert sorted(ended) == sorted(runs)
+    assert said == {run_id: f"{model} again" for run_id, model in zip(runs, MODELS, strict=True)}
 
 
 @pytest.mark.parametrize("temporary", [False, True])
