@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,17 @@ class Shape(BaseModel):
     """A part of a request. Unknown fields are ignored, and kept for responses that repeat the request."""
 
     model_config = ConfigDict(extra="allow")
+
+
+def refuse(request: Shape, unsupported: Mapping[str, Sequence[Any]]) -> None:
+    """Raise ``InvalidInput`` for a field that would change the answer and that nothing here honours.
+
+    ``unsupported``: field -> values that change nothing, beside those that are empty.
+    """
+    for name, harmless in unsupported.items():
+        value = (request.model_extra or {}).get(name)
+        if value and value not in harmless:
+            raise InvalidInput(f"{name}: not supported here. Leave it out.")
 
 
 class Format(Shape):

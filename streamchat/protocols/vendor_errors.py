@@ -81,7 +81,10 @@ def anthropic_status(error: StreamchatError, status: int | None = None) -> int:
 def anthropic_error(error: StreamchatError, status: int) -> dict[str, Any]:
     """Return ``{"type": "error", …}``, as a response body and as an event of a stream."""
     kind = _ANTHROPIC_TYPES.get(status) or ("invalid_request_error" if status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": error.user_message}, "request_id": None}
+    body: dict[str, Any] = {"type": kind, "message": error.user_message}
+    if details := getattr(error, "details", None):  # what a program evaluates beside the type
+        body["details"] = dict(details)
+    return {"type": "error", "error": body, "request_id": None}
 
 
 class Failure(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -22,10 +23,32 @@ from streamchat.protocols.conversation_in import (
     tool_choice_of,
     tools_of,
 )
-from streamchat.protocols.fields import Effort, Format, ModelName, Shape, Stops, Tokens, ToolName, TopP, schema_of
+from streamchat.protocols.fields import (
+    Effort,
+    Format,
+    ModelName,
+    Shape,
+    Stops,
+    Tokens,
+    ToolName,
+    TopP,
+    refuse,
+    schema_of,
+)
 
 # The maximum number of thinking tokens of each effort.
 _BUDGETS = ((4096, "low"), (16384, "medium"))
+
+
+# Fields that nothing here honours. What is unknown to Anthropic too is ignored.
+UNSUPPORTED: Mapping[str, Sequence[Any]] = {"container": (), "mcp_servers": (), "top_k": ()}
+THREADS = ("thread", "previous_message_id")
+
+
+class ThreadUnsupported(InvalidInput):
+    """The request continues a thread, which Anthropic keeps and this server does not. SDKs then send all of it."""
+
+    details: Mapping[str, Any] = {"error_code": "thread_unsupported_request"}
 
 
 class Source(Shape):
@@ -94,6 +117,7 @@ class CountRequest(Shape):
     temperature: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
+    output_format: Format | None = None
     tools: Annotated[list[ToolIn], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: dict[str, Any] | None = None
     top_p: TopP | None = None
@@ -101,6 +125,9 @@ class CountRequest(Shape):
 
     def client_request(self, max_tokens: int | None = None) -> ClientRequest:
         """Convert the request. Raises ``InvalidInput``."""
+        if any((self.model_extra or {}).get(name) for name in THREADS):
+            raise ThreadUnsupported("Threads are not kept here. Send the whole conversation.")
+        refuse(self, UNSUPPORTED)
         transcript = Transcript()
         transcript.system(_text(self.system))
         for message in self.messages:
@@ -129,12 +156,12 @@ class CountRequest(Shape):
         return "medium" if budget is None else next((word for limit, word in _BUDGETS if budget <= limit), "high")
 
     def _schema(self) -> dict[str, Any] | None:
-        format = self.output_config.format if self.output_config else None
+        format = (self.output_config.format if self.output_config else None) or self.output_format
         return None if format is None else schema_of(format.type, format.schema_, "output_config.format")
 
 
 class MessagesRequest(CountRequest):
-    """`POST /v1/messages`. Fields that are not named here are ignored."""
+    """`POST /v1/messages`. Fields that are not named here do not change the answer, or are refused."""
 
     max_tokens: Tokens
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -33,6 +34,7 @@ from streamchat.protocols.fields import (
     Tokens,
     ToolName,
     TopP,
+    refuse,
     schema_of,
 )
 
@@ -106,8 +108,27 @@ class StreamOptions(Shape):
     include_usage: bool = False
 
 
+# Fields that nothing here honours, with their values that change nothing. What is unknown to OpenAI too is ignored.
+UNSUPPORTED: Mapping[str, Sequence[Any]] = {
+    "audio": (),
+    "frequency_penalty": (),
+    "function_call": (),
+    "functions": (),
+    "logit_bias": (),
+    "logprobs": (),
+    "min_p": (),
+    "modalities": (["text"],),
+    "presence_penalty": (),
+    "repetition_penalty": (1,),
+    "top_k": (-1,),
+    "top_logprobs": (),
+    "verbosity": ("medium",),
+    "web_search_options": (),
+}
+
+
 class ChatRequest(Shape):
-    """`POST /v1/chat/completions`. Fields that are not named here are ignored."""
+    """`POST /v1/chat/completions`. Fields that are not named here do not change the answer, or are refused."""
 
     model: ModelName
     messages: Annotated[list[MessageIn], Field(min_length=1, max_length=MAX_MESSAGES)]
@@ -128,6 +149,7 @@ class ChatRequest(Shape):
 
     def client_request(self) -> ClientRequest:
         """Convert the request. Raises ``InvalidInput``."""
+        refuse(self, UNSUPPORTED)
         if self.n not in (None, 1):
             raise InvalidInput("n: only one answer per request is supported.")
         transcript = Transcript()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -22,7 +23,18 @@ from streamchat.protocols.conversation_in import (
     tool_choice_of,
     tools_of,
 )
-from streamchat.protocols.fields import Effort, Format, ModelName, Shape, Temperature, Tokens, ToolName, TopP, schema_of
+from streamchat.protocols.fields import (
+    Effort,
+    Format,
+    ModelName,
+    Shape,
+    Temperature,
+    Tokens,
+    ToolName,
+    TopP,
+    refuse,
+    schema_of,
+)
 
 PREFIX = "resp_"
 
@@ -74,8 +86,18 @@ class Reasoning(Shape):
     summary: str | None = None
 
 
+# Fields that nothing here honours, with their values that change nothing. What is unknown to OpenAI too is ignored.
+UNSUPPORTED: Mapping[str, Sequence[Any]] = {
+    "conversation": (),
+    "max_tool_calls": (),
+    "moderation": (),
+    "prompt": (),
+    "top_logprobs": (),
+}
+
+
 class ResponsesRequest(Shape):
-    """`POST /v1/responses`. Fields that are not named here are ignored."""
+    """`POST /v1/responses`. Fields that are not named here do not change the answer, or are refused."""
 
     model: ModelName
     input: str | Annotated[list[Item], Field(max_length=MAX_MESSAGES)]
@@ -95,6 +117,7 @@ class ResponsesRequest(Shape):
 
     def client_request(self) -> ClientRequest:
         """Convert the request. Raises ``InvalidInput``, ``NotFound``."""
+        refuse(self, UNSUPPORTED)
         if self.background:
             raise InvalidInput("background: not supported. Every answer continues without its client here.")
         transcript = Transcript()

@@ -4,7 +4,7 @@ Knows runs and the ``Dialect``, no vendor. Rules:
 
 * Headers are held back until the first content, so that an answer that fails before it gets the vendor's error status;
   but at most ``PATIENCE`` seconds.
-* A client that disconnects ends its stream, and never the run.
+* A client that disconnects ends its stream, and never the run, unless it asked for that (``X-Stop-On-Disconnect``).
 * An error after the first content is the vendor's error event inside the stream; no end marker follows it.
 """
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from streamchat.chat.events import Ending, Finished
 from streamchat.chat.messages import Message, ReasoningPart, close_open_calls
 from streamchat.chat.outcome import ending_of
+from streamchat.errors import StreamchatError
 from streamchat.limits import Slot
 from streamchat.protocols.conversation_in import ClientRequest
 from streamchat.protocols.encoding import FinalEncoder, json_bytes
@@ -35,18 +36,21 @@ from streamchat.web.streaming import SSE_HEADERS, EventStream, release_on_error,
 from streamchat.wiring.request_context import RequestContext
 
 PATIENCE = 15.0
+STOP_HEADER = "x-stop-on-disconnect"
+_stops: set[asyncio.Task[None]] = set()
 Batches = AsyncGenerator[Iterable[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A run that is read for one request. ``slot``: among the client's streams."""
+    """A run that is read for one request. ``slot``: among the client's streams. ``gone``: the client disconnected."""
 
     request: Request
     reader: RunReader
     dialect: Dialect
     headers: Mapping[str, str]
     slot: Slot
+    gone: Callable[[], None]
 
 
 async def serve(request: Request, context: RequestContext, client_request: ClientRequest, dialect: Dialect) -> Response:
@@ -60,7 +64,9 @@ async def serve(request: Request, context: RequestContext, client_request: Clien
             started.run_id, "assistant", close_open_calls(prefix), status="streaming", model=client_request.model
         )
         headers = {"X-Run-Id": started.run_id, "X-Conversation-Id": started.conversation_id}
-        answering = Answering(request, reader, dialect, headers, slot)
+        headers |= {"X-Request-Id": started.run_id, "Request-Id": started.run_id}  # OpenAI's, and Anthropic's
+        gone = _stopping(context, reader, started.run_id) if _wants_stop(request) else reader.close
+        answering = Answering(request, reader, dialect, headers, slot, gone)
         return await (stream(answering, Replay(empty)) if client_request.stream else whole(answering, empty))
 
 
@@ -87,7 +93,7 @@ async def stream(answering: Answering, replay: Replay, *, refuse: bool = True) -
     encoder.headers_sent = True
     headers = {**SSE_HEADERS, **answering.headers}
     body = _joined(first, batches)
-    return EventStream(body, gone=answering.reader.close, slot=answering.slot, headers=headers)
+    return EventStream(body, gone=answering.gone, slot=answering.slot, headers=headers)
 
 
 async def whole(answering: Answering, initial: Message) -> Response:
@@ -118,6 +124,27 @@ def _refusal(answering: Answering, ending: Ending | None) -> Response | None:
     return failure_response(answering.dialect.failure(error_of(ending)), {**answering.headers, **RUN_STARTED})
 
 
+def _wants_stop(request: Request) -> bool:
+    return request.headers.get(STOP_HEADER, "").lower() in ("1", "true")
+
+
+def _stopping(context: RequestContext, reader: RunReader, run_id: str) -> Callable[[], None]:
+    """Return what ends the reader and stops the run. A stream whose end the client has read is not left early."""
+
+    async def stop() -> None:
+        with suppress(StreamchatError):
+            await context.runs.cancel(context.owner, run_id)
+
+    def gone() -> None:
+        if not reader.ended:
+            task = asyncio.create_task(stop(), name=f"stop {run_id}")
+            _stops.add(task)
+            task.add_done_callback(_stops.discard)
+        reader.close()
+
+    return gone
+
+
 async def _joined(first: list[bytes], batches: Batches) -> Batches:
     async with aclosing(batches):
         yield (b"".join(first),)
@@ -133,7 +160,7 @@ async def _reading(answering: Answering) -> AsyncIterator[None]:
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        answering.reader.close()
+        answering.gone()
 
     watching = asyncio.create_task(watch())
     try:

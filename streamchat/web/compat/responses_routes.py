@@ -59,7 +59,9 @@ async def retrieve(
     replay = _Trimmed(Message(run_id, "assistant", status="streaming", model=snapshot.message.model))
     reader = RunReader(context.runs, context.owner, run_id)
     with release_on_error(streams.take(context)) as slot:
-        return await respond.stream(Answering(request, reader, writer, headers, slot), replay, refuse=False)
+        return await respond.stream(
+            Answering(request, reader, writer, headers, slot, reader.close), replay, refuse=False
+        )
 
 
 @router.post("/{response_id}/cancel", responses=RESPONSES)
