@@ -46,7 +46,9 @@ _DEVELOPMENT_SERVER = """    {
     },
 """
 # What of a bundle names the page's root: addresses in quotes, React Router's base, Vite's prefix of preloaded chunks.
-_ROOTED = re.compile(r"""(?<=["'`])/(?=assets/|favicon\.svg|lab[`"'])|(?<=href=")/(?=")|(?<=href:[`"'])/(?=[`"'])""")
+_ROOTED = re.compile(
+    r"""(?<=["'`])/(?=assets/|favicon\.svg|(?:lab|latency)[`"'])|(?<=href=")/(?=")|(?<=href:[`"'])/(?=[`"'])"""
+)
 _BASENAME = re.compile(r'(?<="basename":")/(?=")')
 _PRELOAD = re.compile(r"(?<=\{return[`\"'])/(?=[`\"']\+\w+\})")
 # The socket's namespace is the path of its address, and the server's has no base.

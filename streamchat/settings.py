@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     otel_metrics_exporter: str = Field("otlp", validation_alias="OTEL_METRICS_EXPORTER")
     otel_traces_exporter: str = Field("otlp", validation_alias="OTEL_TRACES_EXPORTER")
     otel_disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED")
+    record: Path | None = Field(None, validation_alias="STREAMCHAT_RECORD")
     completion_log: str | None = Field(None, validation_alias="STREAMCHAT_COMPLETION_LOG")
     connect_timeout: Seconds = Field(10, validation_alias="STREAMCHAT_CONNECT_TIMEOUT")
     first_token_timeout: Seconds = Field(FIRST_TOKEN_SECONDS, validation_alias="STREAMCHAT_FIRST_TOKEN_TIMEOUT")

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from streamchat.reflex_internals import page_folder, remove_connection_banner
 from streamchat.ui import context, lab, tab_session
-from streamchat.ui.chat_page import not_found, page
+from streamchat.ui.chat_page import latency, not_found, page
 from streamchat.ui.live import Live
 from streamchat.web import app as api
 from streamchat.web import grpc_loopback
@@ -39,6 +39,7 @@ remove_connection_banner(app)
 # (A catch-all would leave / blank until the socket is connected.)
 app.add_page(page, route="/[[area]]/[[conversation]]", title="streamchat", on_load=Live.follow)
 app.add_page(lab.page, route="/lab", title="Lab · streamchat")
+app.add_page(latency, route="/latency", title="Latency · streamchat")
 app.add_page(not_found, route="404", title="streamchat")
 app.register_lifespan_task(holder.lifespan)
 app.register_lifespan_task(grpc_lifespan, holder=holder)

@@ -15,6 +15,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from functools import cache
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -22,6 +23,7 @@ import httpx2
 
 from streamchat.providers.asyncio_backend import take_unfinished, use_backend
 from streamchat.providers.connection_times import ON_CONNECTION
+from streamchat.providers.raw_recording import RawRecorder
 from streamchat.providers.response_body import MAX_DRAINS, Bodies
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -31,9 +33,13 @@ KEEP_SECONDS = 120.0
 _CLOSED_MEANWHILE = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 
 
-def http_client(connect_timeout: float) -> httpx2.AsyncClient:
-    """Return a new client; each adapter has its own and closes it. ``connect_timeout``: seconds."""
+def http_client(connect_timeout: float, record: Path | None = None) -> httpx2.AsyncClient:
+    """Return a new client; each adapter has its own and closes it. ``connect_timeout``: seconds.
+
+    ``record``: the folder in which the responses of answers are recorded as they come (``raw_recording``).
+    """
     client = _Client(
+        recorder=None if record is None else RawRecorder(record),
         verify=_tls(),
         timeout=httpx2.Timeout(None, connect=connect_timeout, write=max(connect_timeout, 60.0)),
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=MAX_DRAINS, keepalive_expiry=KEEP_SECONDS),
@@ -44,9 +50,10 @@ def http_client(connect_timeout: float) -> httpx2.AsyncClient:
 
 
 class _Client(httpx2.AsyncClient):
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, recorder: RawRecorder | None = None, **settings: Any) -> None:
         super().__init__(**settings, event_hooks={"response": [self._own]})
         self._bodies = Bodies()
+        self._recorder = recorder
 
     async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         while True:
@@ -59,6 +66,8 @@ class _Client(httpx2.AsyncClient):
                     ON_CONNECTION.get()(monotonic())
 
             request.extensions["trace"] = trace
+            if self._recorder is not None:
+                self._recorder.asked(request)
             try:
                 return await super().send(request, **how)
             except BaseException as error:
@@ -70,8 +79,12 @@ class _Client(httpx2.AsyncClient):
     async def aclose(self) -> None:
         await self._bodies.close()
         await super().aclose()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
 
     async def _own(self, response: httpx2.Response) -> None:
+        if self._recorder is not None:
+            self._recorder.watch(response)
         if response.status_code >= 300:
             # The SDKs read the whole body of an error before they raise: limit it.
             response.stream = _Bounded(response.stream)

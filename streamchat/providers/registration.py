@@ -39,6 +39,8 @@ class ProviderSettings(Protocol):
     @property
     def connect_timeout(self) -> float: ...  # noqa: D102
     @property
+    def record(self) -> Path | None: ...  # noqa: D102
+    @property
     def children(self) -> Path | None: ...  # noqa: D102
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from streamchat.chat.events import Event
 from streamchat.chat.request import Request
@@ -39,7 +40,7 @@ class Simulator:
     """Implements ``Provider``.
 
     ``wire``: one of ``words.WIRES``. ``address``: a simulator that already runs; by default a child is started.
-    ``connect_timeout`` is in seconds. ``child``: constructor of the subprocess.
+    ``connect_timeout`` is in seconds. ``record``: see ``http_client``. ``child``: constructor of the subprocess.
     """
 
     models = MODELS
@@ -50,6 +51,7 @@ class Simulator:
         wire: str = "chat",
         address: Address | None = None,
         connect_timeout: float = 10,
+        record: Path | None = None,
         child: MakeChild = SubprocessServer,
     ) -> None:
         if wire not in words.WIRES:
@@ -57,6 +59,7 @@ class Simulator:
         self._wire = wire
         self._address = address
         self._connect_timeout = connect_timeout
+        self._record = record
         self._child = child("simulator", "streamchat.simulator")
         self._adapters: dict[tuple[str, Address], _Adapter] = {}
 
@@ -98,10 +101,11 @@ class Simulator:
         return self._adapters[wire, address]
 
     def _build(self, wire: str, address: Address) -> _Adapter:
-        key, timeout = address.api_key, self._connect_timeout
+        how: dict[str, Any] = {"connect_timeout": self._connect_timeout, "record": self._record}
+        how["api_key"] = address.api_key
         match wire:
             case "anthropic":
-                return Anthropic(api_key=key, base_url=address.url, connect_timeout=timeout)
+                return Anthropic(base_url=address.url, **how)
             case "responses":
-                return OpenAIResponses(api_key=key, base_url=f"{address.url}/v1", connect_timeout=timeout)
-        return OpenAIChat(api_key=key, base_url=f"{address.url}/v1", connect_timeout=timeout)
+                return OpenAIResponses(base_url=f"{address.url}/v1", **how)
+        return OpenAIChat(base_url=f"{address.url}/v1", **how)

@@ -31,6 +31,7 @@ from streamchat.storage.accounts import AccountStore
 from streamchat.storage.address import read_address
 from streamchat.storage.audit import AuditStore
 from streamchat.storage.engine import Database, T, Work
+from streamchat.storage.latency import LatencyStore
 from streamchat.storage.memory import MemoryDatabase
 from streamchat.storage.migrate import prepare
 from streamchat.storage.personal import PersonalStore
@@ -76,6 +77,7 @@ class Storage:
         self.audit = AuditStore(self._database)
         self.usage = UsageStore(self._database, lambda: self._used)
         self.presets = PresetStore(self._database)
+        self.latency = LatencyStore(self._database)
 
     @property
     def shown(self) -> str:

@@ -1,10 +1,13 @@
-"""The chat page: its components and their event handlers. Knows nothing of their appearance."""
+"""The chat page and the pages without a state of their own: their components and event handlers.
+
+Knows nothing of their appearance.
+"""
 
 from __future__ import annotations
 
 import reflex as rx
 
-from streamchat.ui.components import Composer, Header, NotFound, Sidebar, Transcript, Viewport
+from streamchat.ui.components import Composer, Header, LatencyPage, NotFound, Sidebar, Transcript, Viewport
 from streamchat.ui.live import Live
 from streamchat.ui.sidebar import Chats
 
@@ -45,6 +48,11 @@ def page() -> rx.Component:
             ),
         ),
     )
+
+
+def latency() -> rx.Component:
+    """Return the page with the figures of the caller's answers."""
+    return rx.fragment(head(), LatencyPage.create())
 
 
 def not_found() -> rx.Component:

@@ -82,6 +82,14 @@ class NotFound(rx.Component):
     tag = "NotFound"
 
 
+class LatencyPage(rx.Component):
+    """The figures of the caller's answers. Reads them over HTTP."""
+
+    library = "$/public/chat/latency/latency"
+    tag = "LatencyPage"
+    lib_dependencies: list[str] = ["recharts@3.10.1", "lucide-react@1.26.0"]
+
+
 class LabPage(rx.Component):
     """The comparison of transports. Reads its frames from the browser's state object ``state``."""
 

@@ -6,12 +6,13 @@ import "../tools/tools.css";
 import "../shell/shell.css";
 import "./lab.css";
 
-import { ArrowLeft, Download, Link, Moon, Sun } from "lucide-react";
+import { Download, Link } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { basePath } from "../common/base-path";
 import { CopyButton } from "../common/copy-button";
-import { useColorMode, useStateVar } from "../common/reflex";
+import { useStateVar } from "../common/reflex";
 import type { PlotView } from "../tools/values";
+import { Bar } from "./bar";
 import { Exports } from "./exports";
 import { QuestionForm } from "./form";
 import {
@@ -121,23 +122,6 @@ function useView(race: Race): { view: View; watch: () => void } {
     tick(0);
   };
   return { view, watch };
-}
-
-function Bar() {
-  const { mode, toggle } = useColorMode();
-  const label = `Use the ${mode === "dark" ? "light" : "dark"} theme`;
-  return (
-    <header className="lab-bar">
-      <a className="quiet" href="/">
-        <ArrowLeft size={16} />
-        Chat
-      </a>
-      <button type="button" className="icon" onClick={toggle} aria-label={label} title={label}>
-        <Sun className="sun" size={18} />
-        <Moon className="moon" size={18} />
-      </button>
-    </header>
-  );
 }
 
 function Headline({ view }: { view: View }) {

@@ -74,10 +74,15 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
             </>
           )}
         </div>
-        <a className="quiet foot" href="/lab">
-          <Timer size={14} />
-          What streaming changes
-        </a>
+        <div className="foot">
+          <a className="quiet" href="/lab">
+            <Timer size={14} />
+            What streaming changes
+          </a>
+          <a className="quiet" href="/latency">
+            Latency
+          </a>
+        </div>
         <Foot archived={archived} onArchive={() => setArchived(!archived)} />
         {person?.name && <SignedIn name={person.name} canSignOut={person.sign_out === true} />}
       </nav>

@@ -133,6 +133,11 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
         )}
       </ul>
       {timing && <Timeline timing={timing} />}
+      {timing && !shared && (
+        <a className="quiet" href={`${basePath()}/latency`}>
+          Latency of all answers
+        </a>
+      )}
     </>
   );
 }

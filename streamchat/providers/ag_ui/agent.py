@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from streamchat.chat.messages import FilePart, ImagePart, Message, TextPart, Too
 from streamchat.chat.request import Request
 from streamchat.providers import provider_errors
 from streamchat.providers.ag_ui.events import AgUiNormaliser
+from streamchat.providers.endpoint import run_headers
 from streamchat.providers.history import arguments_text, file_text, known_calls, largest_attachment, result_text
 from streamchat.providers.http_client import http_client
 from streamchat.providers.provider_errors import ErrorContext
@@ -24,22 +26,26 @@ Json = dict[str, Any]
 
 
 class AgUiAgent:
-    """Implements ``Provider``. ``url``: where the agent takes runs. ``connect_timeout``: seconds."""
+    """Implements ``Provider``. ``url``: where the agent takes runs. ``connect_timeout``: seconds.
 
-    def __init__(self, url: str, *, connect_timeout: float = 10.0) -> None:
+    ``record``: see ``http_client``.
+    """
+
+    def __init__(self, url: str, *, connect_timeout: float = 10.0, record: Path | None = None) -> None:
         self._url = url
         self._connect_timeout = connect_timeout
+        self._record = record
         self._client: httpx2.AsyncClient | None = None
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Yield the events of one answer. Raises ``ProviderError`` and its kinds only."""
-        client = self._client = self._client or http_client(self._connect_timeout)
+        client = self._client = self._client or http_client(self._connect_timeout, self._record)
         context = ErrorContext(self._url, request.model, (), largest_attachment(request), "")
         body = run_input(request)
 
         @asynccontextmanager
         async def opening() -> AsyncIterator[Any]:
-            headers = {"Accept": "text/event-stream"}
+            headers = {"Accept": "text/event-stream", **run_headers(request)}
             async with client.stream("POST", self._url, json=body, headers=headers) as response:
                 if response.status_code >= 300:
                     content = (await response.aread()).decode(errors="replace")

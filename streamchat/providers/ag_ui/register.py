@@ -16,4 +16,5 @@ def agents(settings: ProviderSettings) -> Iterable[Source]:
     for name, url in (item.split("=", 1) for item in settings.agents):
         able, remote = Capabilities(reasoning=True, images=True), is_remote(url)
         model = ModelInfo(f"{name}:agent", name, None, "An agent that speaks AG-UI.", able, remote)
-        yield Source(name, AgUiAgent(url, connect_timeout=settings.connect_timeout), [model], remote=remote)
+        agent = AgUiAgent(url, connect_timeout=settings.connect_timeout, record=settings.record)
+        yield Source(name, agent, [model], remote=remote)

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamchat.chat.events import Event
@@ -93,7 +94,7 @@ class Anthropic:
     """A provider over the Messages API.
 
     ``base_url``: ``None`` for Anthropic itself. ``capabilities_of``: the capabilities of a model of this name.
-    ``connect_timeout``: seconds; other timeouts are the run's.
+    ``connect_timeout``: seconds; other timeouts are the run's. ``record``: see ``http_client``.
     """
 
     def __init__(
@@ -102,11 +103,12 @@ class Anthropic:
         api_key: str | None = None,
         base_url: str | None = None,
         connect_timeout: float = 10.0,
+        record: Path | None = None,
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
         self._endpoint = Endpoint("Anthropic", ANTHROPIC_URL, base_url, api_key)
         self.capabilities_of = capabilities_of
-        self._client = SdkClient(partial(anthropic_client, self._endpoint, connect_timeout))
+        self._client = SdkClient(partial(anthropic_client, self._endpoint, connect_timeout, record))
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Yield the events of one answer. Raises ``ProviderError`` and its kinds only."""
@@ -128,12 +130,14 @@ class Anthropic:
         await self._client.close()
 
 
-def anthropic_client(endpoint: Endpoint, connect_timeout: float) -> anthropic.AsyncAnthropic:
+def anthropic_client(
+    endpoint: Endpoint, connect_timeout: float, record: Path | None = None
+) -> anthropic.AsyncAnthropic:
     """Import the SDK and return its client for this address."""
     import anthropic
 
     client = anthropic.AsyncAnthropic(
-        api_key=endpoint.sdk_key, base_url=endpoint.url, max_retries=0, http_client=http_client(connect_timeout)
+        api_key=endpoint.sdk_key, base_url=endpoint.url, max_retries=0, http_client=http_client(connect_timeout, record)
     )
     _ = client.messages  # imported by the SDK at first access
     return client

@@ -13,7 +13,9 @@ MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 def anthropic(settings: ProviderSettings) -> Source:
     """The Messages API."""
     key, url = settings.anthropic_api_key, settings.anthropic_base_url
-    adapter = Anthropic(api_key=secret(key), base_url=url, connect_timeout=settings.connect_timeout)
+    adapter = Anthropic(
+        api_key=secret(key), base_url=url, connect_timeout=settings.connect_timeout, record=settings.record
+    )
     source = Source(
         "anthropic",
         adapter,

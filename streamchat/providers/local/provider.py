@@ -67,11 +67,13 @@ class Local:
         gguf: Path | None = None,
         *,
         connect_timeout: float = 10,
+        record: Path | None = None,
         ready_timeout: float = 120,
         child: MakeChild = SubprocessServer,
     ) -> None:
         self._gguf = gguf
         self._connect_timeout = connect_timeout
+        self._record = record
         self._ready_timeout = ready_timeout
         self._make_child = child
         self._child: SubprocessServer | SharedSubprocess | None = None
@@ -143,6 +145,7 @@ class Local:
             api_key=address.api_key,
             base_url=f"{address.url}/v1",
             connect_timeout=self._connect_timeout,
+            record=self._record,
             capabilities_of=lambda name: capabilities,
         )
 

@@ -11,5 +11,5 @@ from streamchat.providers.registration import ProviderSettings, provider
 @provider
 def local(settings: ProviderSettings) -> Source:
     """The model that runs in a process of its own on this machine."""
-    adapter = Local(settings.local_gguf, child=child_factory(settings.children))
+    adapter = Local(settings.local_gguf, record=settings.record, child=child_factory(settings.children))
     return Source("local", adapter, adapter.models, start=adapter.start)

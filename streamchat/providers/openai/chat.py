@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamchat.chat.events import Event
@@ -58,7 +59,7 @@ class OpenAIChat:
     """A provider over chat completions.
 
     ``base_url``: ``None`` for OpenAI itself. ``capabilities_of``: the capabilities of a model of this name.
-    ``connect_timeout``: seconds; other timeouts are the run's.
+    ``connect_timeout``: seconds; other timeouts are the run's. ``record``: see ``http_client``.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class OpenAIChat:
         api_key: str | None = None,
         base_url: str | None = None,
         connect_timeout: float = 10.0,
+        record: Path | None = None,
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
     ) -> None:
         self._endpoint = Endpoint("OpenAI", OPENAI_URL, base_url, api_key)
         self.capabilities_of = capabilities_of
-        self._client = SdkClient(partial(openai_client, self._endpoint, connect_timeout))
+        self._client = SdkClient(partial(openai_client, self._endpoint, connect_timeout, record))
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Yield the events of one answer. Raises ``ProviderError`` and its kinds only."""
@@ -103,12 +105,12 @@ class OpenAIChat:
         await self._client.close()
 
 
-def openai_client(endpoint: Endpoint, connect_timeout: float) -> openai.AsyncOpenAI:
+def openai_client(endpoint: Endpoint, connect_timeout: float, record: Path | None = None) -> openai.AsyncOpenAI:
     """Import the SDK and return its client for this address. OpenAI's environment variables apply to OpenAI only."""
     import openai
 
     client = openai.AsyncOpenAI(
-        api_key=endpoint.sdk_key, base_url=endpoint.url, max_retries=0, http_client=http_client(connect_timeout)
+        api_key=endpoint.sdk_key, base_url=endpoint.url, max_retries=0, http_client=http_client(connect_timeout, record)
     )
     if not endpoint.is_vendor:
         client.organization = client.project = None

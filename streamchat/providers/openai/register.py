@@ -16,11 +16,14 @@ MODELS = ("gpt-6.2-sol", "gpt-6-luna", "gpt-5.4-mini")
 def openai(settings: ProviderSettings) -> Iterable[Source]:
     """The Responses API at OpenAI's own address, chat completions elsewhere. Two more names force one of them."""
     key, url = settings.openai_api_key, settings.openai_base_url
-    chat = OpenAIChat(api_key=secret(key), base_url=url, connect_timeout=settings.connect_timeout)
+    chat = OpenAIChat(
+        api_key=secret(key), base_url=url, connect_timeout=settings.connect_timeout, record=settings.record
+    )
     responses = OpenAIResponses(
         api_key=secret(key),
         base_url=url,
         connect_timeout=settings.connect_timeout,
+        record=settings.record,
         background=settings.openai_background,
     )
     foreign = is_foreign(url, "api.openai.com")
@@ -48,7 +51,7 @@ def openai(settings: ProviderSettings) -> Iterable[Source]:
 def servers(settings: ProviderSettings) -> Iterable[Source]:
     """Further servers by name."""
     for name, url in (item.split("=", 1) for item in settings.servers):
-        adapter = OpenAIChat(base_url=url, connect_timeout=settings.connect_timeout)
+        adapter = OpenAIChat(base_url=url, connect_timeout=settings.connect_timeout, record=settings.record)
         yield Source(
             name,
             adapter,

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from streamchat.chat.events import Event
@@ -78,7 +79,8 @@ class OpenAIResponses:
     """A provider over the Responses API.
 
     ``base_url``: ``None`` for OpenAI itself. ``capabilities_of``: the capabilities of a model of this name.
-    ``connect_timeout``: seconds; other timeouts are the run's. ``background``: store responses that have a tracker.
+    ``connect_timeout``: seconds; other timeouts are the run's. ``record``: see ``http_client``. ``background``: store
+    responses that have a tracker.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class OpenAIResponses:
         api_key: str | None = None,
         base_url: str | None = None,
         connect_timeout: float = 10.0,
+        record: Path | None = None,
         capabilities_of: Callable[[str], Capabilities] = KNOWN.capabilities,
         background: bool = False,
     ) -> None:
@@ -94,7 +97,7 @@ class OpenAIResponses:
         self.capabilities_of = capabilities_of
         self._summaries = True
         self._background = background
-        self._client = SdkClient(partial(openai_client, self._endpoint, connect_timeout))
+        self._client = SdkClient(partial(openai_client, self._endpoint, connect_timeout, record))
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         """Yield the events of one answer. Raises ``ProviderError`` and its kinds only."""

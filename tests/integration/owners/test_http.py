@@ -34,6 +34,7 @@ FOR_ALL = {
     "GET /api/status/loop": "pauses of the process",
     "GET /v1/models": "the models are the server's",
     "GET /v1/models/{model_id}": "the models are the server's",
+    "GET /api/latency": "figures of the caller's own answers: test_latency",
     "GET /api/presets": "lists the caller's own: test_presets",
     "POST /api/presets": "saves one of the caller's own: test_presets",
     "POST /v1/messages/count_tokens": "counts what is sent with it",
