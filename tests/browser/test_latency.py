@@ -27,9 +27,13 @@ def test_answers_have_their_place_in_the_figures(reported: None, open_page: Open
     expect(results).to_have_attribute("data-answers", "2", timeout=PATIENCE)
     charts = page.get_by_test_id("latency-chart")
     expect(charts).to_have_count(3)
-    for name, shape in (("by-day", ".recharts-line"), ("distribution", ".recharts-bar"), ("failures", ".recharts-bar")):
+    for name, shape in (
+        ("by-day", "circle"),
+        ("distribution", ".recharts-bar path"),
+        ("failures", ".recharts-bar path"),
+    ):
         chart = page.locator(f"[data-testid=latency-chart][data-chart={name}]")
-        expect(chart.locator(f"{shape} path").first).to_be_attached(timeout=PATIENCE)
+        expect(chart.locator(shape).first).to_be_attached(timeout=PATIENCE)
     failed = page.locator("[data-chart=failures]")
     failed.get_by_role("button", name="Show numbers").click()
     expect(failed.get_by_role("cell", name="overloaded")).to_be_visible()

@@ -101,6 +101,7 @@ function chart({ form, xLabel, yLabel, series }: PlotView, rows: Row[], numeric:
         type="number"
         tick={TICK}
         tickFormatter={formatTick}
+        allowDecimals={!isCounted(series)}
         stroke="var(--line-strong)"
         width="auto"
         label={yLabel ? beside : undefined}
@@ -122,6 +123,11 @@ function chart({ form, xLabel, yLabel, series }: PlotView, rows: Row[], numeric:
       {series.map((line, i) => drawSeries(form, line, i))}
     </Chart>
   );
+}
+
+// Whether all heights are whole numbers: half an answer means nothing.
+function isCounted(series: Series[]): boolean {
+  return series.every(({ points }) => points.every(([, y]) => Number.isInteger(y)));
 }
 
 function drawSeries(form: PlotView["form"], { name, points }: Series, i: number) {

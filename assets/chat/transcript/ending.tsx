@@ -1,6 +1,6 @@
 // Below an answer that ended: why it is not complete, what can be done, and details.
 
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { useChat } from "../chat";
 import { basePath } from "../common/base-path";
 import { CopyButton } from "../common/copy-button";
@@ -10,6 +10,9 @@ import { type MessageView, textOf } from "../store/message-parts";
 import { useActions } from "./actions";
 import { Latency, milliseconds, Timeline } from "./latency";
 import { DeleteButton, More, modelFor, Regenerate, useMeta, Versions } from "./message-actions";
+
+// Loaded when somebody looks at an answer again.
+const Replay = lazy(() => import("./replay"));
 
 interface Props {
   view: MessageView;
@@ -101,6 +104,7 @@ function useTimes(id: string): string | null {
 function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: MessageView }) {
   const { shared } = useMeta();
   const times = useTimes(id);
+  const [replaying, setReplaying] = useState(false);
   const lines: string[] = [];
   if (verified) lines.push("verified: every character of the answer is here.");
   if (tally.lags.length) {
@@ -131,12 +135,35 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
             </a>
           </li>
         )}
+        {!shared && (
+          <li>
+            <a href={`${basePath()}/api/runs/${id}/recording`} download data-testid="recording">
+              Recording
+            </a>
+          </li>
+        )}
       </ul>
       {timing && <Timeline timing={timing} />}
-      {timing && !shared && (
-        <a className="quiet" href={`${basePath()}/latency`}>
-          Latency of all answers
-        </a>
+      {!shared && (
+        <div className="detail-links">
+          <button
+            type="button"
+            className="quiet"
+            data-testid="replay"
+            aria-expanded={replaying}
+            onClick={() => setReplaying(!replaying)}
+          >
+            {replaying ? "End the replay" : "Replay"}
+          </button>
+          <a className="quiet" href={`${basePath()}/latency`}>
+            Latency of all answers
+          </a>
+        </div>
+      )}
+      {replaying && (
+        <Suspense fallback={null}>
+          <Replay id={id} />
+        </Suspense>
       )}
     </>
   );

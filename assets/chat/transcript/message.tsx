@@ -105,7 +105,8 @@ function Question({ view }: { view: MessageView }) {
   );
 }
 
-function Answer({ view, eager }: { view: MessageView; eager: boolean }) {
+/** The parts of an answer. */
+export function Answer({ view, eager }: { view: MessageView; eager: boolean }) {
   const sources = view.parts.filter((part) => part.type === "source");
   const latest = view.running ? view.parts.at(-1) : null;
   const parts = view.parts.map((part) => (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from asyncio.subprocess import PIPE
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,3 +183,22 @@ def test_what_looks_like_a_key_is_masked_in_place() -> None:
     found = masked(body)
     assert len(found) == len(body)
     assert found == b'{"a": "%s", "b": "%s", "c": "task-list risk-averse key-value"}' % (b"*" * 19, b"*" * 29)
+
+
+async def test_the_command_plays_files(tmp_path: Path) -> None:
+    """It says where it listens; a file that it cannot read is a sentence, and no traceback."""
+    async with replay(Reply(wire.whole("chat", "Hello"))) as server:
+        await ask("chat", server.url, QUESTION, record=tmp_path)
+    command = (sys.executable, "-m", "streamchat.simulator")
+    playing = await asyncio.create_subprocess_exec(*command, *map(str, paths(tmp_path)), "--speed", "0", stdout=PIPE)
+    try:
+        assert playing.stdout is not None
+        url = (await asyncio.wait_for(playing.stdout.readline(), 120)).decode().strip()
+        assert (await ask("chat", url, QUESTION)).text == "Hello"
+    finally:
+        playing.terminate()
+        await playing.wait()
+    refused = await asyncio.create_subprocess_exec(*command, str(tmp_path / "missing.json"), stderr=PIPE)
+    _, error = await asyncio.wait_for(refused.communicate(), 120)
+    assert refused.returncode == 1
+    assert error.decode().strip().endswith("missing.json cannot be read: No such file or directory.")

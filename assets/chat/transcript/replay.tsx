@@ -1,0 +1,122 @@
+// An answer played again in its details: as fast as it came, faster, slower, or event by event.
+
+import "./replay.css";
+
+import { Pause, Play, RotateCcw, SkipForward } from "lucide-react";
+import { useEffect, useReducer, useRef, useState } from "react";
+import { RequestError, request } from "../common/request";
+import { Answer } from "./message";
+import { Playback, type Recording } from "./playback";
+
+const SPEEDS = [0.25, 0.5, 1, 2, 5, 20];
+
+export default function Replay({ id }: { id: string }) {
+  const [playback, setPlayback] = useState<Playback | null>(null);
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    let current = true;
+    request<Recording>("GET", `/api/runs/${encodeURIComponent(id)}/recording`).then(
+      (recording) => current && setPlayback(new Playback(recording, `replay-${id}`)),
+      (error) => current && setProblem(error instanceof RequestError ? error.message : String(error)),
+    );
+    return () => {
+      current = false;
+    };
+  }, [id]);
+  if (problem)
+    return (
+      <p className="notice" data-testid="replay-problem">
+        {problem}
+      </p>
+    );
+  return playback && <Player playback={playback} />;
+}
+
+function Player({ playback }: { playback: Playback }) {
+  const [speed, setSpeed] = useState(1);
+  const [playing, setPlaying] = useState(true);
+  const [, render] = useReducer((count: number) => count + 1, 0);
+  const last = useRef(0);
+  useEffect(() => {
+    if (!playing) return;
+    let frame = 0;
+    last.current = performance.now();
+    const tick = (now: number) => {
+      playback.advance(Math.max(0, now - last.current) * speed);
+      last.current = now;
+      render();
+      if (playback.ended) setPlaying(false);
+      else frame = requestAnimationFrame(tick);
+    };
+    frame = requestAnimationFrame(tick);
+    return () => cancelAnimationFrame(frame);
+  }, [playing, playback, speed]);
+  const go = (position: number) => {
+    setPlaying(false);
+    playback.seek(position);
+    render();
+  };
+  const toggle = () => {
+    if (!playing && playback.ended) playback.seek(0);
+    setPlaying(!playing);
+  };
+  const { position, length, ended } = playback;
+  return (
+    <section
+      className="replay"
+      aria-label="Replay"
+      data-testid="replay-panel"
+      data-position={position}
+      data-length={length}
+    >
+      <div className="replay-controls">
+        <button type="button" className="quiet" data-testid="replay-play" onClick={toggle}>
+          {playing ? <Pause size={14} /> : <Play size={14} />}
+          {playing ? "Pause" : "Play"}
+        </button>
+        <button
+          type="button"
+          className="quiet"
+          data-testid="replay-step"
+          disabled={ended}
+          onClick={() => go(position + 1)}
+        >
+          <SkipForward size={14} />
+          Step
+        </button>
+        <button type="button" className="quiet" data-testid="replay-restart" onClick={() => go(0)}>
+          <RotateCcw size={14} />
+          To the start
+        </button>
+        <label className="quiet">
+          Speed
+          <select data-testid="replay-speed" value={speed} onChange={(event) => setSpeed(Number(event.target.value))}>
+            {SPEEDS.map((value) => (
+              <option key={value} value={value}>
+                {value}×
+              </option>
+            ))}
+          </select>
+        </label>
+        <input
+          type="range"
+          data-testid="replay-position"
+          aria-label="Event"
+          aria-valuetext={`event ${position} of ${length}`}
+          min={0}
+          max={length}
+          value={position}
+          onChange={(event) => go(Number(event.target.value))}
+        />
+      </div>
+      <p className="replay-place">
+        {(playback.clock / 1000).toFixed(2)} s of {(playback.duration / 1000).toFixed(2)} s · event {position} of{" "}
+        {length}
+        {playback.current && `: ${playback.current.type}`}
+      </p>
+      <div className="replay-answer">
+        <Answer view={playback.view()} eager />
+      </div>
+    </section>
+  );
+}

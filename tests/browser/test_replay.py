@@ -1,0 +1,64 @@
+"""An answer is played again in its details, and is then what it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import OpenPage
+from tests.browser.test_content_policy import reported, violations
+from tests.support.chat_page import ChatPage
+
+__all__ = ["reported"]
+PATIENCE = 90_000
+
+
+def replayed(chat: ChatPage) -> Locator:
+    """The replay of the last answer, at its end."""
+    details = chat.answers.last.get_by_test_id("details")
+    details.locator("summary").first.click()
+    details.get_by_test_id("replay").click()
+    panel = details.get_by_test_id("replay-panel")
+    panel.get_by_test_id("replay-speed").select_option("20")
+    length = panel.get_attribute("data-length") or ""
+    expect(panel).to_have_attribute("data-position", length, timeout=PATIENCE)
+    return panel
+
+
+def test_a_replay_ends_as_the_answer_is(reported: None, open_page: OpenPage):
+    """With its Markdown, its thinking and its tool calls; step by step it grows; its recording is a file."""
+    chat = open_page("/?model=simulator:tour")
+    chat.ask("Show me what you can do").wait_status("finished", timeout=PATIENCE)
+    answer = chat.answers.last
+    original = answer.locator("> [data-testid=answer]").all_inner_texts()
+    panel = replayed(chat)
+    again = panel.locator("[data-testid=answer]")
+    expect(again).to_have_count(len(original))
+    assert again.all_inner_texts() == original
+    panel.get_by_test_id("replay-restart").click()
+    expect(panel).to_have_attribute("data-position", "0")
+    lengths = []
+    for position in range(1, 6):
+        panel.get_by_test_id("replay-step").click()
+        expect(panel).to_have_attribute("data-position", str(position))
+        lengths.append(len(panel.locator(".replay-answer").inner_text()))
+    assert lengths == sorted(lengths)
+    with chat.page.expect_download() as download:
+        answer.get_by_test_id("recording").click()
+    recording = json.loads(Path(download.value.path()).read_text())
+    assert len(recording["events"]) == int(panel.get_attribute("data-length") or 0)
+    assert violations(chat.page) == []
+
+
+def test_it_fits_on_a_phone(phone: ChatPage):
+    """Without sideways scrolling, and with controls that a finger can hit."""
+    phone.open("/")
+    phone.ask("n=30 rate=0 kind=numbered").wait_status("finished", timeout=PATIENCE)
+    panel = replayed(phone)
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    for name in ("replay-play", "replay-step", "replay-restart"):
+        box = panel.get_by_test_id(name).bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
