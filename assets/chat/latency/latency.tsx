@@ -130,13 +130,13 @@ function Results({ report, figure, model, loading }: ResultsProps) {
         {FIGURES[figure].label}: {FIGURES[figure].about}. {counted(report)}
         {!model && undrawn > 0 && ` The charts have the models with most answers; ${undrawn} more can be chosen above.`}
       </p>
+      <section className="latency-models" aria-label="Models">
+        <Table columns={COLUMNS} rows={rowsOf(report)} label="Models" />
+      </section>
       <Chart name="by-day" view={byDay(report, figure, model)} />
       <Chart name="distribution" view={distribution(report, figure, model)} />
       <Chart name="failures" view={failures(report, model)} nothing="No answer failed or was interrupted." />
       <Slowest answers={report.slowest[figure]} figure={figure} />
-      <section aria-label="Models">
-        <Table columns={COLUMNS} rows={rowsOf(report)} label="Models" />
-      </section>
     </div>
   );
 }

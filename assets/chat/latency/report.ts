@@ -69,7 +69,7 @@ export function drawn(report: Report, model: string): Group[] {
   return report.models.filter((group) => !model || group.model === model).slice(0, MODELS_DRAWN);
 }
 
-/** A day per point: of one model the middle and what 95 % are below, of several the middle of each. */
+/** A day per point: of one model the median and the 95th percentile, of several the median of each. */
 export function byDay(report: Report, figure: FigureName, model: string): PlotView | null {
   const models = drawn(report, model);
   const days = [...new Set(report.days.map((group) => group.day))].sort();
@@ -84,12 +84,9 @@ export function byDay(report: Report, figure: FigureName, model: string): PlotVi
   };
   const series =
     models.length === 1
-      ? [
-          line("half of the answers", ({ p50 }) => p50, models[0].model),
-          line("95 % of the answers", ({ p95 }) => p95, models[0].model),
-        ]
+      ? [line("median", ({ p50 }) => p50, models[0].model), line("95th percentile", ({ p95 }) => p95, models[0].model)]
       : models.map(({ model: name }) => line(name, ({ p50 }) => p50, name));
-  return plotOf("line", models.length === 1 ? "By day" : "By day: half of the answers", "", unit(figure), series);
+  return plotOf("line", models.length === 1 ? "By day" : "Median by day", "", unit(figure), series);
 }
 
 /** How many answers are in each bucket. */
@@ -118,11 +115,11 @@ export const COLUMNS = [
   "Model",
   "Answers",
   "Failed",
-  "First token, s (p50)",
+  "First token, s (median)",
   "First token, s (p95)",
-  "Complete, s (p50)",
+  "Complete, s (median)",
   "Complete, s (p95)",
-  "Tokens/s (p50)",
+  "Tokens/s (median)",
 ];
 
 /** A row per model: see `COLUMNS`. */

@@ -3,7 +3,7 @@
 import "../common/base.css";
 import "./shell.css";
 
-import { Archive, ArrowLeft, FileUp, Plus, Search, Timer, X } from "lucide-react";
+import { Activity, Archive, ArrowLeft, FileUp, Plus, Search, Timer, X } from "lucide-react";
 import { type ChangeEvent, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { useChat } from "../chat";
@@ -80,6 +80,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
             What streaming changes
           </a>
           <a className="quiet" href="/latency">
+            <Activity size={14} />
             Latency
           </a>
         </div>
