@@ -37,6 +37,12 @@ def test_answers_have_their_place_in_the_figures(reported: None, open_page: Open
     failed = page.locator("[data-chart=failures]")
     failed.get_by_role("button", name="Show numbers").click()
     expect(failed.get_by_role("cell", name="overloaded")).to_be_visible()
+    # The table of models is scrolled in its place where it is wider.
+    page.set_viewport_size({"width": 390, "height": 844})
+    table = page.locator(".latency-models .tool-table").bounding_box()
+    assert table is not None
+    assert table["x"] + table["width"] <= 390
+    page.set_viewport_size({"width": 1280, "height": 800})
     link = page.locator(f"[data-testid=slow-answer][data-message-id='{slow}']")
     expect(link).to_be_visible()
     assert violations(page) == []

@@ -88,7 +88,7 @@ export class Playback {
     return viewOf({
       fields: { id: this.id, role: "assistant", status, model: this.recording.model, stop_reason: null },
       parts: this.parts,
-      ...{ firstReceived: 0, lastReceived: 0, tally: { pieces: 0, gaps: 0, reconnects: 0 } },
+      ...{ firstReceived: 0, lastReceived: 0, tally: { pieces: 0, gaps: 0, reconnects: 0, lags: [] } },
     });
   }
 
