@@ -1,6 +1,6 @@
 // Components in a DOM, with a chat of their own.
 
-import { act, render } from "@testing-library/react";
+import { act, fireEvent, render } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { BrowserRouter } from "react-router";
 import { ChatProvider, createChat } from "../../assets/chat/chat";
@@ -30,9 +30,15 @@ export function renderChat(children: ReactNode, { address = "/c/c" }: { address?
   return { chat, feed, replace, ...view };
 }
 
-/** Opens or closes a panel, as a click on its summary does. */
-export function toggle(panel: HTMLDetailsElement, open: boolean): void {
+/** Opens or closes a panel without a click, as the browser's search does. */
+export function find(panel: HTMLDetailsElement, open = true): void {
   act(() => {
     panel.open = open;
   });
+}
+
+/** Opens or closes a panel, as a click on its summary does. */
+export function toggle(panel: HTMLDetailsElement, open: boolean): void {
+  fireEvent.click(panel.querySelector("summary") as HTMLElement);
+  find(panel, open);
 }

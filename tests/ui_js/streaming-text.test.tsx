@@ -94,8 +94,18 @@ describe("no half of a construct is shown", () => {
     expect(answer.textContent).toBe("See [the survey][s], m[0][1] and that.[^x]End.");
   });
 
-  test("a formula in brackets loses no address to a link", () => {
-    expectNever(stream("So \\(a\\), thus:\n\n\\[\nx_{1} * y\n\\]\n\nEnd.").samples, /streamdown|\]\(/);
+  test("the source of a formula is shown as it was written, also while it grows", () => {
+    const disc = "The area is \\(A = \\pi r^2\\), so we integrate:";
+    const formula = "\\[\n\\int_{0}^{R} 2\\pi r_{1} \\, dr = \\pi R^{2} \\\\\nb_{1} * b_{2} * c < 5\n\\]";
+    const set = "$$\nf(x) = \\{ x \\mid x > 0 \\}\n$$";
+    const text = `${disc}\n\n${formula}\n\n${set}\n\nCode \`\\(\` costs $5 and *not* $6.`;
+    const { samples, answer } = stream(text, (now) => {
+      expect(
+        [...now.querySelectorAll("em")].filter((em) => em.textContent !== "not".slice(0, em.textContent?.length)),
+      ).toEqual([]);
+    });
+    expectNever(samples, /streamdown|\]\(/);
+    expect(texts(answer, "p")).toEqual([disc, formula, set, "Code \\( costs $5 and not $6."]);
   });
 });
 

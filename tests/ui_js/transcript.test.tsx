@@ -1,8 +1,8 @@
-import { afterEach, beforeEach, expect, mock, test } from "bun:test";
+import { afterEach, beforeEach, expect, mock, setSystemTime, test } from "bun:test";
 import { crc32 } from "../../assets/chat/store/checksum";
 import type { Frame } from "../../assets/chat/store/frames";
 import { Transcript } from "../../assets/chat/transcript/transcript";
-import { act, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
+import { act, find, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
 import { message, open, streaming } from "./messages";
 import { ReflexState } from "./reflex-state";
 
@@ -52,10 +52,12 @@ test("a hidden tab asks for fewer pieces, and for all of them when it is shown",
   const { onPace } = await show(streaming("a", "One", 1));
   Object.defineProperty(document, "hidden", { configurable: true, value: true });
   document.dispatchEvent(new Event("visibilitychange"));
-  expect(onPace.mock.calls).toEqual([[1000]]);
+  // A machine on which painting is slow asks for a step more or less.
+  const latest = () => onPace.mock.calls.at(-1)?.[0] as number;
+  expect(latest()).toBe(1000);
   Reflect.deleteProperty(document, "hidden"); // as before: the prototype's
   document.dispatchEvent(new Event("visibilitychange"));
-  expect(onPace.mock.calls).toEqual([[1000], [0]]);
+  expect(latest()).toBeLessThan(1000);
 });
 
 test("frames from Reflex's state become messages, piece by piece, and only the answer that grows changes", async () => {
@@ -224,12 +226,54 @@ test("reasoning is behind a panel that is closed, and is remembered when it was 
   const parts = [{ type: "reasoning", text: "hm" } as const, { type: "text", text: "So" } as const];
   const first = await show(message("a", "So", { parts }));
   const panel = () => screen.getByText("Thought").closest("details") as HTMLDetailsElement;
-  expect([panel().open, screen.queryByText("hm")]).toEqual([false, null]);
-  toggle(panel(), true);
-  expect(screen.getByText("hm")).toBeTruthy();
+  expect(panel().open).toBe(false);
+  // The browser's search finds it, and opens the panel for this time only.
+  expect(await screen.findByText("hm")).toBeTruthy();
+  find(panel());
+  expect(panel().open).toBe(true);
   first.unmount();
+  const second = await show(message("a", "So", { parts }));
+  expect(panel().open).toBe(false);
+  toggle(panel(), true);
+  second.unmount();
   await show(message("a", "So", { parts }));
   expect(panel().open).toBe(true);
+});
+
+test("reasoning says for how long it goes on, and for how long it went on, also after a reload", async () => {
+  setSystemTime(new Date(2025, 5, 3));
+  try {
+    const { send } = await show(streaming("a", "", 0));
+    send({ m: "a", s: 1, p: 0, o: 0, t: "hm", y: "reasoning" });
+    expect(screen.getByText("Thinking…")).toBeTruthy();
+    setSystemTime(new Date(2025, 5, 3, 0, 0, 12));
+    send({ m: "a", s: 2, p: 0, o: 2, t: " hm", y: "reasoning" });
+    expect(screen.getByText("Thinking… 12 s")).toBeTruthy();
+    send({ m: "a", s: 3, p: 1, o: 0, t: "So" });
+    expect(screen.getByText("Thought for 12 s")).toBeTruthy();
+  } finally {
+    setSystemTime();
+  }
+  const parts = [{ type: "reasoning", text: "hm" } as const, { type: "text", text: "So" } as const];
+  const timing = { reasoning_ms: 64_200, tools_ms: 0, waited_ms: 0, stalls: 0, tokens: 2 };
+  await show(message("b", "So", { parts, timing }));
+  expect(screen.getByText("Thought for 1 min 4 s")).toBeTruthy();
+});
+
+test("the seconds of a silent model go on after a reload", async () => {
+  setSystemTime(new Date(2025, 5, 3));
+  try {
+    const first = await show(streaming("a", "", 0));
+    const stored = sessionStorage.getItem("streamchat.started.a") as string;
+    first.unmount();
+    sessionStorage.setItem("streamchat.started.a", stored); // no effect is undone by a reload
+    setSystemTime(new Date(2025, 5, 3, 0, 0, 24));
+    await show(streaming("a", "", 0));
+    expect(document.querySelector(".elapsed")?.textContent).toBe("24 s");
+  } finally {
+    setSystemTime();
+    sessionStorage.clear();
+  }
 });
 
 test("answers side by side: a column each, named by its model; one is stopped, one is kept", async () => {

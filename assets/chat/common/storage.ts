@@ -29,6 +29,28 @@ export const storage = {
   },
 };
 
+/** What this tab remembers over a reload: numbers. */
+export const visit = {
+  /** The stored number, or `null`. */
+  get(name: string): number | null {
+    try {
+      return Number(sessionStorage.getItem(PREFIX + name)) || null;
+    } catch {
+      return null;
+    }
+  },
+
+  /** Stores a number; `null` removes it. */
+  set(name: string, value: number | null): void {
+    try {
+      if (value === null) sessionStorage.removeItem(PREFIX + name);
+      else sessionStorage.setItem(PREFIX + name, String(value));
+    } catch {
+      // The page works without.
+    }
+  },
+};
+
 let panels: Map<string, boolean> | undefined;
 
 /** Which panels the reader opened or closed; those touched last are kept. */

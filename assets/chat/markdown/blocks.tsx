@@ -29,6 +29,7 @@ import {
   toHtmlTree,
 } from "./sanitize";
 import { worldSyntax } from "./syntax";
+import { keepTex } from "./tex";
 
 const plugin = (plugins: Record<string, unknown>, name: string) => (plugins[name] as unknown[])[0];
 
@@ -152,7 +153,8 @@ function render(block: Block, definitions: Map<string, string>, growing: boolean
   const fenced = block.kind === "fence" ? fencedCode(block.text, open) : null;
   if (fenced) return <CodeBlock language={fenced.language} code={fenced.code} open={open} />;
   if (isIntricate(block.text)) return <p className="intricate">{block.text}</p>;
-  const text = open ? completeMarkdown(block.text) : block.text;
+  const kept = keepTex(block.text, open);
+  const text = open ? completeMarkdown(kept) : kept;
   const source = withReferences(text, open ? labelsOf(text) : block.labels, definitions, growing);
   return (
     <MarkdownBlock

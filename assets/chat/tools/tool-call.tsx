@@ -91,7 +91,6 @@ function Panel({ part, name, children }: PanelProps) {
   const toggled = (event: ToggleEvent<HTMLDetailsElement>) => {
     const now = event.currentTarget.open;
     if (now === open) return;
-    panelStorage.set(name, now);
     setChoice({ name, open: now });
   };
   const duration = formatDuration(part.duration_ms);
@@ -105,7 +104,9 @@ function Panel({ part, name, children }: PanelProps) {
       onToggle={toggled}
       ref={element}
     >
-      <summary>
+      {/* Only a press is a choice: the browser's search opens a panel too. */}
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: a summary is a button */}
+      <summary onClick={() => panelStorage.set(name, !open)}>
         <StateIcon state={part.state} />
         <bdi className="tool-name">{clip(part.name, 200)}</bdi>
         {part.server && <bdi className="tool-server">{clip(part.server, 60)}</bdi>}
@@ -114,8 +115,8 @@ function Panel({ part, name, children }: PanelProps) {
           {duration && <span className="duration"> · {duration}</span>}
         </span>
       </summary>
-      {/* What was typed into a form is not discarded by a click. */}
-      {(open || part.state === "awaiting-approval") && <div className="panel-body">{children}</div>}
+      {/* Also while it is closed: what was typed into a form is not discarded, and the browser's search finds it. */}
+      <div className="panel-body">{children}</div>
     </details>
   );
 }

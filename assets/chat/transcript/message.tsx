@@ -109,8 +109,11 @@ function Question({ view }: { view: MessageView }) {
 export function Answer({ view, eager }: { view: MessageView; eager: boolean }) {
   const sources = view.parts.filter((part) => part.type === "source");
   const latest = view.running ? view.parts.at(-1) : null;
+  const thoughts = view.parts.filter((part) => part.type === "reasoning");
+  // The server measures the thinking of the whole answer.
+  const thought = (thoughts.length === 1 && view.timing?.reasoning_ms) || undefined;
   const parts = view.parts.map((part) => (
-    <MessagePart key={part.index} part={part} id={view.id} eager={eager} latest={part === latest} />
+    <MessagePart key={part.index} part={part} id={view.id} eager={eager} latest={part === latest} thought={thought} />
   ));
   return (
     <>
@@ -127,12 +130,14 @@ interface PartProps {
   eager: boolean;
   /** Whether it is the last part of an answer under way. */
   latest: boolean;
+  /** How long the model thought, in ms. */
+  thought?: number;
 }
 
 const BEFORE_AN_ANSWER: ReadonlySet<string> = new Set(["retrying", "queued"]);
 
 const MessagePart = memo(
-  function MessagePart({ part, id, eager, latest }: PartProps) {
+  function MessagePart({ part, id, eager, latest, thought }: PartProps) {
     switch (part.type) {
       case "text":
         return (
@@ -141,7 +146,7 @@ const MessagePart = memo(
           </div>
         );
       case "reasoning":
-        return <Reasoning part={part} name={`${id}/${part.index}`} />;
+        return <Reasoning part={part} name={`${id}/${part.index}`} duration={thought} />;
       case "tool_call":
         return <ToolCall part={part} id={id} />;
       case "notice":
@@ -159,8 +164,10 @@ const MessagePart = memo(
         return null;
     }
   },
-  ({ part: a, latest: aLatest }, { part: b, latest: bLatest }) =>
-    b.splitter ? a.splitter === b.splitter && a.version === b.version : a.part === b.part && aLatest === bLatest,
+  ({ part: a, latest: aLatest, thought: aThought }, { part: b, latest: bLatest, thought: bThought }) =>
+    b.splitter
+      ? a.splitter === b.splitter && a.version === b.version && (b.type === "text" || aThought === bThought)
+      : a.part === b.part && aLatest === bLatest,
 );
 
 function Sources({ sources }: { sources: (SourcePart & { index: number })[] }) {

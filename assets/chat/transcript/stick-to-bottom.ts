@@ -4,10 +4,13 @@
 //
 // * One scroll, wheel, touch or key up releases the view at once; from then on the position is never touched.
 // * It sticks again when the reader returns to the end, asks for it, or sends a message.
+// * While the pointer is held down, and while text of the conversation is selected, nothing moves.
+// * An approval that is asked for is shown from its top.
 // * While it sticks, every change of size, of whatever part, is answered within the same frame.
 
 const AT_END_PX = 8;
 const INTENT_MS = 500;
+const ABOVE_PX = 16; // shown above an approval
 const UP_KEYS: ReadonlySet<string> = new Set(["ArrowUp", "PageUp", "Home"]);
 const DOWN_KEYS: ReadonlySet<string> = new Set(["ArrowDown", "PageDown"]);
 
@@ -21,6 +24,8 @@ export class StickToBottom {
   private distance = 0;
   private downUntil = 0;
   private touchY = 0;
+  private held = false;
+  private approvals: HTMLCollectionOf<Element> | null = null;
 
   subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
@@ -32,6 +37,7 @@ export class StickToBottom {
   /** Watches `scroller`, whose only child is `content`; returns how to stop. */
   attach(scroller: HTMLElement, content: HTMLElement): () => void {
     this.scroller = scroller;
+    this.approvals = scroller.getElementsByClassName("approval");
     this.top = scroller.scrollTop;
     const sizes = new ResizeObserver(() => this.resized());
     sizes.observe(scroller);
@@ -43,6 +49,8 @@ export class StickToBottom {
     scroller.addEventListener("touchstart", (event) => this.touched(event.touches[0].clientY, false), passive);
     scroller.addEventListener("touchmove", (event) => this.touched(event.touches[0].clientY, true), passive);
     document.addEventListener("keydown", (event) => this.pressed(event), passive);
+    scroller.addEventListener("pointerdown", (event) => this.hold(event), passive);
+    for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, () => this.letGo(), passive);
     this.resized();
     return () => {
       sizes.disconnect();
@@ -61,7 +69,7 @@ export class StickToBottom {
   release = (): void => this.set(false);
 
   private resized(): void {
-    if (this.stuck) this.toEnd();
+    if (this.stuck && !this.held) this.toEnd();
     else this.distance = this.distanceToEnd();
   }
 
@@ -75,6 +83,11 @@ export class StickToBottom {
     const { scroller } = this;
     if (!scroller || this.empty) return;
     scroller.scrollTop = scroller.scrollHeight;
+    const asked = this.approvals?.[0]?.closest("details");
+    if (asked) {
+      const above = scroller.getBoundingClientRect().top + ABOVE_PX - asked.getBoundingClientRect().top;
+      if (above > 0) scroller.scrollTop -= above;
+    }
     this.top = scroller.scrollTop;
     this.distance = 0;
   }
@@ -96,6 +109,19 @@ export class StickToBottom {
   private moved(direction: number): void {
     if (direction < 0 && this.scroller && this.scroller.scrollTop > 0) this.set(false);
     if (direction > 0) this.downUntil = performance.now() + INTENT_MS;
+  }
+
+  private hold({ pointerType, button }: PointerEvent): void {
+    if (pointerType === "mouse" && button === 0) this.held = true;
+  }
+
+  private letGo(): void {
+    if (!this.held) return;
+    this.held = false;
+    const selection = getSelection();
+    const selected = !!selection && !selection.isCollapsed && !!this.scroller?.contains(selection.anchorNode);
+    if (selected) this.set(false);
+    else this.resized();
   }
 
   private touched(y: number, moving: boolean): void {

@@ -1,6 +1,7 @@
 // Shows that an answer is under way while no text arrives.
 
-import { useEffect, useReducer } from "react";
+import { useEffect, useReducer, useState } from "react";
+import { visit } from "../common/storage";
 import type { MessageView } from "../store/message-parts";
 
 const SILENT_SECONDS = 3;
@@ -12,7 +13,8 @@ export function Waiting({ view }: { view: MessageView }) {
     return () => clearInterval(timer);
   }, []);
   const empty = !view.parts.some((part) => part.type !== "text" || part.splitter.length);
-  const seconds = Math.floor((Date.now() - (empty ? view.firstReceived : view.lastReceived)) / 1000);
+  const started = useStarted(view);
+  const seconds = Math.floor((Date.now() - (empty ? started : view.lastReceived)) / 1000);
   if (view.status === "waiting" || (!empty && seconds < SILENT_SECONDS)) return null;
   return (
     <div className="waiting">
@@ -22,4 +24,15 @@ export function Waiting({ view }: { view: MessageView }) {
       <span className="elapsed">{seconds >= SILENT_SECONDS ? `${seconds} s` : ""}</span>
     </div>
   );
+}
+
+// When this tab first saw the answer, also if it was loaded anew since.
+function useStarted({ id, firstReceived }: MessageView): number {
+  const name = `started.${id}`;
+  const [started] = useState(() => Math.min(visit.get(name) ?? firstReceived, firstReceived));
+  useEffect(() => {
+    visit.set(name, started);
+    return () => visit.set(name, null);
+  }, [name, started]);
+  return started;
 }
