@@ -36,15 +36,15 @@ _KEPT_TOKENS = 2000
 
 async def run(quick: bool) -> None:
     share = 5 if quick else 1
-    with _redis() as url:
+    with redis() as url:
         await _appends(50_000 // share, url)
     await _fan_out(2_000 // share)
-    with _redis() as url:
+    with redis() as url:
         await _crowds(2 if quick else 8, url)
 
 
 @contextmanager
-def _redis() -> Iterator[str | None]:
+def redis() -> Iterator[str | None]:
     """The address of a Redis of our own; ``None`` where none is installed."""
     if redis_server.why_not():
         yield None
@@ -57,13 +57,13 @@ def _redis() -> Iterator[str | None]:
         server.remove()
 
 
-async def _appends(events: int, redis: str | None) -> None:
+async def _appends(events: int, url: str | None) -> None:
     rows = [
         ["*floor*: `list.append` of the entry", spread(_batches(_list_append, events)), MISSING],
         ["`MemoryLog.append`", spread(_batches(_log_append, events)), number(_kept_bytes(), 0)],
     ]
-    if redis:
-        costs = [await _redis_append(redis, events // 5) for _ in range(_BATCHES)]
+    if url:
+        costs = [await _redis_append(url, events // 5) for _ in range(_BATCHES)]
         rows.append(["`RedisLog.append`", spread(append for append, _ in costs), MISSING])
         rows.append(["the same, until Redis has it", spread(sent for _, sent in costs), MISSING])
     note = f"Bytes: per token of an answer of {_KEPT_TOKENS:,} tokens that is kept in the log, its text included."
@@ -190,14 +190,14 @@ async def _told(readers: int, events: int, read: Callable[[], Any], tell: Callab
     return spent / events / readers * 1e6
 
 
-async def _crowds(seconds: float, redis: str | None) -> None:
+async def _crowds(seconds: float, url: str | None) -> None:
     rows = []
     kinds = [("*floor*: a queue each", "queue", ""), ("runs", "run", "")]
-    if redis:
-        kinds.append(("runs, on Redis", "run", redis))
+    if url:
+        kinds.append(("runs, on Redis", "run", url))
     for runs in RUNS:
-        for name, kind, url in kinds:
-            result = await _crowd(kind, runs, seconds, url)
+        for name, kind, behind in kinds:
+            result = await _crowd(kind, runs, seconds, behind)
             memory = number(result["kb"], 0), number(result["kb_again"], 0)
             costs = number(result["cpu"], 3), number(result["busy"], 2), *memory
             rows.append([f"{runs} · {name}", *(number(ms, 2) for ms in result["ms"]), *costs])
@@ -211,8 +211,8 @@ async def _crowds(seconds: float, redis: str | None) -> None:
     )
 
 
-async def _crowd(kind: str, runs: int, seconds: float, redis: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.concurrency", kind, str(runs), str(seconds), redis]
+async def _crowd(kind: str, runs: int, seconds: float, url: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.concurrency", kind, str(runs), str(seconds), url]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         output, _ = await asyncio.wait_for(child.communicate(), seconds * 10 + 60)

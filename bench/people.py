@@ -96,7 +96,7 @@ async def _flood(rounds: int, words: int) -> None:
     firsts: dict[str, list[float]] = {"quiet": [], "beside the flood": []}
     started = 0
     async with simulator() as provider, app(provider, settings=settings) as running:
-        async with _person(running, "anna") as anna, _person(running, "bert") as bert:
+        async with person(running, "anna") as anna, person(running, "bert") as bert:
             for _ in range(rounds):
                 for case in late:
                     flood = asyncio.create_task(_starts(bert)) if case != "quiet" else None
@@ -123,7 +123,8 @@ async def _flood(rounds: int, words: int) -> None:
 
 
 @asynccontextmanager
-async def _person(running: App, name: str) -> AsyncIterator[httpx2.AsyncClient]:
+async def person(running: App, name: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """A browser of somebody who just signed up."""
     async with httpx2.AsyncClient(base_url=running.url, timeout=60, trust_env=False) as client:
         answer = await client.post("/sign-up", data={"name": name, "password": PASSWORD})
         assert answer.status_code == 303, answer.text

@@ -25,8 +25,9 @@ from starlette.responses import Response
 from streamchat.errors import TooManyRequests
 from streamchat.limits import Buckets, client_key
 
-RATE, BURST = 30.0, 60
-MAX_WAIT = 1.0
+# A read of a conversation takes 5 ms of the event loop: a client that polls without end takes a twentieth of it.
+RATE, BURST = 10.0, 60
+MAX_WAIT = 5.0
 CACHE_BYTES, CACHED_BODY_BYTES = 16 * 1024 * 1024, 2 * 1024 * 1024
 CHECKED = {"Cache-Control": "private, no-cache"}
 
