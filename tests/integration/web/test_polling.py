@@ -9,7 +9,7 @@ import pytest
 
 from streamchat.chat.events import Finished, TextDelta
 from streamchat.storage import commands
-from streamchat.web import app
+from streamchat.web import app, read_limits
 from streamchat.web.read_limits import MAX_WAIT, ReadLimits, ResponseCache
 from tests.integration.web.conftest import Api, MakeApi
 
@@ -96,6 +96,7 @@ def test_the_cache_of_bodies_is_bounded():
 async def test_a_client_that_polls_without_end_is_told(make_api: MakeApi, monkeypatch: pytest.MonkeyPatch):
     """429 with ``Retry-After`` and our shape of an error, for each address of the database; streams are no reads."""
     monkeypatch.setattr(app, "ReadLimits", partial(ReadLimits, 0.01, 3))
+    monkeypatch.setattr(read_limits, "MAX_WAIT", 0.5)  # of each refusal
     async with make_api() as api:
         run_id = await api.said(TextDelta("x"), Finished())
         path = await conversation_of(api, run_id)
