@@ -1,6 +1,7 @@
 import { expect, mock, setSystemTime, test } from "bun:test";
 import { EventLoopContext } from "$/utils/context-registry";
 import { Header } from "../../assets/chat/shell/header";
+import { NotifyToggle } from "../../assets/chat/shell/notify";
 import { Sidebar } from "../../assets/chat/shell/sidebar";
 import type { ToolsFrame } from "../../assets/chat/store/frames";
 import { act, fireEvent, renderChat, screen } from "./dom";
@@ -127,4 +128,18 @@ test("at midnight what was of today is of yesterday", () => {
   } finally {
     setSystemTime();
   }
+});
+
+test("the title of a tab that is not looked at says whether an answer is ready or waits for a decision", () => {
+  const { feed } = renderChat(<NotifyToggle />);
+  feed(open([streaming("a", "x", 1)]));
+  document.title = "T";
+  Object.defineProperty(document, "hidden", { configurable: true, value: true });
+  feed({ k: "patch", m: "a", s: 2, set: {}, status: "waiting" });
+  expect(document.title).toBe("Needs you · T");
+  feed({ k: "end", m: "a", s: 3, status: "finished", stop_reason: "stop", length: 1, c: 0 });
+  expect(document.title).toBe("● T");
+  Reflect.deleteProperty(document, "hidden");
+  fireEvent(document, new Event("visibilitychange"));
+  expect(document.title).toBe("T");
 });

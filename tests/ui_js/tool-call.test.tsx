@@ -4,6 +4,7 @@ import type { ToolCallView } from "../../assets/chat/store/message-parts";
 import { ToolCall } from "../../assets/chat/tools/tool-call";
 import { type Actions, ActionsProvider } from "../../assets/chat/transcript/actions";
 import { fireEvent, renderChat, screen, toggle, within } from "./dom";
+import { open, streaming } from "./messages";
 
 const schema = {
   type: "object",
@@ -72,6 +73,7 @@ test("what does not fit is said at its field, and nothing is sent", () => {
   approve();
   expect(decide).not.toHaveBeenCalled();
   const field = screen.getByLabelText(/^Days/);
+  expect(document.activeElement).toBe(field);
   const error = screen.getByText("This is not a number.");
   expect(field.getAttribute("aria-describedby")?.split(" ")).toContain(error.id);
   expect(field.getAttribute("aria-invalid")).toBe("true");
@@ -158,4 +160,15 @@ test("names, arguments and results of strangers are text", () => {
   show("done", { name: "<b>x</b>", arguments: { "<i>": "<img src=x>" }, result: { html: "<script>1</script>" } });
   expect(panel().querySelectorAll("b, i, img, script").length).toBe(0);
   expect(panel().textContent).toContain("<script>1</script>");
+});
+
+test("of several calls that wait, each says which one it is", () => {
+  const { feed } = show("awaiting-approval", {}, "two");
+  const call = (id: string, state: ToolCallPart["state"] = "awaiting-approval") =>
+    ({ type: "tool_call", id, name: "weather", state, arguments: args }) as const;
+  expect(screen.queryByText("2 of 2")).toBeNull();
+  feed(open([streaming("two", "", 0, { status: "waiting", parts: [call("s"), call("t")] })]));
+  expect(screen.getByText("2 of 2")).toBeTruthy();
+  feed(open([streaming("two", "", 1, { status: "waiting", parts: [call("s", "done"), call("t")] })]));
+  expect(screen.queryByText(/ of 2/)).toBeNull();
 });

@@ -8,6 +8,7 @@ import { storage } from "../common/storage";
 import type { Signal } from "../store/transcript-store";
 
 const MARK = "● ";
+const NEEDS_YOU = "Needs you · ";
 
 export function NotifyToggle() {
   // Not known before the page is ready: it was rendered elsewhere.
@@ -48,14 +49,14 @@ function useNotifications(on: boolean): void {
   const { store } = useChat();
   useEffect(() => {
     const seen = () => {
-      if (!document.hidden && document.title.startsWith(MARK)) document.title = document.title.slice(MARK.length);
+      if (!document.hidden) document.title = unmarked(document.title);
     };
     document.addEventListener("visibilitychange", seen);
     const stop = store.onFrame((frame) => {
       const text = news(frame);
       if (!text || !document.hidden) return;
       const { title } = store.meta();
-      if (!document.title.startsWith(MARK)) document.title = MARK + document.title;
+      document.title = (frame.k === "end" ? MARK : NEEDS_YOU) + unmarked(document.title);
       if (on && isAllowed()) notify(title || "streamchat", text);
     });
     return () => {
@@ -63,6 +64,11 @@ function useNotifications(on: boolean): void {
       stop();
     };
   }, [store, on]);
+}
+
+function unmarked(title: string): string {
+  const mark = [MARK, NEEDS_YOU].find((mark) => title.startsWith(mark)) ?? "";
+  return title.slice(mark.length);
 }
 
 function news(frame: Signal): string | null {

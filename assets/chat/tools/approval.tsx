@@ -11,6 +11,7 @@ import {
   useMemo,
   useRef,
   useState,
+  useSyncExternalStore,
 } from "react";
 import { useChat } from "../chat";
 import type { ToolCallPart } from "../store/frames";
@@ -38,21 +39,33 @@ function ApprovalForm({ part, runId }: Props) {
   const [always, setAlways] = useState(false);
   const [tried, setTried] = useState(false);
   const { sent, refusal, decide } = useDecision(runId, part.id);
+  const place = usePlace(runId, part.id);
   const element = useFocusKeeper();
   const id = useId();
+  // The first field that is wrong, once it is marked.
+  const refocus = useRef(false);
+  useEffect(() => {
+    if (!refocus.current) return;
+    refocus.current = false;
+    element.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  });
 
   const { value, errors } = readDraft(form, draft);
   const edited = errors.length > 0 || !same(value, part.arguments ?? {});
   const approve = () => {
     setTried(true);
-    if (!errors.length) decide({ approve: true, arguments: edited ? value : null, reason: "", always });
+    if (errors.length) refocus.current = true;
+    else decide({ approve: true, arguments: edited ? value : null, reason: "", always });
   };
   const deny = () => decide({ approve: false, arguments: null, reason: reason.trim(), always: false });
   const labels = labelsFor(part, edited);
 
   return (
     <div className="approval" role="group" aria-label={`Approve ${part.name}`} ref={element} onKeyDown={keepEscape}>
-      <p className="question-to-you">{labels.question}</p>
+      <p className="question-to-you">
+        {labels.question}
+        {place && <span className="kind"> {place}</span>}
+      </p>
       {form.fields.length > 0 && (
         <Inputs group={form} draft={draft} onChange={setDraft} errors={new Map(tried ? errors : [])} disabled={sent} />
       )}
@@ -90,6 +103,21 @@ function ApprovalForm({ part, runId }: Props) {
       </div>
     </div>
   );
+}
+
+// Which of several calls that wait it is: "1 of 2", else "".
+function usePlace(runId: string, callId: string): string {
+  const { store } = useChat();
+  const [subscribe, place] = useMemo(() => {
+    const place = () => {
+      const parts = store.message(runId)?.parts ?? [];
+      const waiting = parts.filter((part) => part.type === "tool_call" && part.state === "awaiting-approval");
+      const index = waiting.findIndex((part) => part.type === "tool_call" && part.id === callId);
+      return waiting.length > 1 && index >= 0 ? `${index + 1} of ${waiting.length}` : "";
+    };
+    return [(listener: () => void) => store.subscribe(runId, listener), place] as const;
+  }, [store, runId, callId]);
+  return useSyncExternalStore(subscribe, place, place);
 }
 
 function labelsFor({ again }: ToolCallPart, edited: boolean) {
