@@ -95,7 +95,9 @@ class RedisCluster:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def empty(self) -> None:
+        """No keys, and no listeners that a test before left behind."""
         for node in self.nodes:
+            node.ask("CLIENT", "KILL", "TYPE", "pubsub")
             node.ask("FLUSHALL")
 
     def remove(self) -> None:
