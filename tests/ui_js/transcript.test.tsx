@@ -299,7 +299,13 @@ test("answers side by side: a column each, named by its model; one is stopped, o
   fireEvent.click(screen.getByTestId("stop-one"));
   fireEvent.click(screen.getAllByTestId("keep")[1]);
   await waitFor(() => expect(calls).toEqual(["DELETE /api/runs/a", "POST /api/messages/b/select"]));
+  // A question from elsewhere arrives before it is known that the comparison is over: nothing is shown twice.
+  send({ k: "message", message: message("q2", "Next?", { role: "user" }) });
+  const shown = () => screen.getAllByTestId("message").map((element) => element.dataset.messageId);
+  expect(shown()).toEqual(["q", "a", "b", "q2"]);
+  send({ k: "drop", m: "q2" });
   send({ k: "drop", m: "a" });
+  expect(shown()).toEqual(["q", "b"]);
   expect(screen.queryByTestId("compared")).toBe(null);
   expect(answers()).toEqual(["Two"]);
 });

@@ -64,7 +64,7 @@ export interface Meta {
   settings: Settings;
   /** Whether it is a read-only snapshot. */
   shared: boolean;
-  /** The last of `ids`, if they are several answers to one question that stand side by side. */
+  /** Those of `ids` that stand side by side, if there are several: the last ones, once a change has arrived whole. */
   compared: string[];
 }
 

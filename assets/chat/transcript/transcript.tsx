@@ -66,6 +66,7 @@ export function Transcript(props: Props) {
   const settled = useSettled(meta);
   const lastId = ids.at(-1);
   const compared = pending ? NONE : meta.compared;
+  const [before, after] = around(ids, compared);
   return (
     <div className="transcript">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard */}
@@ -84,13 +85,11 @@ export function Transcript(props: Props) {
             </button>
           )}
           <ActionsProvider value={actions}>
-            {Message &&
-              ids
-                .slice(0, ids.length - compared.length)
-                .map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
+            {Message && before.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
             {Message && compared.length > 0 && (
               <Compared ids={compared}>{(id) => <Message id={id} last eager={eager.has(id)} />}</Compared>
             )}
+            {Message && after.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
           </ActionsProvider>
           {!pending && meta.error && <p className="error">{meta.error}</p>}
           {!pending && meta.missing && <Missing />}
@@ -104,6 +103,13 @@ export function Transcript(props: Props) {
       <Announcements />
     </div>
   );
+}
+
+// What stands before and after the answers side by side. There is something after them, or between them, only while a
+// change arrives frame by frame.
+function around(ids: string[], compared: string[]): [string[], string[]] {
+  if (!compared.length) return [ids, NONE];
+  return [ids.slice(0, ids.indexOf(compared[0])), ids.slice(ids.lastIndexOf(compared[compared.length - 1]) + 1)];
 }
 
 function useMessage(): MessageComponent | null {
