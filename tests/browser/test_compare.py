@@ -86,6 +86,7 @@ def test_three_models_answer_side_by_side_and_one_is_kept(tab: ChatPage, open_pa
     reloaded(other).answers.last.get_by_test_id("branch-previous").click()
     for each in (chat, other):
         expect(each.answers.last.get_by_test_id("branch")).to_have_attribute("data-index", "1")
+        expect(each.answers).to_have_count(1)  # the other one goes once this one is there
         each.wait_status("stopped")
     chat.ask("n=3 rate=0 next").wait_status("finished")
     expect(other.answers).to_have_count(2)
