@@ -27,6 +27,7 @@ from streamchat.defaults import (
     RUN_KEEP_SECONDS,
     TOTAL_SECONDS,
 )
+from streamchat.encryption import MIN_SECRET
 from streamchat.errors import SettingsError
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
@@ -138,6 +139,8 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = Field(None, validation_alias="STREAMCHAT_OIDC_CLIENT_ID")
     oidc_client_secret: SecretStr | None = Field(None, validation_alias="STREAMCHAT_OIDC_CLIENT_SECRET")
 
+    secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), validation_alias="STREAMCHAT_SECRET_KEY")
+
     retention_days: int | None = Field(None, ge=1, le=36_500, validation_alias="STREAMCHAT_RETENTION_DAYS")
     audit_days: int = Field(180, ge=1, le=36_500, validation_alias="STREAMCHAT_AUDIT_DAYS")
 
@@ -158,6 +161,7 @@ class Settings(BaseSettings):
             "trust",
             "cors_origins",
             "trusted_proxies",
+            "secret_key",
         ),
         mode="before",
     )
@@ -180,6 +184,13 @@ class Settings(BaseSettings):
         for item in value:
             if not all(item.partition(":")):
                 raise ValueError(f"{item!r} is not provider:model")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < MIN_SECRET for secret in value):
+            raise ValueError(f"each secret needs {MIN_SECRET} characters at least")
         return value
 
     @field_validator("titles")
@@ -377,6 +388,8 @@ def _require_extras(settings: Settings) -> None:
     """Raise ``SettingsError`` for a setting whose libraries are not installed."""
     if settings.accounts != "off":
         extras.require("accounts", "STREAMCHAT_ACCOUNTS")
+    if settings.secret_key:
+        extras.require("accounts", "STREAMCHAT_SECRET_KEY")
     if settings.metrics is not None:
         extras.require("otel", "STREAMCHAT_METRICS")
     if settings.exports_metrics or settings.exports_traces:

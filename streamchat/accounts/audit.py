@@ -28,6 +28,9 @@ AuditEvent: TypeAlias = Literal[
     "passkey-removed",
     "account-changed",
     "limits-changed",
+    "model-switched",
+    "own-key-set",
+    "own-key-removed",
     "shared",
     "unshared",
     "exported",
@@ -50,7 +53,7 @@ class Audit:
         subject: str | None = None,
         *,
         address: str = "",
-        **detail: str | int | bool | None,
+        **detail: str | float | bool | None,
     ) -> None:
         """Record what happened. ``actor``: the id of the account that did it, ``None`` for nobody who is known.
 

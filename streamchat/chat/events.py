@@ -107,6 +107,7 @@ class UsageReported:
 
     ``input``: everything that it read, with what it read from its cache (``cached``) and what it put there
     (``written``). ``reasoning``: a part of ``output``. ``cost_usd``: in US dollars; ``None`` without a price.
+    ``own_key``: the person who asked pays for it, at least in part, with a key of their own.
     """
 
     input: int | None = None
@@ -115,10 +116,13 @@ class UsageReported:
     reasoning: int | None = None
     written: int | None = None
     cost_usd: float | None = None
+    own_key: bool = field(default=False, kw_only=True)
 
     def __add__(self, other: UsageReported) -> UsageReported:
         """Return the sum per count; ``None`` only if both are ``None``."""
-        return UsageReported(*(_sum(getattr(self, name), getattr(other, name)) for name in self.__slots__))
+        counts = [name for name in self.__slots__ if name != "own_key"]
+        sums = {name: _sum(getattr(self, name), getattr(other, name)) for name in counts}
+        return UsageReported(**sums, own_key=self.own_key or other.own_key)
 
 
 QUEUED = "queued"

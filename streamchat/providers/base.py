@@ -49,6 +49,7 @@ class ModelInfo:
 
     ``unavailable``: the reason why it cannot be used now, as a sentence for the model picker, or ``None``.
     ``note``: a line that the page shows beside it. ``remote``: what it is sent leaves this machine and its network.
+    ``own_key``: it answers with a key of the person who asks.
     """
 
     id: str
@@ -57,6 +58,7 @@ class ModelInfo:
     note: str = ""
     capabilities: Capabilities = field(default_factory=Capabilities)
     remote: bool = False
+    own_key: bool = False
 
     @property
     def provider(self) -> str:

@@ -15,12 +15,29 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from streamchat.errors import InvalidInput, NotFound, ProviderError
 from streamchat.providers.base import Capabilities, ModelInfo, Provider
 from streamchat.providers.schema_tools import SchemaTools
 
+OWN_KEY = "With your own key."
 _NAME = re.compile(r"[\w./:@+-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """How people bring keys of their own for the models of a source.
+
+    ``vendor``: identifier of what a key is for; several sources may have the same. ``label``: its name for people.
+    ``host``: to which a key is sent. ``provider``: returns the provider for a key; it shares the connections of the
+    source's provider, and need not be closed.
+    """
+
+    vendor: str
+    label: str
+    host: str
+    provider: Callable[[str], Provider]
 
 
 @dataclass(slots=True)
@@ -29,6 +46,8 @@ class Source:
 
     ``list_models``: how it lists its own models. ``capabilities_of``: the capabilities of a model of this name.
     ``start``: how it is warmed up; ``eager``: also right after the server's start, if it has the default model.
+    ``own_keys``: ``None`` if people cannot bring keys for it; otherwise ``unavailable`` means that there is no key.
+    ``on_use``: called whenever its provider is asked for.
     """
 
     name: str
@@ -42,6 +61,9 @@ class Source:
     start: Callable[[], Awaitable[object]] | None = None
     remote: bool = False
     eager: bool = True
+    own_keys: OwnKeys | None = None
+    has_own_key: bool = False
+    on_use: Callable[[], None] | None = None
 
     def info(self, model_id: str) -> ModelInfo | None:
         """Return the model with this id, ``None`` if this provider does not have it."""
@@ -56,7 +78,39 @@ class Source:
     def model_info(self, name: str, label: str = "") -> ModelInfo:
         """Return the description of a model of this provider. ``label`` defaults to the name."""
         capabilities = self.capabilities_of(name)
-        return ModelInfo(f"{self.name}:{name}", label or name, self.unavailable, self.note, capabilities, self.remote)
+        return ModelInfo(
+            f"{self.name}:{name}",
+            label or name,
+            self.unavailable,
+            self.note,
+            capabilities,
+            self.remote,
+            self.has_own_key,
+        )
+
+    def with_key(self, key: str | None, on_use: Callable[[], None]) -> Source:
+        """Return this source for a person who brought this key. ``None``: the key cannot be read any more."""
+        assert self.own_keys is not None
+        if key is None:
+            lost = f"your own key for {self.own_keys.label} cannot be read any more. Set it again."
+            return self._changed(replace(self, unavailable=lost))
+        provider = self.own_keys.provider(key)
+        return self._changed(
+            replace(self, provider=provider, unavailable=None, note=OWN_KEY, has_own_key=True, on_use=on_use)
+        )
+
+    def without_key(self) -> Source:
+        """Return this source for a person who may bring a key, and has brought none."""
+        if self.own_keys is None or self.unavailable is None:
+            return self
+        return self._changed(replace(self, unavailable=f"add a key of your own for {self.own_keys.label}."))
+
+    def _changed(self, source: Source) -> Source:
+        source.models = [
+            replace(model, unavailable=source.unavailable, note=source.note, own_key=source.has_own_key)
+            for model in self.models
+        ]
+        return source
 
 
 @dataclass(slots=True)
@@ -106,8 +160,30 @@ class Catalog:
     def provider(self, model_id: str) -> Provider:
         """Return the provider of this model. Raises as ``info``."""
         by_schema = self.info(model_id).capabilities.schema_tools
-        provider = next(s.provider for s in self.sources if s.name == model_id.partition(":")[0])
-        return SchemaTools(provider) if by_schema else provider
+        source = next(source for source in self.sources if source.name == model_id.partition(":")[0])
+        if source.on_use is not None:
+            source.on_use()
+        return SchemaTools(source.provider) if by_schema else source.provider
+
+    @property
+    def vendors(self) -> Mapping[str, OwnKeys]:
+        """What people may bring keys for, by vendor."""
+        own_keys = [source.own_keys for source in reversed(self.sources) if source.own_keys]
+        return {one.vendor: one for one in reversed(own_keys)}
+
+    def for_person(self, keys: Mapping[str, str | None], on_use: Callable[[str], None]) -> Catalog:
+        """Return the catalog of a person with keys of their own, by vendor. ``None``: one that cannot be read any more.
+
+        ``on_use``: called with the vendor whenever its provider is asked for. The catalog is not to be closed.
+        """
+
+        def own(source: Source) -> Source:
+            vendor = source.own_keys.vendor if source.own_keys else None
+            if vendor is None or vendor not in keys:
+                return source.without_key()
+            return source.with_key(keys[vendor], partial(on_use, vendor))
+
+        return replace(self, sources=[own(source) for source in self.sources])
 
     async def discover(self) -> bool:
         """Request the servers' model lists. Returns whether any server listed a model."""

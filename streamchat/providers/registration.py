@@ -72,6 +72,11 @@ def is_foreign(url: str | None, host: str) -> bool:
     return url is not None and urlsplit(url).hostname != host
 
 
+def host_of(url: str | None, vendor: str) -> str:
+    """Return the host of a base URL, with its port if it has one; ``None`` is the vendor's own."""
+    return urlsplit(url).netloc.rpartition("@")[2] if url else vendor
+
+
 def is_remote(url: str | None) -> bool:
     """Return whether a server is outside of this machine and its network; ``None`` is the vendor's own address."""
     host = (urlsplit(url).hostname if url else None) or ""

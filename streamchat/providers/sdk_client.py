@@ -25,8 +25,9 @@ ClientT = TypeVar("ClientT", bound=_Closable)
 class SdkClient(Generic[ClientT]):
     """Holds the client. ``build`` imports the SDK and returns its client; it is called in a thread."""
 
-    def __init__(self, build: Callable[[], ClientT]) -> None:
+    def __init__(self, build: Callable[[], ClientT], *, is_shared: bool = False) -> None:
         self._build = build
+        self._is_shared = is_shared
         self._lock = threading.Lock()
         self._client: ClientT | None = None
 
@@ -36,8 +37,12 @@ class SdkClient(Generic[ClientT]):
 
     async def close(self) -> None:
         """Close the client's connections. Does nothing if there was no client yet; may be called twice."""
-        if self._client is not None:
+        if self._client is not None and not self._is_shared:
             await self._client.close()
+
+    def derived(self, change: Callable[[ClientT], ClientT]) -> SdkClient[ClientT]:
+        """Return one whose client is made of this one's, over the same connections. To close it closes nothing."""
+        return SdkClient(lambda: change(self._ensure()), is_shared=True)
 
     def _ensure(self) -> ClientT:
         with self._lock:

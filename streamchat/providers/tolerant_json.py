@@ -132,7 +132,8 @@ def mend_all(value: Any) -> Any:
     if isinstance(value, list):
         return [mend_all(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return type(value)(*(mend_all(getattr(value, field.name)) for field in dataclasses.fields(value)))
+        mended = {field.name: mend_all(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **mended)
     return value
 
 

@@ -267,7 +267,7 @@ class Agent:
             watch.used(request)
         used, cost = before or e.UsageReported(cost_usd=0.0), self._asking.policy.cost(self._target.id, request)
         whole = None if used.cost_usd is None or cost is None else used.cost_usd + cost
-        return replace(used + request, cost_usd=whole)
+        return replace(used + request, cost_usd=whole, own_key=used.own_key or self._target.own_key)
 
     def _request(self, answer: Message) -> tuple[Request, e.Notice | None]:
         """Return the request with the answer so far as its last message, and a notice if history was left out."""

@@ -13,7 +13,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from streamchat.backoff import Backoff
@@ -23,6 +23,7 @@ from streamchat.defaults import RETRIES
 from streamchat.errors import ErrorKind, ProviderError, StreamBroken
 from streamchat.providers.base import Provider
 from streamchat.runs.coalesce import Arrival, Deadlines, intake
+from streamchat.runs.ports import Models
 
 MAX_WAIT = 20.0
 # These timeouts are long: a second one would take too long.
@@ -31,25 +32,43 @@ _NO_RETRY: tuple[ErrorKind, ...] = ("first-token-timeout", "total-timeout")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A provider, the name under which it knows the model, the label that people see, and our id of the model."""
+    """A provider, the name under which it knows the model, the label that people see, and our id of the model.
+
+    ``own_key``: the person who asks pays for it.
+    """
 
     provider: Provider
     model: str
     label: str
     id: str = ""
+    own_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """``retries``: attempts after the first. ``rescue``: which model continues a broken answer; ``None``: no rescue.
 
-    ``cost``: the cost of one request to a model, by its id, in US dollars; ``None`` if it is not known.
+    ``cost``: the cost of one request to a model, by its id, in US dollars; ``None`` if it is not known. ``fallback``:
+    the id of the model that continues a broken answer instead of that of ``rescue``, among those of the answer's owner.
     """
 
     retries: int = RETRIES
     rescue: Callable[[Target], Target] | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)
     cost: Callable[[str, e.UsageReported], float | None] = lambda model_id, usage: None
+    fallback: str | None = None
+
+    def within(self, models: Models) -> Policy:
+        """Return the policy for an answer of somebody who has these models."""
+        if self.rescue is None or (fallback := self.fallback) is None:
+            return self
+        return replace(self, rescue=lambda target: target_of(models, fallback))
+
+
+def target_of(models: Models, model_id: str) -> Target:
+    """Return the target of a model. Raises ``NotFound``, ``InvalidInput``."""
+    info = models.info(model_id)
+    return Target(models.provider(model_id), info.name, info.label, info.id, info.own_key)
 
 
 def new_backoff() -> Backoff:

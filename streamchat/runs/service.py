@@ -38,7 +38,7 @@ from streamchat.runs.persistence import Superseded, Writer
 from streamchat.runs.ports import Begun, Models, Store, StoredAnswer
 from streamchat.runs.queue import ITS_TURN, AnswerQueue, Ticket
 from streamchat.runs.reader import FROM_SNAPSHOT, RunReader
-from streamchat.runs.retries import Policy, Target
+from streamchat.runs.retries import Policy, target_of
 from streamchat.runs.run_locks import RunLocks
 from streamchat.runs.run_task import ActiveRun, drive
 from streamchat.runs.takeover import Budget, ending_of_orphan, has_begun_tools, seam
@@ -82,17 +82,19 @@ class RunService:
         ask_stop: Callable[[str], None] | None = None,
         budget: Budget = Budget(),  # noqa: B008 frozen
         queue: AnswerQueue | None = None,
+        models_of: Callable[[str], Awaitable[Models]] | None = None,
     ) -> None:
         """Create a service.
 
-        ``toolbox``: ``None`` without tools. ``tool_services``: what tools may use of the program. ``ask_stop``: tells
-        the other workers to stop a run; ``None`` without other workers. ``budget``: of continuing answers of processes
-        that are gone. ``queue``: of answers at once; ``None`` without a limit.
+        ``models_of``: the models of an owner, looked up once for a run; by default everybody has ``models``. It may
+        raise ``StorageError``. ``toolbox``: ``None`` without tools. ``tool_services``: what tools may use of the
+        program. ``ask_stop``: tells the other workers to stop a run; ``None`` without other workers. ``budget``: of
+        continuing answers of processes that are gone. ``queue``: of answers at once; ``None`` without a limit.
         """
         self.log = log
         self.feed = feed
         self._store = store
-        self._models = models
+        self._models_of = models_of or same_for_all(models)
         self._writer = writer
         self._policy = policy
         self._worker = worker
@@ -117,9 +119,10 @@ class RunService:
     async def start(self, owner: str, new: NewRun) -> Begun:
         """Start an answer. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
         watch = Stopwatch(monotonic())
-        new = await self._checked(owner, new, [])
+        catalog = await self._models_of(owner)
+        new = await self._checked(owner, new, catalog, [])
         beginning = self._store.begin(owner, new, worker=self._worker, exclusive=True)
-        launch = self._launch(owner, new.client_message_id, beginning, new.model, watch, titled=new.inherit)
+        launch = self._launch(owner, new.client_message_id, beginning, catalog, new.model, watch, titled=new.inherit)
         return await self._locks.shielded(launch)
 
     async def compare(self, owner: str, new: NewRun, models: Sequence[str]) -> list[Begun]:
@@ -129,40 +132,42 @@ class RunService:
         """
         now = monotonic()
         check_models(models)
-        new = await self._checked(owner, replace(new, model=models[0]), models)
+        catalog = await self._models_of(owner)
+        new = await self._checked(owner, replace(new, model=models[0]), catalog, models)
         if not new.parts:
             raise InvalidInput("The message is empty.")
-        return await self._locks.shielded(self._launch_all(owner, new, models, now))
+        return await self._locks.shielded(self._launch_all(owner, new, catalog, models, now))
 
-    async def _launch_all(self, owner: str, new: NewRun, models: Sequence[str], now: float) -> list[Begun]:
+    async def _launch_all(
+        self, owner: str, new: NewRun, catalog: Models, models: Sequence[str], now: float
+    ) -> list[Begun]:
         begun = await self._store.begin_compared(owner, new, models, worker=self._worker, exclusive=True)
         keys = compared_ids(new.client_message_id, len(models))
         # Those that a repeated request finds may be fewer, if it names more models.
         for index, (stored, key, model) in enumerate(zip(begun, keys, models, strict=False)):
-            self._launch_stored(owner, key, stored, model, Stopwatch(now), titled=new.inherit and not index)
+            self._launch_stored(owner, key, stored, catalog, model, Stopwatch(now), titled=new.inherit and not index)
         return list(begun)
 
-    async def _checked(self, owner: str, new: NewRun, models: Sequence[str]) -> NewRun:
+    async def _checked(self, owner: str, new: NewRun, catalog: Models, models: Sequence[str]) -> NewRun:
         """Return a question whose parts, model and history can be stored. ``models``: those that answer beside it."""
         parts = check_message(new.parts) if new.parts or not new.prefix else []
         temporary = new.temporary or is_temporary(new.conversation_id or new.parent_id)
         parts = await with_known_files(self._store, owner, parts, temporary=temporary)
         check_client_id(new.client_message_id)
         if new.model == "":
-            new = replace(new, model=await self._model_of(owner, new))
+            new = replace(new, model=await self._model_of(owner, new) or catalog.default)
         for model in models or [new.model]:
-            check_search(self._models.info(model), new.options)
+            check_search(catalog.info(model), new.options)
         if new.conversation_id:
             await self._check_free(owner, new.conversation_id, new.client_message_id)
         history = [replace(message, parts=close_open_calls(message.parts)) for message in new.history]
         return replace(new, parts=parts, history=history, prefix=close_open_calls(new.prefix))
 
     async def _model_of(self, owner: str, new: NewRun) -> str:
-        """Return the model of the conversation, or the default one for a new conversation."""
-        model = ""
+        """Return the model of the conversation, ``""`` for a new conversation."""
         if new.conversation_id or new.parent_id:
-            model = await self._store.model_of(owner, new.conversation_id, new.parent_id)
-        return model or self._models.default
+            return await self._store.model_of(owner, new.conversation_id, new.parent_id)
+        return ""
 
     async def retry(
         self,
@@ -180,7 +185,8 @@ class RunService:
         """
         watch = Stopwatch(monotonic())
         check_client_id(client_message_id)
-        self._models.info(model)
+        models = await self._models_of(owner)
+        models.info(model)
         old = await self._store.answer(owner, message_id)
         beside = await self._store.compared_with(owner, message_id)
         await self._check_free(owner, old.conversation_id, client_message_id, beside)
@@ -194,7 +200,7 @@ class RunService:
             exclusive=True,
             credential=credential,
         )
-        return await self._locks.shielded(self._launch(owner, client_message_id, beginning, model, watch))
+        return await self._locks.shielded(self._launch(owner, client_message_id, beginning, models, model, watch))
 
     async def decide(self, owner: str, run_id: str, call_id: str, decision: Decision) -> None:
         """Apply a decision to a call that needs approval. Raises ``NotFound``, ``InvalidInput``, ``StorageError``."""
@@ -208,7 +214,8 @@ class RunService:
                 case _:
                     pass
             stored = await self._store.answer(owner, run_id)
-            self._models.info(stored.message.model)
+            models = await self._models_of(owner)
+            models.info(stored.message.model)
             history = await self._store.question_branch(owner, run_id)
             stored, message = await self._suspended.change(
                 owner, run_id, lambda message: decided(message, call_id, decision, self._toolbox)
@@ -222,7 +229,7 @@ class RunService:
                     resumed.watch = self._watches.pop(run_id, None)
                     resumed.question = history[0] if len(history) == 1 else None
                     options = RunOptions.from_json(stored.request)
-                    self._start_task(resumed, message.model, options, history, stored.seq + 1)
+                    self._start_task(resumed, models, message.model, options, history, stored.seq + 1)
                 self.feed.publish(owner, Notification("started", stored.conversation_id, run_id))
 
     async def holder_of(self, owner: str, run_id: str) -> Holder:
@@ -341,7 +348,8 @@ class RunService:
     async def _continue(self, stored: StoredAnswer, start: Snapshot) -> None:
         run = ActiveRun(stored.run_id, stored.owner, stored.conversation_id, "", stored.epoch)
         try:
-            info = self._models.info(start.message.model)
+            models = await self._models_of(stored.owner)
+            info = models.info(start.message.model)
             history = await self._store.question_branch(stored.owner, stored.run_id)
         except (NotFound, InvalidInput) as error:  # a model that this process does not have
             logger.warning("run %s cannot be continued: %s", stored.run_id, error)
@@ -354,13 +362,16 @@ class RunService:
             for event in seam(start.message, info.label):
                 self.log.append(run.run_id, event)
         options = RunOptions.from_json(stored.request)
-        self._start_task(run, start.message.model, options, history, stored.seq, decided=False, checkpoint=checkpoint)
+        more = {"decided": False, "checkpoint": checkpoint}
+        self._start_task(run, models, start.message.model, options, history, stored.seq, **more)
         self.feed.publish(run.owner, Notification("started", run.conversation_id, run.run_id))
 
     async def _end_claimed(self, stored: StoredAnswer, start: Snapshot, ending: Ending) -> None:
         """Store the ending of a claimed run, then tell its readers. Its provider ends the response that it stores."""
         if checkpoint := Checkpoint.from_json(stored.upstream):
-            self._cancel_response(start.message.model, checkpoint.response_id)
+            with suppress(StorageError):
+                models = await self._models_of(stored.owner)
+                self._cancel_response(models, start.message.model, checkpoint.response_id)
         if start.message.ended:  # the former owner told its readers before it could store it
             await self._store.write(ends=[End(start.message, start.seq, stored.epoch)])
         else:
@@ -490,6 +501,7 @@ class RunService:
         owner: str,
         key: str,
         beginning: Awaitable[Begun],
+        models: Models,
         model: str,
         watch: Stopwatch,
         *,
@@ -497,22 +509,23 @@ class RunService:
     ) -> Begun:
         """Start the task of an answer that was stored. ``titled``: it may get a title by a model."""
         stored = await beginning
-        self._launch_stored(owner, key, stored, model, watch, titled=titled)
+        self._launch_stored(owner, key, stored, models, model, watch, titled=titled)
         return stored
 
     def _launch_stored(
-        self, owner: str, key: str, stored: Begun, model: str, watch: Stopwatch, *, titled: bool
+        self, owner: str, key: str, stored: Begun, models: Models, model: str, watch: Stopwatch, *, titled: bool
     ) -> None:
         if stored.created:
             run = ActiveRun(stored.run_id, owner, stored.conversation_id, key, watch=watch)
             run.question = stored.user if titled and len(stored.history) == 1 else None
             self.log.open(stored.answer)
-            self._start_task(run, model, stored.options, stored.history)
+            self._start_task(run, models, model, stored.options, stored.history)
             self.feed.publish(run.owner, Notification("started", run.conversation_id, run.run_id))
 
     def _start_task(
         self,
         run: ActiveRun,
+        models: Models,
         model: str,
         options: RunOptions,
         history: tuple[Message, ...],
@@ -521,18 +534,19 @@ class RunService:
         decided: bool = True,
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        """Start the task that completes an answer that the log has. ``seq``: that of its row.
+        """Start the task that completes an answer that the log has. ``models``: those of its owner.
 
-        ``decided``: its calls that are ready need no approval. ``checkpoint``: of the response that is to be read on.
+        ``seq``: that of its row. ``decided``: its calls that are ready need no approval. ``checkpoint``: of the
+        response that is to be read on.
         """
-        info = self._models.info(model)
+        info = models.info(model)
         tools = None
         able = info.capabilities.tools or info.capabilities.schema_tools
         if self._toolbox is not None and options.tools is None and able:
             context = Context(run.owner, run.conversation_id, self._tool_services, asyncio.get_running_loop())
             keep, confirm = partial(self._writer.keep, run.run_id), partial(self._writer.confirm, run.run_id)
             tools = Tools(self._toolbox, self._store, context, keep, confirm)
-        target = Target(self._models.provider(model), info.name, info.label, info.id)
+        target = target_of(models, model)
         request = Request(
             *(info.name, history, options.system, options.options, options.tools or (), run.watch),
             conversation_id=run.conversation_id,
@@ -541,10 +555,10 @@ class RunService:
         can = info.capabilities
         # Only of the question and of what came before it: an answer has no files.
         attach = partial(with_contents, self._store, run.owner, can=can) if all_file_ids(history) else None
-        asking = Asking(target, request, self._policy, can.context, tools, attach)
+        asking = Asking(target, request, self._policy.within(models), can.context, tools, attach)
         self._running[run.run_id] = run
         self._writer.watch(run.run_id, run.epoch, seq)
-        current, cancel = lambda: self.log.snapshot(run.run_id).message, partial(self._cancel_response, model)
+        current, cancel = lambda: self.log.snapshot(run.run_id).message, partial(self._cancel_response, models, model)
         if not is_temporary(run.run_id):  # of a temporary chat nothing is stored, at the provider neither
             run.upstream = Upstream(current, partial(self._writer.note_upstream, run.run_id), cancel, checkpoint)
         joint = partial(seam, label=info.label)
@@ -566,10 +580,10 @@ class RunService:
             self.on_ended(run)
             self.feed.publish(run.owner, Notification("ended", run.conversation_id, run.run_id))
 
-    def _cancel_response(self, model: str, response_id: str) -> None:
+    def _cancel_response(self, models: Models, model: str, response_id: str) -> None:
         """Have the provider end a response that it stores, in the background."""
         with suppress(NotFound, InvalidInput):
-            if isinstance(provider := self._models.provider(model), Resumable):
+            if isinstance(provider := models.provider(model), Resumable):
                 task = asyncio.create_task(provider.cancel(response_id), name=f"cancel {response_id}")
                 self._cancellations.add(task)
                 task.add_done_callback(self._cancellations.discard)
@@ -593,6 +607,15 @@ class RunService:
             self._watches[run.run_id] = run.watch
             if len(self._watches) > MAX_WATCHES:
                 del self._watches[next(iter(self._watches))]
+
+
+def same_for_all(models: Models) -> Callable[[str], Awaitable[Models]]:
+    """Return what looks up the models of an owner if everybody has these."""
+
+    async def models_of(owner: str) -> Models:
+        return models
+
+    return models_of
 
 
 async def _in_turn(ticket: Ticket, agent: Agent) -> AsyncGenerator[Arrival, None]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,11 +59,13 @@ class _Exchange:
 
 
 class Titles:
-    """Asks ``model`` for titles; ``OWN_MODEL`` is that of each conversation."""
+    """Asks ``model`` for titles; ``OWN_MODEL`` is that of each conversation. ``models_of``: the models of an owner."""
 
-    def __init__(self, model: str, *, models: Models, log: Log, store: Titled, feed: Feed) -> None:
+    def __init__(
+        self, model: str, *, models_of: Callable[[str], Awaitable[Models]], log: Log, store: Titled, feed: Feed
+    ) -> None:
         self._model = model
-        self._models = models
+        self._models_of = models_of
         self._log = log
         self._store = store
         self._feed = feed
@@ -99,11 +102,12 @@ class Titles:
 
     async def _ask(self, exchange: _Exchange) -> str:
         model = exchange.answer.model if self._model == OWN_MODEL else self._model
-        info = self._models.info(model)
+        models = await self._models_of(exchange.owner)
+        info = models.info(model)
         options = Options(max_tokens=THINKING_TOKENS if info.capabilities.reasoning else TOKENS)
         request = Request(info.name, (prompt(exchange.question, exchange.answer),), SYSTEM, options)
         reply = ""
-        async with aclosing(self._models.provider(model).stream(request)) as events:
+        async with aclosing(models.provider(model).stream(request)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     reply += event.text

@@ -36,6 +36,7 @@ from streamchat.storage.memory import MemoryDatabase
 from streamchat.storage.migrate import prepare
 from streamchat.storage.personal import PersonalStore
 from streamchat.storage.presets import PresetStore
+from streamchat.storage.provider_keys import ProviderKeyStore
 from streamchat.storage.records import (
     Begun,
     BranchPage,
@@ -78,6 +79,7 @@ class Storage:
         self.usage = UsageStore(self._database, lambda: self._used)
         self.presets = PresetStore(self._database)
         self.latency = LatencyStore(self._database)
+        self.provider_keys = ProviderKeyStore(self._database)
 
     @property
     def shown(self) -> str:

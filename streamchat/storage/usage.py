@@ -29,7 +29,7 @@ from streamchat.storage.usage_tables import DailyUsageTable, ModelOffTable, Usag
 BY = "by"
 """In the ``request`` of an answer: the id of the API key that asked."""
 MAX_COUNT = 10**12
-_SUMS = ("requests", "input", "output", "cost", "unpriced")
+_SUMS = ("requests", "input", "output", "cost", "unpriced", "own_key_requests", "own_key_cost")
 
 
 def _table(model: Any) -> Table:
@@ -78,7 +78,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """Answers of a day, by who asked and which model answered. ``credential``: of an API key, "" for a person."""
+    """Answers of a day, by who asked and which model answered. ``credential``: of an API key, "" for a person.
+
+    ``own_key_requests``, ``own_key_cost``: what of ``requests`` and ``cost`` was made with keys that people brought.
+    """
 
     day: str
     owner: str
@@ -89,6 +92,8 @@ class DayUsage:
     output: int
     cost: float
     unpriced: int
+    own_key_requests: int
+    own_key_cost: float
 
 
 def today() -> str:
@@ -221,12 +226,15 @@ _ADD = {"sqlite": _add(sqlite_insert(daily)), "postgresql": _add(postgresql_inse
 def _counts(answer: Message) -> dict[str, float]:
     usage = answer.usage
     cost = None if usage is None else usage.cost_usd
+    own = usage is not None and usage.own_key
     return {
         "requests": 1,
         "input": _bounded(usage.input) if usage else 0,
         "output": _bounded(usage.output) if usage else 0,
         "cost": 0.0 if cost is None else cost,
         "unpriced": int(cost is None),
+        "own_key_requests": int(own),
+        "own_key_cost": (cost or 0.0) if own else 0.0,
     }
 
 

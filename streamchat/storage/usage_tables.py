@@ -32,7 +32,8 @@ def _limit(kind: Any) -> Any:
 class DailyUsageTable(Table, table=True):
     """Answers of a day, by who asked and which model answered.
 
-    ``cost``: US dollars of those whose cost is known; ``unpriced``: how many have none.
+    ``cost``: US dollars of those whose cost is known; ``unpriced``: how many have none. ``own_key_requests``,
+    ``own_key_cost``: what of both was made with keys that people brought.
     """
 
     __tablename__: ClassVar[str] = "daily_usage"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
@@ -46,6 +47,8 @@ class DailyUsageTable(Table, table=True):
     output: int = _count(BigInteger)
     cost: float = _count(Float)
     unpriced: int = _count(Integer)
+    own_key_requests: int = _count(Integer)
+    own_key_cost: float = _count(Float)
 
 
 class UsageLimitTable(Table, table=True):

@@ -72,7 +72,7 @@ class Lab(rx.State):
         if not isinstance(model, str):
             return
         with suppress(StreamchatError):  # the run reports it
-            await (await context_of(tab)).models.warm_up(model)
+            await (await context_of(tab)).services.models.warm_up(model)
         async with self:
             self.w = model[:200]
 

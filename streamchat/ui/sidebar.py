@@ -39,7 +39,10 @@ async def listed(context: RequestContext, frame: Frame) -> Listed | None:
         rows[-1]["cursor"] = stored[-1].cursor
     if frame.get("k") == "rows" and not frame.get("models"):
         return Listed(rows=rows)
-    catalog = context.models
+    try:
+        catalog = await context.models()
+    except StorageError:
+        return Listed(rows=rows)
     models = [
         Model(
             id=m.id,

@@ -134,6 +134,7 @@ async def create_key(request: Request, body: KeyIn, person: Person) -> Response:
     secret, key = await person.accounts.create_key(person.identity, body.name, body.scopes, body.per_minute, body.days)
     if (limits := body.limits.limits()) != Limits():
         await services_of(request).administration.set_limits(person.id, limits, key=key.id)
+        await person.accounts.audit.record("limits-changed", person.id, person.id, id=key.id, **asdict(limits))
     return json_response(row_json(key, "account_id") | {"key": secret}, 201)
 
 

@@ -80,7 +80,8 @@ class PeopleOut(BaseModel):
 class UsageRow(BaseModel):
     """Answers of a day by one person, one API key (its id; empty without one) and one model.
 
-    ``cost``: US dollars of those whose cost is known; ``unpriced``: how many have none.
+    ``cost``: US dollars of those whose cost is known; ``unpriced``: how many have none. ``own_key_requests``,
+    ``own_key_cost``: what of ``requests`` and ``cost`` was made with keys of vendors that people brought.
     """
 
     day: str
@@ -93,6 +94,8 @@ class UsageRow(BaseModel):
     output: int
     cost: float
     unpriced: int
+    own_key_requests: int
+    own_key_cost: float
 
 
 class UsageReport(BaseModel):
@@ -175,7 +178,7 @@ async def set_limits(account_id: PersonId, body: LimitsBody, admin: Admin) -> Re
     if account_id not in {person.id for person in await _people(admin)}:
         raise NotFound("There is no such account.")
     await admin.services.administration.set_limits(account_id, body.limits())
-    await admin.record("limits-changed", account_id)
+    await admin.record("limits-changed", account_id, **asdict(body.limits()))
     return json_response(asdict(body.limits()))
 
 
@@ -199,9 +202,10 @@ async def models(admin: Admin) -> Response:
 @router.put("/models", response_model=ModelsOut, responses=REFUSALS | PROBLEMS(404, 422))
 async def switch_model(body: ModelSwitch, admin: Admin) -> Response:
     """Switch a model off, or on again, in the picker of every tab. Answers in progress go on."""
-    if body.model not in admin.models.listed:
+    if body.model not in admin.services.models.listed:
         raise NotFound("There is no such model.")
     await admin.services.administration.switch_model(body.model, off=body.off)
+    await admin.record("model-switched", None, model=body.model, off=body.off)
     return json_response(_models(admin))
 
 
@@ -210,7 +214,7 @@ async def health(admin: Admin) -> Response:
     """How the process is that answers this. The database has responded if this does."""
     await admin.store.ping()
     queue, pauses = admin.runs.queue, admin.services.watchdog.pauses
-    usable = [model for model in admin.models.offered.values() if model.unavailable is None]
+    usable = [model for model in admin.services.models.offered.values() if model.unavailable is None]
     return json_response(
         {
             **{"version": __version__, "process": os.getpid(), "database": admin.store.shown},
@@ -222,7 +226,7 @@ async def health(admin: Admin) -> Response:
 
 
 def _models(admin: RequestContext) -> dict[str, Any]:
-    catalog = admin.models
+    catalog = admin.services.models
     rows = [
         {"id": model.id, "label": model.label, "unavailable": model.unavailable, "off": model.id in catalog.off}
         for model in catalog.listed.values()

@@ -117,18 +117,18 @@ async def patch(conversation_id: ConversationId, body: ConversationPatch, contex
     """Rename, pin or archive a conversation, or change what its next answer is generated with."""
     owner, store = context.owner, context.store
     if body.model is not None:
-        context.models.info(body.model)
+        (await context.models()).info(body.model)
     current = await store.about(owner, conversation_id)
     if body.preset is not None:
         preset = await store.presets.get(owner, body.preset, "preset")
         if preset.model:
-            context.models.info(preset.model)
+            (await context.models()).info(preset.model)
         await store.configure(owner, conversation_id, model=preset.model or None, options=preset.options)
         await store.choose(owner, conversation_id, off=preset.tools_off)
         current = await store.about(owner, conversation_id)
     options = body.changed_options(current.settings.options)
     if body.options is not None and body.options.web_search and (model := body.model or current.settings.model):
-        check_search(context.models.info(model), options or RunOptions())
+        check_search((await context.models()).info(model), options or RunOptions())
     if body.title is not None:
         await store.rename(owner, conversation_id, body.title)
     await store.configure(
@@ -167,7 +167,7 @@ async def restore(conversation_id: ConversationId, context: Context) -> Response
 async def ask(conversation_id: ConversationId, body: MessageIn, context: Context) -> Response:
     """Start an answer in this conversation, as `POST /api/runs` does."""
     await context.store.about(context.owner, conversation_id)
-    new = body.run_in(conversation_id).new_run(context.models.default)
+    new = body.run_in(conversation_id).new_run((await context.models()).default)
     return await start_response(context, new, body.models)
 
 

@@ -104,7 +104,7 @@ class RunsServicer:
 
 
 async def _start(request: pb.StartRequest, context: RequestContext) -> pb.StartResponse:
-    started = await context.start(_run_in(request).new_run(context.models.default))
+    started = await context.start(_run_in(request).new_run((await context.models()).default))
     return pb.StartResponse(run_id=started.run_id, conversation_id=started.conversation_id, created=started.created)
 
 

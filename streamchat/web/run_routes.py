@@ -67,7 +67,7 @@ def run_json(conversation_id: str, snapshot: Snapshot) -> dict[str, Any]:
 ))  # fmt: skip
 async def start(request: RunIn, context: Context) -> Response:
     """Start an answer, or one by each of `models`. The same `client_message_id` again: 200 with the same run."""
-    new = await context.begin_with(request.new_run(context.models.default), request.preset)
+    new = await context.begin_with(request.new_run((await context.models()).default), request.preset)
     return await start_response(context, new, request.models)
 
 
@@ -113,7 +113,7 @@ async def stop(run_id: RunId, context: Context) -> Response:
 async def steer(run_id: RunId, body: SteerIn, context: Context) -> Response:
     """Stop the run, keep what it wrote, and answer this message next. A run that has ended stays as it is."""
     conversation_id, _ = await get_run(context.runs, context.owner, run_id)
-    new = body.message_in().run_in(conversation_id).new_run(context.models.default)
+    new = body.message_in().run_in(conversation_id).new_run((await context.models()).default)
 
     async def stop_first() -> None:
         if not await context.store.known(context.owner, new.client_message_id):

@@ -347,7 +347,8 @@ class ErrorOut(BaseModel):
 class UsageOut(BaseModel):
     """Tokens as counted by the provider. ``cached`` and ``written`` (its cache) are parts of ``input``.
 
-    ``cost_usd``: in US dollars, missing if the model has no price.
+    ``cost_usd``: in US dollars, missing if the model has no price. ``own_key``: paid for with a key that the person
+    who asked brought.
     """
 
     input: int | None = None
@@ -356,6 +357,7 @@ class UsageOut(BaseModel):
     reasoning: int | None = None
     written: int | None = None
     cost_usd: float | None = None
+    own_key: bool = False
 
 
 class MessageOut(BaseModel):

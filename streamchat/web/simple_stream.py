@@ -68,7 +68,9 @@ async def _answer(
                 return Response(None, 204)
         else:
             new = NewRun(
-                client_message_id=uuid.uuid4().hex, model=model or context.models.default, parts=(TextPart(query),)
+                client_message_id=uuid.uuid4().hex,
+                model=model or (await context.models()).default,
+                parts=(TextPart(query),),
             )
             started = await context.start(new)
             run_id, after = started.run_id, 0

@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,6 +37,7 @@ from streamchat.wiring.administration import Administration
 from streamchat.wiring.build_accounts import build_accounts, hear_revocations
 from streamchat.wiring.build_models import build_catalog, build_policy
 from streamchat.wiring.build_tools import build_servers, build_toolbox
+from streamchat.wiring.personal_keys import PersonalKeys
 from streamchat.wiring.recovery import Recovery
 from streamchat.wiring.retention import keep_retention
 from streamchat.wiring.usage import Usage
@@ -65,7 +66,7 @@ class Services:
 
     ``identify`` maps credentials to an identity; ``usage`` counts what callers use; ``administration``: what an admin
     decided; ``accounts``: ``None`` if nobody has to sign in; ``record``: the completion log, ``None`` if it is off.
-    ``telemetry``: ``None`` if nobody measures.
+    ``telemetry``: ``None`` if nobody measures. ``keys``: those of vendors that people bring; off if it is left out.
     """
 
     settings: Settings
@@ -78,12 +79,16 @@ class Services:
     accounts: Accounts | None = None
     record: CompletionLog | None = None
     telemetry: Telemetry | None = None
+    keys: PersonalKeys = None  # pyright: ignore[reportAssignmentType] set below
     administration: Administration = field(init=False)
     usage: Usage = field(init=False)
 
     def __post_init__(self) -> None:
         administration = Administration(self.settings, self.store.usage, self.models, self.runs.feed)
         object.__setattr__(self, "administration", administration)
+        if self.keys is None:
+            keys = PersonalKeys(self.settings, self.store.provider_keys, self.models, self.runs.feed)
+            object.__setattr__(self, "keys", keys)
         object.__setattr__(self, "usage", Usage(self.settings, administration))
 
 
@@ -137,25 +142,27 @@ async def running_services(
             log = engine.log if engine else MemoryLog(settings.run_keep, settings.run_bytes)
             feed = engine.feed if engine else MemoryFeed()
             writer = Writer(log, store)
+            keys = PersonalKeys(settings, store.provider_keys, models, feed)
             runs = RunService(
                 log=log,
                 feed=feed,
                 store=store,
                 models=models,
                 writer=writer,
-                policy=build_policy(settings, models),
+                policy=build_policy(settings),
                 worker=worker,
                 toolbox=tools,
                 tool_services=store,
                 ask_stop=engine.feed.ask_stop if engine else None,
                 budget=Budget(settings.continue_tries),
+                models_of=keys.models_of,
                 queue=AnswerQueue(settings.max_answers),
             )
             if engine:
                 engine.feed.on_stop = runs.stop_local
                 engine.log.on_superseded = runs.abandon
                 engine.log.publisher.doubtful = lambda: writer.doubtful
-            titles = build_titles(settings, models, log, store, feed)
+            titles = build_titles(settings, models, log, store, feed, keys.models_of)
             if titles:
                 runs.on_ended = titles.offer
             recovery = Recovery(store, runs, feed, engine.log if engine else None)
@@ -175,7 +182,9 @@ async def running_services(
                         _drop_temporary(store, feed),
                         _discover(models, feed),
                         models.warm_up(),
+                        keys.work(),
                     ]
+                    behind.push_async_callback(keys.flush)
                     work += [titles.work()] if titles else []
                     if accounts := build_accounts(settings, store, feed):
                         identify = accounts.sessions.identify if identify is identify_local else identify
@@ -183,7 +192,7 @@ async def running_services(
                         behind.push_async_callback(accounts.close)
                     telemetry = exporter.telemetry if exporter else None
                     services = Services(
-                        settings, models, store, runs, tools, identify, watchdog, accounts, record, telemetry
+                        settings, models, store, runs, tools, identify, watchdog, accounts, record, telemetry, keys
                     )
                     await services.administration.reload()
                     await behind.enter_async_context(_behind(*work, services.administration.work()))
@@ -202,8 +211,15 @@ async def running_services(
         await store.close()
 
 
-def build_titles(settings: Settings, models: Catalog, log: Log, store: Storage, feed: Feed) -> Titles | None:
-    """Return the maker of titles; ``None`` if it is off.
+def build_titles(
+    settings: Settings,
+    models: Catalog,
+    log: Log,
+    store: Storage,
+    feed: Feed,
+    models_of: Callable[[str], Awaitable[Catalog]],
+) -> Titles | None:
+    """Return the maker of titles; ``None`` if it is off. ``models_of``: the models of an owner.
 
     By default a model file of one's own makes them. Those of the small model that is installed with the app are worse
     than the first words of the question.
@@ -213,7 +229,7 @@ def build_titles(settings: Settings, models: Catalog, log: Log, store: Storage, 
         usable = (info.id for info in models.offered.values() if info.unavailable is None)
         local = next((name for name in usable if name.startswith("local:")), None)
         model = local if local and settings.local_gguf else "off"
-    return None if model == "off" else Titles(model, models=models, log=log, store=store, feed=feed)
+    return None if model == "off" else Titles(model, models_of=models_of, log=log, store=store, feed=feed)
 
 
 def _exporter(

@@ -52,15 +52,12 @@ def _check_names(sources: Sequence[Source]) -> None:
         names.add(source.name)
 
 
-def build_policy(settings: Settings, models: Catalog) -> Policy:
+def build_policy(settings: Settings) -> Policy:
     """Return the policy for retries, deadlines, prices, and the model that continues a broken answer."""
     deadlines = Deadlines(settings.first_token_timeout, settings.idle_timeout, settings.total_timeout)
-
-    def rescue(target: Target) -> Target:
-        if settings.fallback_model is None:
-            return target
-        info = models.info(settings.fallback_model)
-        return Target(models.provider(info.id), info.name, info.label, info.id)
-
     cost = load_prices(settings.prices).cost
-    return Policy(settings.retries, rescue if settings.rescue else None, deadlines, cost)
+    return Policy(settings.retries, _same if settings.rescue else None, deadlines, cost, settings.fallback_model)
+
+
+def _same(target: Target) -> Target:
+    return target

@@ -45,10 +45,9 @@ class RequestContext:
         """Conversations and messages in the database."""
         return self.services.store
 
-    @property
-    def models(self) -> Catalog:
-        """The available models."""
-        return self.services.models
+    async def models(self) -> Catalog:
+        """Return the models of the caller. Raises ``StorageError``."""
+        return await self.services.keys.models_of(self.owner)
 
     @property
     def settings(self) -> Settings:
@@ -59,7 +58,7 @@ class RequestContext:
         """Return the run with the preset of this id or name for what it leaves out. Raises ``NotFound``."""
         return new if preset is None else (await self.store.presets.get(self.owner, preset, "preset")).begin(new)
 
-    async def record(self, event: AuditEvent, subject: str | None = None, **detail: str | int | bool | None) -> None:
+    async def record(self, event: AuditEvent, subject: str | None = None, **detail: str | float | bool | None) -> None:
         """Record in the audit log what the caller did, where there are accounts."""
         if (accounts := self.services.accounts) is not None:
             await accounts.audit.record(event, self.owner, subject, address=self.address, **detail)

@@ -21,7 +21,7 @@ from tests.support.loop import LoopThread
 class Reply:
     """``deltas`` (texts, or whole delta objects) are streamed ``pause`` seconds apart; with another status than 200,
     ``body`` is sent instead. ``error``: an error object that breaks the stream off after the deltas. ``turns``: each
-    delta takes one of them, and waits for it."""
+    delta takes one of them, and waits for it. ``last``: a chunk of its own before the end."""
 
     deltas: Sequence[str | dict[str, Any]] = ()
     pause: float = 0.0
@@ -29,6 +29,7 @@ class Reply:
     status: int = 200
     body: str = ""
     error: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -38,13 +39,14 @@ def says(*deltas: str, pause: float = 0.0) -> Callable[[dict[str, Any]], Reply]:
 
 
 class Vendor:
-    """``requests``: the bodies that came, oldest first."""
+    """``requests``: the bodies that came, oldest first; ``keys``: the API key of each."""
 
     def __init__(self, loop: LoopThread) -> None:
         self._loop = loop
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[dict[str, Any]] = []
+        self.keys: list[str] = []
         self.answer: Callable[[dict[str, Any]], Reply] = says("Hello.")
         self.port = 0
 
@@ -85,15 +87,14 @@ class Vendor:
                 await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        length = next(
-            (int(line.partition(":")[2]) for line in head.split("\r\n") if line.startswith("content-length:")), 0
-        )
-        if not head.startswith("post "):
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if not first.startswith("POST "):
             writer.write(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             return
-        request = json.loads(await reader.readexactly(length))
+        request = json.loads(await reader.readexactly(int(headers.get("content-length", 0))))
         self.requests.append(request)
+        self.keys.append(headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer "))
         reply = self.answer(request)
         kind = "text/event-stream" if reply.status == 200 else "application/json"
         headers = {"content-type": kind, "connection": "close"} | reply.headers
@@ -113,7 +114,8 @@ class Vendor:
         if reply.error is not None:
             writer.write(b"data: " + json.dumps({"error": reply.error}).encode() + b"\n\n")
         else:
-            writer.write(_event({}, "stop") + b"data: [DONE]\n\n")
+            last = b"" if reply.last is None else b"data: " + json.dumps(reply.last).encode() + b"\n\n"
+            writer.write(_event({}, "stop") + last + b"data: [DONE]\n\n")
         await writer.drain()
 
 

@@ -16,7 +16,8 @@ BELOW = {
     "environment": set(),
     "backoff": set(),
     "extras": {"errors"},
-    "settings": {"defaults", "build", "errors", "extras"},
+    "encryption": set(),
+    "settings": {"defaults", "build", "encryption", "errors", "extras"},
     "identity": {"errors"},
     "accounts": {"errors", "identity", "limits", "storage.accounts", "storage.audit", "storage.tables"},
     "liveness": set(),
@@ -37,7 +38,7 @@ BELOW = {
     "telemetry": {"chat", "errors"},
     "wiring": {"accounts", "chat", "files", "processes", "providers", "simulator", "tools", "runs", "storage"}
     | {"telemetry"}
-    | {"settings", "identity", "limits", "liveness", "errors", "prices", "watchdog"},
+    | {"settings", "identity", "limits", "liveness", "encryption", "errors", "prices", "watchdog"},
     "protocols": {"chat", "runs", "errors"},
     "web": {
         "accounts",
@@ -100,6 +101,7 @@ OWNED = {
     "pypdf": {"files"},
     "argon2": {"accounts"},
     "webauthn": {"accounts"},
+    "cryptography": {"encryption"},
     "jwt": {"accounts"},
     "opentelemetry": {"telemetry"},
     "prometheus_client": {"telemetry"},

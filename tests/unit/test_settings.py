@@ -56,6 +56,7 @@ def test_lists_are_comma_separated(monkeypatch):
         ("STREAMCHAT_CORS_ORIGINS", "a.example"),
         ("STREAMCHAT_STREAMS_PER_CLIENT", "0"),
         ("STREAMCHAT_COMPLETION_LOG", "redis:answers"),
+        ("STREAMCHAT_SECRET_KEY", "too short: CANARY"),
     ],
 )
 def test_a_bad_value_is_one_sentence_with_its_name(monkeypatch, name, value):
@@ -71,6 +72,7 @@ def test_no_secret_is_shown(monkeypatch):
     """A key is in no text of the settings, nor in the sentence about another bad value."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-CANARY")
     monkeypatch.setenv("STREAMCHAT_REDIS_URL", "redis://:CANARY@localhost")
+    monkeypatch.setenv("STREAMCHAT_SECRET_KEY", "CANARY" * 6)
     assert "CANARY" not in repr(load_settings())
     monkeypatch.setenv("PORT", "x")
     with pytest.raises(SettingsError) as caught:
@@ -103,6 +105,7 @@ def test_settings_are_frozen():
 @pytest.mark.parametrize(
     ("extra", "name", "value"),
     [
+        ("accounts", "STREAMCHAT_SECRET_KEY", "x" * 32),
         ("grpc", "STREAMCHAT_GRPC_PORT", "50051"),
         ("mcp", "STREAMCHAT_MCP", "time=mcp-server-time"),
         ("postgres", "STREAMCHAT_DATABASE_URL", "postgresql://localhost/chat"),

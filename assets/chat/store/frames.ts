@@ -106,6 +106,8 @@ export interface Usage {
   written?: number;
   /** US dollars; missing if the model has no price. */
   cost_usd?: number;
+  /** Paid for with a key that the person brought. */
+  own_key?: boolean;
 }
 
 /** How fast an answer came, in milliseconds from the arrival of the question. */

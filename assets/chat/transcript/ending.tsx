@@ -115,6 +115,7 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
   if (usage?.input != null) lines.push(`${count(usage.input, "token")} read`);
   if (usage?.output != null) lines.push(`${count(usage.output, "token")} written`);
   if (usage?.cost_usd != null) lines.push(usage.cost_usd ? `cost ${dollars(usage.cost_usd)}` : "no cost");
+  if (usage?.own_key) lines.push("own key");
   if (!lines.length) lines.push("Loaded from storage.");
   if (times) lines.push(times);
   return (

@@ -116,6 +116,7 @@ class Usage(TypedDict):
     reasoning: NotRequired[int]
     written: NotRequired[int]
     cost_usd: NotRequired[float]
+    own_key: NotRequired[bool]
 
 
 class Timing(TypedDict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -125,9 +126,23 @@ class Anthropic:
         """Load the SDK, so that the first answer does not wait for it."""
         await self._client.get()
 
+    def with_key(self, api_key: str) -> Anthropic:
+        """Return this provider with another key, over the same connections."""
+        keyed = copy(self)
+        keyed._endpoint = replace(self._endpoint, api_key=api_key)
+        keyed._client = self._client.derived(partial(anthropic_with_key, api_key=api_key))
+        return keyed
+
     async def close(self) -> None:
         """See ``base.Provider``."""
         await self._client.close()
+
+
+def anthropic_with_key(client: anthropic.AsyncAnthropic, api_key: str) -> anthropic.AsyncAnthropic:
+    """Return the client with another key, which replaces whatever the other one authenticates with."""
+    keyed = client.with_options(api_key=api_key)
+    _ = keyed.messages
+    return keyed
 
 
 def anthropic_client(

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from streamchat.providers.anthropic.messages import Anthropic
-from streamchat.providers.catalog import Source
-from streamchat.providers.registration import ProviderSettings, is_foreign, is_remote, missing_key, provider, secret
+from streamchat.providers.catalog import OwnKeys, Source
+from streamchat.providers.registration import (
+    ProviderSettings,
+    host_of,
+    is_foreign,
+    is_remote,
+    missing_key,
+    provider,
+    secret,
+)
 
 MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 
@@ -24,6 +32,7 @@ def anthropic(settings: ProviderSettings) -> Source:
         capabilities_of=adapter.capabilities_of,
         start=adapter.warm_up,
         remote=is_remote(url),
+        own_keys=OwnKeys("anthropic", "Anthropic", host_of(url, "api.anthropic.com"), adapter.with_key),
     )
     source.models = [source.model_info(model) for model in MODELS]
     return source

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,9 +102,24 @@ class OpenAIChat:
         except Exception:  # A server without the list, or none at all: nothing to offer, and nobody to notify.
             return []
 
+    def with_key(self, api_key: str) -> OpenAIChat:
+        """Return this provider with another key, over the same connections."""
+        keyed = copy(self)
+        keyed._endpoint = replace(self._endpoint, api_key=api_key)
+        keyed._client = self._client.derived(partial(openai_with_key, api_key=api_key))
+        return keyed
+
     async def close(self) -> None:
         """See ``base.Provider``."""
         await self._client.close()
+
+
+def openai_with_key(client: openai.AsyncOpenAI, api_key: str) -> openai.AsyncOpenAI:
+    """Return the client with another key. The organization and project of the environment are not those of the key."""
+    keyed = client.with_options(api_key=api_key)
+    keyed.organization = keyed.project = None
+    _ = keyed.chat.completions, keyed.responses
+    return keyed
 
 
 def openai_client(endpoint: Endpoint, connect_timeout: float, record: Path | None = None) -> openai.AsyncOpenAI:

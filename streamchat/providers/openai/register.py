@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from streamchat.providers.catalog import Source
+from streamchat.providers.catalog import OwnKeys, Source
 from streamchat.providers.openai.chat import OpenAIChat
 from streamchat.providers.openai.responses import OpenAIResponses
-from streamchat.providers.registration import ProviderSettings, is_foreign, is_remote, missing_key, provider, secret
+from streamchat.providers.registration import (
+    ProviderSettings,
+    host_of,
+    is_foreign,
+    is_remote,
+    missing_key,
+    provider,
+    secret,
+)
 
 MODELS = ("gpt-6.2-sol", "gpt-6-luna", "gpt-5.4-mini")
 
@@ -38,6 +46,7 @@ def openai(settings: ProviderSettings) -> Iterable[Source]:
             capabilities_of=adapter.capabilities_of,
             start=adapter.warm_up,
             remote=is_remote(url),
+            own_keys=OwnKeys("openai", "OpenAI", host_of(url, "api.openai.com"), adapter.with_key),
         )
         made.models = [made.model_info(model) for model in models]
         return made

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,7 +46,7 @@ from streamchat.providers.history import (
     unseen,
 )
 from streamchat.providers.model_capabilities import Families, Family
-from streamchat.providers.openai.chat import OPENAI_URL, openai_client
+from streamchat.providers.openai.chat import OPENAI_URL, openai_client, openai_with_key
 from streamchat.providers.openai.models import OPENAI_FAMILIES
 from streamchat.providers.openai.responses_events import ResponsesNormaliser
 from streamchat.providers.schema import answer_format, instruction
@@ -164,6 +165,13 @@ class OpenAIResponses:
     async def warm_up(self) -> None:
         """Load the SDK, so that the first answer does not wait for it."""
         await self._client.get()
+
+    def with_key(self, api_key: str) -> OpenAIResponses:
+        """Return this provider with another key, over the same connections."""
+        keyed = copy(self)
+        keyed._endpoint = replace(self._endpoint, api_key=api_key)
+        keyed._client = self._client.derived(partial(openai_with_key, api_key=api_key))
+        return keyed
 
     async def close(self) -> None:
         """See ``base.Provider``."""

@@ -12,7 +12,13 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from streamchat.storage import account_tables, audit_tables, presets, usage_tables  # noqa: F401 their tables are metadata
+from streamchat.storage import (  # noqa: F401 their tables are metadata
+    account_tables,
+    audit_tables,
+    presets,
+    provider_keys,
+    usage_tables,
+)
 from streamchat.storage.tables import Table, UtcDateTime, is_ours
 
 

@@ -53,8 +53,9 @@ async def run(
     with release_on_error(streams.take(context)) as slot:
         if body.resume:
             return await _resume(context, body, slot)
-        name = body.model or model or context.models.default
-        check_model(context.models, name)
+        models = await context.models()
+        name = body.model or model or models.default
+        check_model(models, name)
         new = await _new_run(context, body, ag_ui.client_request(body, name))
         started = await context.start(new)
         initial = Message(started.run_id, "assistant", close_open_calls(new.prefix), status="streaming", model=name)

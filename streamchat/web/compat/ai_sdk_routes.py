@@ -82,7 +82,7 @@ async def _conversation(context: RequestContext, chat_id: str) -> str | None:
 
 
 async def _start(context: RequestContext, body: ui.ChatIn, conversation_id: str | None) -> Begun:
-    model = body.model or context.models.default
+    model = body.model or (await context.models()).default
     if body.trigger == "regenerate-message" and conversation_id is not None:
         key = uuid.uuid4().hex
         answer = await _last_answer(context, body, conversation_id)

@@ -30,7 +30,8 @@ async def listed(
     before_id: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """The models that are available now."""
-    usable = {model.id: model.label for model in context.models.offered.values() if model.unavailable is None}
+    offered = (await context.models()).offered
+    usable = {model.id: model.label for model in offered.values() if model.unavailable is None}
     if anthropic_version is None:
         return _json({"object": "list", "data": list(map(_openai, usable))})
     ids = list(usable)
@@ -47,8 +48,9 @@ async def one(
     context: Context, model_id: Annotated[str, Path(max_length=200)], anthropic_version: Version = None
 ) -> Response:
     """One model."""
-    check_model(context.models, model_id)
-    label = context.models.info(model_id).label
+    models = await context.models()
+    check_model(models, model_id)
+    label = models.info(model_id).label
     return _json(_openai(model_id) if anthropic_version is None else _anthropic(model_id, label))
 
 

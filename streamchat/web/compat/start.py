@@ -31,8 +31,9 @@ async def start(
 
     Raises ``NotFound``, ``InvalidInput``, ``StorageError``, ``TooManyRequests``.
     """
-    check_model(context.models, client_request.model)
-    check_options(context.models, client_request)
+    models = await context.models()
+    check_model(models, client_request.model)
+    check_options(models, client_request)
     new = await _new_run(context, client_request, conversation_id, key)
     return await context.start(new), new.prefix
 

@@ -86,7 +86,7 @@ async def messages(
 async def count_tokens(context: Context, body: CountRequest) -> Response:
     """The approximate number of tokens in a request: estimated from its characters, rather too high than too low."""
     client_request = body.client_request()
-    check_model(context.models, client_request.model)
+    check_model(await context.models(), client_request.model)
     tools = [
         Message("", "system", (TextPart(f"{t.name} {t.description} {t.parameters}"),)) for t in client_request.tools
     ]

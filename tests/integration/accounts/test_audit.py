@@ -15,7 +15,8 @@ from tests.integration.web.conftest import Api
 from tests.support.people import PASSWORD
 
 # Passkeys need a browser: see tests/browser/test_accounts.py.
-ELSEWHERE = {"passkey-added", "passkey-removed"}
+# Keys of vendors need a secret to encrypt them with: see test_own_keys.py.
+ELSEWHERE = {"passkey-added", "passkey-removed", "own-key-set", "own-key-removed"}
 
 
 async def test_everything_is_recorded_and_no_secret(api: Api, person: MakePerson, caplog: pytest.LogCaptureFixture):
@@ -39,6 +40,7 @@ async def test_everything_is_recorded_and_no_secret(api: Api, person: MakePerson
     await bert.client.delete(f"/api/account/keys/{key['id']}")
     await anna.client.patch(f"/api/accounts/{account}", json={"role": "admin"})
     await anna.client.put(f"/api/admin/people/{account}/limits", json={"requests": 9})
+    await anna.client.put("/api/admin/models", json={"model": "fake:one", "off": True})
     await bert.client.post("/api/account/password", json={"old": PASSWORD, "new": "another password"})
     await bert.client.get("/api/account/export")
     cookie = bert.cookie
@@ -63,6 +65,7 @@ async def test_everything_is_recorded_and_no_secret(api: Api, person: MakePerson
         ("key-revoked", account, account),
         ("account-changed", FIRST_ACCOUNT, account),
         ("limits-changed", FIRST_ACCOUNT, account),
+        ("model-switched", FIRST_ACCOUNT, None),
         ("password-changed", account, account),
         ("exported", account, account),
         ("sign-out", account, account),
@@ -71,6 +74,8 @@ async def test_everything_is_recorded_and_no_secret(api: Api, person: MakePerson
     assert by_event["sign-in-failed"]["address"] == "127.0.0.1"
     assert by_event["sign-in"]["detail"] == {"method": "password"}
     assert by_event["account-changed"]["detail"] == {"role": "admin"}
+    assert by_event["limits-changed"]["detail"] == {"requests": 9}
+    assert by_event["model-switched"]["detail"] == {"model": "fake:one", "off": True}
     assert by_event["shared"]["detail"] == {"id": started["conversation_id"]}
     assert {one["event"] for one in entries} | ELSEWHERE | {"deleted"} == set(EVENTS)
     secrets = ("anna", "bert", "zebrafish", "mistake", PASSWORD, key["key"], invitation, share, cookie, anna.cookie)

@@ -302,7 +302,7 @@ async def test_an_answer_that_begins_during_the_deletion_is_deleted_too(
     async def delete_words_and_begin() -> None:
         await delete_words()
         if not began:
-            new = NewRun(client_message_id="late", model=context.models.default, parts=[TextPart("quetzal")])
+            new = NewRun(client_message_id="late", model=api.services.models.default, parts=[TextPart("quetzal")])
             began.append(await context.start(new))
 
     monkeypatch.setattr(personal, "delete_words", delete_words_and_begin)

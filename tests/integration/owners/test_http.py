@@ -37,6 +37,8 @@ FOR_ALL = {
     "GET /api/latency": "figures of the caller's own answers: test_latency",
     "GET /api/presets": "lists the caller's own: test_presets",
     "POST /api/presets": "saves one of the caller's own: test_presets",
+    "GET /api/keys": "lists the caller's own: accounts/test_own_keys",
+    "PUT /api/keys/{vendor}": "sets the caller's own: accounts/test_own_keys",
     "POST /v1/messages/count_tokens": "counts what is sent with it",
 }
 CHAT = {"model": "fake:one", "messages": [{"role": "user", "content": "hi"}]}
@@ -82,6 +84,7 @@ FOREIGN = {
     "GET /api/search": ("/api/search?q=" + SECRET, None, 200),
     "PATCH /api/presets/{preset_id}": ("/api/presets/{preset}", {"name": "mine"}, 404),
     "DELETE /api/presets/{preset_id}": ("/api/presets/{preset}", None, 404),
+    "DELETE /api/keys/{vendor}": ("/api/keys/openai", None, 404),
     "GET /stream": ("/stream?query=x", None, 404),
     "GET /stream-chat": ("/stream-chat?query=x", None, 404),
     "GET /stream-with-meta": ("/stream-with-meta?query=x", None, 404),

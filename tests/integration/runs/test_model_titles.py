@@ -13,6 +13,7 @@ from streamchat.chat.request import NewRun
 from streamchat.errors import ProviderError
 from streamchat.providers.base import ModelInfo
 from streamchat.providers.catalog import Catalog, Source
+from streamchat.runs.service import same_for_all
 from streamchat.runs.titles import OWN_MODEL, Titles
 from streamchat.runs.wakeup import Wakeup
 from streamchat.simulator import MODELS, Simulator
@@ -33,7 +34,8 @@ async def titled(tmp_path) -> AsyncIterator[tuple[World, QueueProvider]]:
 
 
 def naming(world: World, model: str) -> asyncio.Task[None]:
-    titles = Titles(model, models=world.catalog, log=world.log, store=world.store, feed=world.feed)
+    models_of = same_for_all(world.catalog)
+    titles = Titles(model, models_of=models_of, log=world.log, store=world.store, feed=world.feed)
     world.runs.on_ended = titles.offer
     return asyncio.create_task(titles.work())
 

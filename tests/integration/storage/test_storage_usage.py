@@ -40,8 +40,21 @@ async def test_each_ending_counts_once(storage: Storage) -> None:
     assert await storage.usage.used("anna", "2000-01-01") == {"": Counts(running=1)}
     await storage.write(ends=[ended(third, UsageReported(1, 1, cost_usd=0.25), "stopped")])
     assert (await storage.usage.used("anna", today()))[""] == Counts(3, 0, 112, 0.75)
-    assert await storage.usage.report(SINCE) == [DayUsage(today(), "anna", "", "m:x", 3, 101, 11, 0.75, 1)]
+    assert await storage.usage.report(SINCE) == [DayUsage(today(), "anna", "", "m:x", 3, 101, 11, 0.75, 1, 0, 0.0)]
     assert await storage.usage.report(date(3000, 1, 1)) == []
+
+
+async def test_what_people_paid_for_themselves_is_marked(storage: Storage) -> None:
+    """An answer with a key of one's own counts as any other, and the report says how much of it that was."""
+    first, second, third = [await begin(storage, key) for key in ("a", "b", "c")]
+    ends = [
+        ended(first, UsageReported(100, 10, cost_usd=0.5)),
+        ended(second, UsageReported(10, 1, cost_usd=0.25, own_key=True)),
+        ended(third, UsageReported(1, 1, own_key=True)),
+    ]
+    await storage.write(ends=ends)
+    assert await storage.usage.used("anna", today()) == {"": Counts(3, 0, 123, 0.75)}
+    assert await storage.usage.report(SINCE) == [DayUsage(today(), "anna", "", "m:x", 3, 111, 12, 0.75, 1, 2, 0.25)]
 
 
 async def test_what_a_key_asked_is_counted_beside(storage: Storage) -> None:

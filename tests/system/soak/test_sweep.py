@@ -47,7 +47,7 @@ async def runs(tmp_path: Path) -> AsyncIterator[RunService]:
         store=store,
         models=models,
         writer=Writer(log, store),
-        policy=build_policy(settings, models),
+        policy=build_policy(settings),
         worker="this",
     )
     yield made

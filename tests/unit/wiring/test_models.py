@@ -8,6 +8,7 @@ from streamchat.errors import InvalidInput, NotFound
 from streamchat.providers.anthropic.messages import Anthropic
 from streamchat.providers.openai.chat import OpenAIChat
 from streamchat.providers.openai.responses import OpenAIResponses
+from streamchat.runs.retries import target_of
 from streamchat.settings import load_settings
 from streamchat.wiring.build_models import build_catalog, build_policy
 
@@ -62,6 +63,44 @@ def test_another_address_speaks_chat_and_needs_no_key(catalog):
         catalog(OPENAI_BASE_URL="https://api.openai.com/v1").provider("openai:llama3")
 
 
+def test_a_person_with_a_key_has_the_models_of_its_vendor(catalog):
+    """All names of the vendor, for this person alone; what it has none for says how to get it. Nothing else changes."""
+    made, used = catalog(), []
+    mine = made.for_person({"openai": "sk-mine"}, used.append)
+    assert list(made.vendors) == ["openai", "anthropic"]
+    assert mine.default == "openai:gpt-6.2-sol"
+    for model in ("openai:gpt-6-luna", "openai:some-new-model", "openai-chat:x", "openai-responses:x"):
+        assert (mine.info(model).own_key, mine.info(model).note) == (True, "With your own key.")
+        with pytest.raises(InvalidInput):
+            made.info(model)
+    assert mine.provider("openai:gpt-6-luna") is not made.sources[0].provider
+    assert used == ["openai"]
+    assert "add a key of your own for Anthropic" in (mine.offered["anthropic:claude-opus-5-5"].unavailable or "")
+    assert "OPENAI_API_KEY" in (made.offered["openai:gpt-6-luna"].unavailable or "")
+    assert mine.info("simulator:tour") == made.info("simulator:tour")
+
+
+def test_a_key_that_cannot_be_read_replaces_no_other(catalog):
+    """The server's key would answer for whoever has none: not for somebody whose own key is lost."""
+    made = catalog(OPENAI_API_KEY="sk-servers")
+    lost = made.for_person({"openai": None}, lambda vendor: None)
+    with pytest.raises(InvalidInput, match="cannot be read any more"):
+        lost.provider("openai:gpt-6-luna")
+    none = made.for_person({}, lambda vendor: None)
+    assert none.provider("openai:gpt-6-luna") is made.provider("openai:gpt-6-luna")
+    assert not none.info("openai:gpt-6-luna").own_key
+
+
+def test_what_is_switched_off_stays_off(catalog):
+    """A key of one's own brings back no model that an admin took away."""
+    made = catalog()
+    made.off = frozenset({"openai:gpt-6-luna"})
+    mine = made.for_person({"openai": "sk-mine"}, lambda vendor: None)
+    assert "openai:gpt-6-luna" not in mine.offered
+    with pytest.raises(InvalidInput, match="switched off"):
+        mine.provider("openai:gpt-6-luna")
+
+
 def test_further_servers_by_name(catalog):
     """``name=url`` gives models ``name:model``."""
     made = catalog(STREAMCHAT_SERVERS="ollama=http://localhost:11434/v1")
@@ -87,9 +126,12 @@ def test_unknown_models_are_one_sentence(catalog, model):
 def test_rescue_is_what_the_settings_say(catalog, monkeypatch):
     """Off by default; on the same model where no other is named."""
     made = catalog()
-    assert build_policy(load_settings(), made).rescue is None
+    assert build_policy(load_settings()).within(made).rescue is None
     monkeypatch.setenv("STREAMCHAT_RESCUE", "true")
+    same = build_policy(load_settings()).within(made).rescue
+    assert same is not None
+    assert same(broke := target_of(made, "simulator:tour")) is broke
     monkeypatch.setenv("STREAMCHAT_FALLBACK_MODEL", "simulator:slow")
-    rescue = build_policy(load_settings(), made).rescue
+    rescue = build_policy(load_settings()).within(made).rescue
     assert rescue is not None
-    assert rescue(None).model == "slow"  # pyright: ignore[reportArgumentType] whoever broke
+    assert rescue(broke).model == "slow"
