@@ -3,7 +3,7 @@
 Knows no format: bytes are sent as a provider sent them, with their times. Rules:
 
 * The first request gets the first file, and so on; the last file is played again and again. So the rounds of an
-  answer with tool calls are played by its files in order. What is asked plays no part.
+  answer with tool calls are played by its files in order. What is asked plays no part, but it is a POST.
 * A body that was cut off is cut off at the same place.
 * It listens on loopback, and needs no key.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from streamchat.errors import InvalidInput
 from streamchat.providers.raw_recording import FORMAT
 from streamchat.simulator.peer import Gone, Peer
+from streamchat.simulator.wire_format import Reply
 
 _LONGEST_SECONDS = 86_400.0
 
@@ -91,8 +92,11 @@ class Player:
         self._tasks.add(task)
         peer = Peer(reader, writer)
         try:
-            await peer.request()
-            await self._play(peer, self._next(), time.monotonic())
+            request, _ = await peer.request()
+            if request.method == b"POST":
+                await self._play(peer, self._next(), time.monotonic())
+            else:  # for a list of models, say
+                await peer.reply(Reply(404, b"{}", headers={"connection": "close"}))
         except (Gone, asyncio.CancelledError):
             pass  # the server is closing, or the client is gone
         finally:

@@ -21,6 +21,9 @@ def test_answers_have_their_place_in_the_figures(reported: None, open_page: Open
     slow = chat.message_id()
     chat.ask("n=20 rate=0 kind=numbered fault=overloaded-after at=3").wait_status("failed", timeout=PATIENCE)
     chat.answers.first.get_by_test_id("details").locator("summary").click()
+    stage = chat.answers.first.locator(".timeline .stage > span").last.bounding_box()
+    assert stage is not None
+    assert min(stage["width"], stage["height"]) > 1
     chat.page.get_by_role("link", name="Latency of all answers").click()
     page = chat.page
     results = page.get_by_test_id("latency-results")

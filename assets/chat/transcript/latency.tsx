@@ -41,7 +41,7 @@ export function Timeline({ timing }: { timing: Timing }) {
         {stages.map(({ name, from, to }) => (
           <li key={name}>
             <span className="name">{name}</span>
-            <span className="bar" aria-hidden="true">
+            <span className="stage" aria-hidden="true">
               <span style={{ marginInlineStart: percent(from, total), width: percent(to - from, total) }} />
             </span>
             <span className="value">{milliseconds(to - from)}</span>

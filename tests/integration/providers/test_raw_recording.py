@@ -16,11 +16,15 @@ from streamchat.chat.events import Finished
 from streamchat.chat.request import TEMPORARY
 from streamchat.errors import InvalidInput
 from streamchat.providers import raw_recording
+from streamchat.providers.openai.chat import OpenAIChat
 from streamchat.providers.raw_recording import keep_newest, masked
+from streamchat.settings import Settings
 from streamchat.simulator.player import Player, RawRecording, read_recording
+from streamchat.wiring.build_models import build_catalog
+from streamchat.wiring.user_modules import UserModules
 from tests.integration.providers.replay import Reply, replay
 from tests.unit.providers import wire
-from tests.unit.providers.asking import KINDS, Heard, ask, question
+from tests.unit.providers.asking import KINDS, Heard, ask, hear, question
 
 both = pytest.mark.parametrize("kind", KINDS)
 KEY = "secret-of-a-test-0123456789"
@@ -158,6 +162,10 @@ async def test_a_rounds_answers_are_played_in_order(tmp_path: Path) -> None:
     player = Player([recordings[0], slow], speed=2)
     url = f"http://127.0.0.1:{await player.start()}"
     try:
+        # A list of models is no round.
+        listing = OpenAIChat(base_url=f"{url}/v1")
+        assert await listing.list_models() == []
+        await listing.close()
         assert (await ask("chat", url, QUESTION)).text == "one"
         for _ in range(2):
             started = asyncio.get_running_loop().time()
@@ -202,3 +210,17 @@ async def test_the_command_plays_files(tmp_path: Path) -> None:
     _, error = await asyncio.wait_for(refused.communicate(), 120)
     assert refused.returncode == 1
     assert error.decode().strip().endswith("missing.json cannot be read: No such file or directory.")
+
+
+async def test_the_setting_reaches_the_providers(tmp_path: Path) -> None:
+    """Every provider that is read over HTTP records, the simulator's too; without the setting none does."""
+    for record in (None, tmp_path / "raw"):
+        settings = Settings.model_validate({"STREAMCHAT_RECORD": record, "STREAMCHAT_DATA_DIR": tmp_path})
+        catalog = build_catalog(settings, UserModules())
+        try:
+            asked = replace(question(model="tour"), run_id="run-2")
+            heard = await hear(catalog.provider("simulator:tour").stream(asked))
+        finally:
+            await catalog.close()
+        assert heard.error is None
+        assert len(paths(tmp_path)) == (record is not None)
