@@ -36,8 +36,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from streamchat.chat.conversation_settings import ConversationSettings
 from streamchat.chat.messages import Message
 from streamchat.chat.request import RunOptions
-from streamchat.errors import NotFound
+from streamchat.errors import NotFound, Unauthorized
 from streamchat.liveness import FUTURE_SECONDS
+from streamchat.storage.account_tables import AccountTable
 from streamchat.storage.cursor import ID, PINNED, cursor, read_cursor
 from streamchat.storage.mapping import message_from_columns, message_with_pieces
 from streamchat.storage.records import (
@@ -60,6 +61,7 @@ from streamchat.storage.tables import (
     now,
 )
 
+account: Table = AccountTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 conversation: Table = ConversationTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 message: Table = MessageTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 piece: Table = PieceTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
@@ -341,6 +343,19 @@ def answers(owner: str, *columns: Any) -> Select[Any]:
         conversation.c.deleted_at.is_(None),
     )
     return Select(*columns).where(message.c.role == "assistant", is_owned.correlate(message))
+
+
+async def check_enabled(connection: AsyncConnection, owner: str, *, lock: bool = False) -> None:
+    """Raise ``Unauthorized`` if this account is disabled. Where nobody signs in, owners have no account.
+
+    ``lock``: in a transaction that writes: it is not disabled before the end of that, so whoever disables it finds what
+    was written. SQLite has one writer anyway.
+    """
+    disabled_at = select(account.c.disabled_at).where(account.c.id == owner)
+    if lock:
+        disabled_at = disabled_at.with_for_update(read=True)
+    if await connection.scalar(disabled_at) is not None:
+        raise Unauthorized("This account is disabled.")
 
 
 async def stored(connection: AsyncConnection, owner: str, run_id: object) -> StoredRun:

@@ -277,6 +277,7 @@ class Storage:
         key = _request(owner, new.client_message_id, new.model, worker)
         key |= {"more": new.options.to_json(), BY: new.credential}
         return await self._once(
+            owner,
             database,
             lambda connection: queries.find_by_request(connection, owner, key["key"]),
             lambda connection: commands.ask(connection, owner, new, key, exclusive),
@@ -314,7 +315,7 @@ class Storage:
         async def create(connection: AsyncConnection) -> list[Begun]:
             return await commands.compare(connection, owner, new, requests, exclusive)
 
-        return await self._once(self._database_for(new), find, create)
+        return await self._once(owner, self._database_for(new), find, create)
 
     async def compared_with(self, owner: str, message_id: str) -> tuple[str, ...]:
         """Return the answers that stand side by side with this one, itself included; ``()`` if none do.
@@ -348,6 +349,7 @@ class Storage:
         """
         request = _request(owner, client_message_id, model, worker) | {BY: credential}
         return await self._once(
+            owner,
             self._of(message_id),
             lambda connection: queries.find_by_request(connection, owner, request["key"]),
             lambda connection: commands.ask_again(connection, owner, message_id, continue_partial, request, exclusive),
@@ -361,8 +363,14 @@ class Storage:
                 return True
         return False
 
-    async def _once(self, database: Database, find: Work[T | None], create: Work[T]) -> T:
+    async def _once(self, owner: str, database: Database, find: Work[T | None], create: Work[T]) -> T:
+        """Do what begins an answer. Raises ``Unauthorized`` if the owner's account was disabled."""
+        if database is not self._database:  # of temporary chats: the accounts are not there
+            await self._database.read(lambda connection: queries.check_enabled(connection, owner))
+
         async def attempt(connection: AsyncConnection) -> T:
+            if database is self._database:
+                await queries.check_enabled(connection, owner, lock=True)
             return await find(connection) or await create(connection)
 
         try:

@@ -21,7 +21,7 @@ from streamchat.accounts.sessions import COOKIE
 from streamchat.chat.events import Finished
 from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
-from streamchat.errors import NotFound
+from streamchat.errors import NotFound, Unauthorized
 from streamchat.identity import FIRST_ACCOUNT, Credentials
 from streamchat.storage import Storage
 from streamchat.storage.address import read_address
@@ -288,25 +288,23 @@ async def users(store: Storage) -> set[str]:
     return {row.owner for row in await store.usage.report(date.min)}
 
 
-async def test_an_answer_that_begins_during_the_deletion_is_deleted_too(
-    api: Api, person: MakePerson, monkeypatch: pytest.MonkeyPatch
-):
-    """Its request was let in just before, and comes to the store when the conversations are deleted already."""
+async def test_no_answer_begins_during_the_deletion(api: Api, person: MakePerson, monkeypatch: pytest.MonkeyPatch):
+    """Its request was let in just before. When it comes to the store the account is disabled, and nothing is stored."""
     anna, bert = person("anna"), person("bert")
     await anna.sign_up()
     await bert.sign_up()
     context = await context_for(api.services, Credentials(cookies={COOKIE: bert.cookie}))
-    personal, began = api.services.store.personal, []
+    personal, refused = api.services.store.personal, []
     delete_words = personal.delete_words
 
-    async def delete_words_and_begin() -> None:
+    async def delete_words_and_ask() -> None:
         await delete_words()
-        if not began:
-            new = NewRun(client_message_id="late", model=api.services.models.default, parts=[TextPart("quetzal")])
-            began.append(await context.start(new))
+        new = NewRun(client_message_id="late", model=api.services.models.default, parts=[TextPart("quetzal")])
+        with pytest.raises(Unauthorized):
+            await context.start(new)
+        refused.append(new)
 
-    monkeypatch.setattr(personal, "delete_words", delete_words_and_begin)
+    monkeypatch.setattr(personal, "delete_words", delete_words_and_ask)
     assert (await bert.client.post("/api/account/delete", json={"name": "bert"})).status_code == 204
-    assert api.services.runs.active(began[0].run_id) is None
-    with pytest.raises(NotFound):
-        await api.services.store.about(context.owner, began[0].conversation_id)
+    assert refused
+    assert await api.services.store.conversations(context.owner) == []
