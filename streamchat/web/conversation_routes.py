@@ -162,7 +162,7 @@ async def restore(conversation_id: ConversationId, context: Context) -> Response
     "/conversations/{conversation_id}/messages",
     status_code=201,
     response_model=Started,
-    responses={200: {"model": Started}} | CHANGES,
+    responses={200: {"model": Started}} | CHANGES | PROBLEMS(409),
 )
 async def ask(conversation_id: ConversationId, body: MessageIn, context: Context) -> Response:
     """Start an answer in this conversation, as `POST /api/runs` does."""

@@ -63,7 +63,7 @@ def run_json(conversation_id: str, snapshot: Snapshot) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, response_model=Started, responses={200: {"model": Started}} | PROBLEMS(
-    400, 403, 404, 408, 413, 415, 422, 429, 503
+    400, 403, 404, 408, 409, 413, 415, 422, 429, 503
 ))  # fmt: skip
 async def start(request: RunIn, context: Context) -> Response:
     """Start an answer, or one by each of `models`. The same `client_message_id` again: 200 with the same run."""
@@ -108,7 +108,7 @@ async def stop(run_id: RunId, context: Context) -> Response:
 
 
 @router.post("/{run_id}/steer", status_code=201, response_model=Started, responses={200: {"model": Started}} | PROBLEMS(
-    400, 403, 404, 408, 413, 415, 422, 429, 503
+    400, 403, 404, 408, 409, 413, 415, 422, 429, 503
 ))  # fmt: skip
 async def steer(run_id: RunId, body: SteerIn, context: Context) -> Response:
     """Stop the run, keep what it wrote, and answer this message next. A run that has ended stays as it is."""
