@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -374,11 +375,13 @@ async def test_a_run_whose_process_is_gone_is_interrupted(storage: Storage) -> N
 async def test_a_living_run_is_not_swept(storage: Storage) -> None:
     """Begin, save and beat each are a heartbeat; only what is older than asked is swept."""
     silent, saved, beaten = [await begin(storage, name) for name in ("silent", "saved", "beaten")]
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(4)
+    beginning = monotonic()
     await save(storage, [(with_text(saved.answer, "x"), 1)])
     await beat(storage, [beaten.run_id, "unknown"])
     fresh = await begin(storage, "fresh")
-    assert await sweep(storage, 0.4) == [silent.run_id]
+    # However long this took: the silent one is four seconds older than the others.
+    assert await sweep(storage, monotonic() - beginning + 2) == [silent.run_id]
     alive = {row.run_id for row in await storage.answering("local")}
     assert alive == {saved.run_id, beaten.run_id, fresh.run_id}
     await beat(storage, [])
