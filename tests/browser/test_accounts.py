@@ -19,7 +19,11 @@ SLOW = "n=400 rate=20 kind=numbered"
 
 @pytest.fixture
 def server(serve: Callable[..., Served]) -> Served:
-    return serve(STREAMCHAT_ACCOUNTS="invite", STREAMCHAT_MODELS="simulator:tour")
+    return serve(
+        STREAMCHAT_ACCOUNTS="invite",
+        STREAMCHAT_MODELS="simulator:tour,openai:gpt-5",
+        STREAMCHAT_SECRET_KEY="a secret of the tests that is long enough",
+    )
 
 
 @pytest.fixture
@@ -76,6 +80,28 @@ def test_from_sign_up_to_sign_out(tab: ChatPage):
     tab.page.keyboard.press("Enter")
     tab.wait_status("finished")
     assert tab.page.url == address
+
+
+def test_a_key_of_a_vendor(tab: ChatPage):
+    """A person brings one: of it the page shows the ending, also after a reload, and the vendor's model can be chosen,
+    until the key is removed."""
+    page = signed_up(tab).page
+    models = "fetch('/v1/models').then((answer) => answer.json()).then(({data}) => data.map(({id}) => id))"
+    assert page.evaluate(models) == ["simulator:tour"]
+    page.goto(tab.url + "/account")
+    page.get_by_test_id("own-key-vendor").select_option("openai")
+    page.get_by_test_id("own-key").fill("sk-CANARY-of-anna-4321")
+    page.get_by_test_id("set-own-key").click()
+    row = page.get_by_test_id("own-keys").get_by_role("listitem")
+    expect(row).to_contain_text("…4321")
+    expect(page.get_by_test_id("own-key")).to_have_value("")
+    page.reload()
+    expect(row).to_contain_text("…4321")
+    assert "CANARY" not in page.content()
+    assert page.evaluate(models) == ["simulator:tour", "openai:gpt-5"]
+    page.get_by_test_id("remove-own-key").click()
+    expect(row).to_have_count(0)
+    assert page.evaluate(models) == ["simulator:tour"]
 
 
 def test_a_revoked_session_in_mid_answer(tab: ChatPage, other: Page):

@@ -78,7 +78,8 @@ def test_hostile_text_everywhere(tab: ChatPage, wire: Wire) -> None:
     assert page.evaluate("window.hit") is None
     assert [url for url in requests if not url.startswith(tab.url)] == []
     assert inside.inner_text().count("<script>window.hit=1</script>") > 10
-    for link in page.locator("[aria-busy] a:not([download])").all():  # that one is ours: the answer's events
+    ours = ":not([download]):not([href='/latency'])"  # an answer's events and its recording, and the page of all times
+    for link in page.locator(f"[aria-busy] a{ours}").all():
         assert (link.get_attribute("href") or "").startswith(("https://evil.example/", "https://example.org/"))
         assert link.get_attribute("rel") == "noopener noreferrer nofollow"
         assert link.get_attribute("target") == "_blank"

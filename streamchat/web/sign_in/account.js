@@ -54,6 +54,7 @@ async function show() {
     `${key.hint}… · ${key.scopes.join(", ")} · last used ${when(key.used_at)}`,
     button("Revoke", () => call("DELETE", `/account/keys/${key.id}`), "revoke-key"),
   )));
+  await showOwnKeys();
   if (ways !== "accounts") return;
   const { passkeys } = await call("GET", "/account/passkeys");
   document.getElementById("passkeys").hidden = !isSupported();
@@ -65,6 +66,21 @@ async function show() {
     button("Remove", () => call("DELETE", `/account/passkeys/${encodeURIComponent(passkey.id)}`)),
   )));
   if (role === "admin") await showPeople();
+}
+
+async function showOwnKeys() {
+  const { off, vendors } = await call("GET", "/keys");
+  const own = vendors.filter(({ key }) => key);
+  document.getElementById("own-keys").hidden = Boolean(off) && !own.length;
+  document.querySelector("[data-creates=ownKey]").hidden = Boolean(off);
+  list("own-keys", own.map(({ vendor, name, host, key }) => row(
+    name,
+    `…${key.ending} · sent to ${host} · set ${when(key.set_at)} · last used ${when(key.used_at)}`,
+    button("Remove", () => call("DELETE", `/keys/${vendor}`), "remove-own-key"),
+  )));
+  document.querySelector("[data-testid=own-key-vendor]").replaceChildren(
+    ...vendors.map(({ vendor, name }) => new Option(name, vendor)),
+  );
 }
 
 async function showPeople() {
@@ -101,6 +117,9 @@ const creates = {
   async key(fields) {
     const key = await call("POST", "/account/keys", { name: fields.name, scopes: fields.scopes.split(",") });
     reveal("new-key", key.key);
+  },
+  async ownKey(fields) {
+    await call("PUT", `/keys/${fields.vendor}`, { key: fields.key });
   },
   async invitation(fields) {
     const invitation = await call("POST", "/account/invitations", { role: fields.role });
