@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route, expect
 
-from tests.support.chat_page import ChatPage
+from tests.support.chat_page import ChatPage, numbered
 
 PRESS = """(e, init) => e.dispatchEvent(
   new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, cancelable: true, ...init}))"""
@@ -97,3 +97,28 @@ def test_a_phone(phone: ChatPage) -> None:
     assert small == []
     page.get_by_test_id("new-chat").click()
     page.wait_for_function("() => document.querySelector('.sidebar').dataset.open === 'false'")
+
+
+def test_what_is_written_before_the_page_is_ready(tab: ChatPage) -> None:
+    """Its code is late: what was typed stays, a press on Send waits for the code, and the message is sent once."""
+    page = tab.page
+    held: list[Route] = []
+    is_late = True
+
+    def hold(route: Route) -> None:
+        if is_late:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/*.js", hold)
+    page.goto(f"{tab.url}/?model=simulator:tour", wait_until="commit")
+    tab.composer.fill("n=5 rate=0 kind=numbered")
+    expect(page.get_by_test_id("send")).to_be_disabled()
+    is_late = False
+    for route in held:
+        route.continue_()
+    page.get_by_test_id("send").click()
+    tab.wait_status("finished")
+    assert tab.words() == numbered(5)
+    assert count(page) == 2

@@ -415,6 +415,9 @@ interface ButtonProps {
 
 // One button that changes its meaning, so that it keeps the focus.
 function SendOrStop({ answering, sending, onStop }: ButtonProps) {
+  // A press before the page's code is there would be lost, or would submit the form as pages without code do.
+  const [ready, setReady] = useState(false);
+  useEffect(() => setReady(true), []);
   if (!answering) {
     return (
       <button
@@ -424,6 +427,7 @@ function SendOrStop({ answering, sending, onStop }: ButtonProps) {
         aria-label="Send"
         title="Send (Enter)"
         data-busy={sending}
+        disabled={!ready}
       >
         <ArrowUp size={18} />
       </button>

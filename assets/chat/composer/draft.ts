@@ -50,7 +50,7 @@ export class Draft {
     const draft = moving ? { text: typed } : storage.get<StoredDraft>(keyOf(place));
     const { text = "", id = null } = draft ?? {};
     // Text that was typed before the page was ready stays.
-    if (text || !typed || this.loaded) this.show(text || (this.loaded ? "" : typed));
+    this.show(text || (this.loaded ? "" : typed));
     this.loaded = true;
     this.options.outbox.restore(text, id);
     if (moving) this.save();
