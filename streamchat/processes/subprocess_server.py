@@ -66,8 +66,12 @@ class _Process:
             env=_environment(),
             start_new_session=True,  # Ctrl-C goes to the parent only, which then stops the child
         )
-        for target in (self._read_stdout, self._read_stderr):
-            threading.Thread(target=target, name=f"{name}-{target.__name__}", daemon=True).start()
+        self._reports, errors = (
+            threading.Thread(target=target, name=f"{name}-{target.__name__}", daemon=True)
+            for target in (self._read_stdout, self._read_stderr)
+        )
+        self._reports.start()
+        errors.start()
         assert self.popen.stdin is not None
         with suppress(OSError):  # exited already: _read_stderr reports the reason
             self.popen.stdin.write(self.api_key.encode() + b"\n")
@@ -111,6 +115,7 @@ class _Process:
                     self.lines.append(self._redact(text)[:300])
         while (code := self.popen.poll()) is None:  # not wait(): it holds a lock under which poll() returns None
             time.sleep(0.01)
+        self._reports.join(_EXIT_GRACE)  # what it reported goes first; its own child may have the pipe still
         last = f": {self.lines[-1]}" if self.lines else "."
         text = f"The {self.name} ended before it was ready (exit code {code}){last}"
         self._settle(ProviderError(text, kind="unavailable", retryable=True))
