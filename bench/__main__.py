@@ -17,6 +17,7 @@ SECTIONS = (
     "fencing",
     "tools",
     "search",
+    "pace",
     "polling",
     "server",
     "people",

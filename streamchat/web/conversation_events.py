@@ -78,8 +78,9 @@ async def _serve(websocket: WebSocket, reader: ConversationReader) -> None:
             async for messages in batches:
                 for text in messages:
                     await send_text(websocket, text)
-        await websocket.close()
-    except (WebSocketDisconnect, RuntimeError):
+        if not reader.closed:
+            await websocket.close()
+    except WebSocketDisconnect:
         pass  # the client has gone
     finally:
         listening.cancel()
