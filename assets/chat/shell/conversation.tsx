@@ -16,6 +16,7 @@ import { Link, useLocation, useNavigate } from "react-router";
 import { useChat } from "../chat";
 import { Menu } from "../common/menu";
 import { conversationPath, request } from "../common/request";
+import { useStrings } from "../common/strings";
 import type { ConversationRow } from "../store/frames";
 import { ShareDialog } from "./share-dialog";
 
@@ -28,6 +29,7 @@ interface Props {
 }
 
 export function Conversation({ row, current, close, onChange, archived = false }: Props) {
+  const t = useStrings().shell;
   const [renaming, setRenaming] = useState(false);
   const [sharing, setSharing] = useState(false);
   const items = useItems(row, archived, onChange, { rename: () => setRenaming(true), share: () => setSharing(true) });
@@ -46,11 +48,11 @@ export function Conversation({ row, current, close, onChange, archived = false }
         onClick={close}
       >
         <span className="title" dir="auto">
-          {row.title || "New chat"}
+          {row.title || t.newChat}
         </span>
-        {row.answering && <span className="dot" role="img" aria-label="answering" />}
+        {row.answering && <span className="dot" role="img" aria-label={t.answering} />}
       </Link>
-      <Menu label={`Actions for ${row.title || "New chat"}`} testId="conversation-menu" items={items} />
+      <Menu label={t.actionsFor(row.title || t.newChat)} testId="conversation-menu" items={items} />
       {sharing && <ShareDialog id={row.id} onClose={() => setSharing(false)} />}
     </div>
   );
@@ -62,6 +64,7 @@ function useItems(
   onChange: Props["onChange"],
   open: { rename: () => void; share: () => void },
 ) {
+  const t = useStrings().shell;
   const chat = useChat();
   const navigate = useNavigate();
   const { pathname } = useLocation();
@@ -72,7 +75,7 @@ function useItems(
   const archive = async (archived: boolean) => {
     await patch({ archived }, null);
     if (!archived) return;
-    chat.undo.set({ text: "Conversation archived.", action: () => request("PATCH", path, { archived: false }) });
+    chat.undo.set({ text: t.archived, action: () => request("PATCH", path, { archived: false }) });
   };
   const remove = async () => {
     const here = pathname === `/c/${row.id}`;
@@ -80,7 +83,7 @@ function useItems(
     onChange(row.id, null);
     if (here) navigate("/");
     chat.undo.set({
-      text: "Conversation deleted.",
+      text: t.deleted,
       action: async () => {
         await request("POST", `${path}/restore`);
         if (here) navigate(`/c/${row.id}`);
@@ -89,23 +92,23 @@ function useItems(
   };
   const pinned = !!row.pinned;
   return () => [
-    { label: "Rename", icon: Pencil, testId: "rename", action: open.rename },
+    { label: t.rename, icon: Pencil, testId: "rename", action: open.rename },
     {
-      label: pinned ? "Unpin" : "Pin",
+      label: pinned ? t.unpin : t.pin,
       icon: pinned ? PinOff : Pin,
       testId: "pin",
       action: () => void patch({ pinned: !pinned }, { pinned: !pinned }),
     },
     {
-      label: archived ? "Move out of the archive" : "Archive",
+      label: archived ? t.unarchive : t.archive,
       icon: archived ? ArchiveRestore : Archive,
       testId: "archive",
       action: () => void archive(!archived),
     },
-    { label: "Share a link", icon: LinkIcon, testId: "share", action: open.share },
-    { label: "Export as Markdown", icon: Download, testId: "export", href: `${path}/export?format=markdown` },
-    { label: "Export as JSON", icon: FileJson, testId: "export-json", href: `${path}/export?format=json` },
-    { label: "Delete", icon: Trash2, testId: "delete-conversation", danger: true, action: () => void remove() },
+    { label: t.share, icon: LinkIcon, testId: "share", action: open.share },
+    { label: t.exportMarkdown, icon: Download, testId: "export", href: `${path}/export?format=markdown` },
+    { label: t.exportJson, icon: FileJson, testId: "export-json", href: `${path}/export?format=json` },
+    { label: t.delete, icon: Trash2, testId: "delete-conversation", danger: true, action: () => void remove() },
   ];
 }
 
@@ -116,6 +119,7 @@ interface RenameProps {
 }
 
 function RenameBox({ row, onChange, onClose }: RenameProps) {
+  const t = useStrings().shell;
   const { attempt } = useChat();
   const box = useRef<HTMLInputElement>(null);
   const done = useRef(false);
@@ -142,7 +146,7 @@ function RenameBox({ row, onChange, onClose }: RenameProps) {
       ref={box}
       className="field rename"
       data-testid="rename-box"
-      aria-label="Title of the conversation"
+      aria-label={t.titleOfConversation}
       defaultValue={row.title}
       maxLength={200}
       dir="auto"

@@ -1,5 +1,6 @@
 // Groups conversations by when they were last used, in the reader's time zone. Pure.
 
+import { strings } from "../common/strings";
 import type { ConversationRow } from "../store/frames";
 
 type Dated = Pick<ConversationRow, "id" | "when">;
@@ -11,11 +12,12 @@ export function groupByDate<Row extends Dated>(rows: Row[], now: Date): { label:
 }
 
 function labelOf(time: number, now: Date): string {
+  const t = strings().shell;
   // Also what is no date.
-  if (!(time < midnight(now, 0))) return "Today";
-  if (time >= midnight(now, 1)) return "Yesterday";
-  if (time >= midnight(now, 6)) return "This week";
-  return time >= midnight(now, 30) ? "This month" : "Earlier";
+  if (!(time < midnight(now, 0))) return t.today;
+  if (time >= midnight(now, 1)) return t.yesterday;
+  if (time >= midnight(now, 6)) return t.thisWeek;
+  return time >= midnight(now, 30) ? t.thisMonth : t.earlier;
 }
 
 /** When the day began that was so many days before; not all days have 24 hours. */

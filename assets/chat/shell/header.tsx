@@ -9,6 +9,7 @@ import { useChat } from "../chat";
 import { useAddress } from "../common/address";
 import { useColorMode, useConnectionLost } from "../common/reflex";
 import { useShared } from "../common/shared-value";
+import { useStrings } from "../common/strings";
 import { NotifyToggle } from "./notify";
 import { ToolMenu } from "./tool-menu";
 
@@ -20,6 +21,7 @@ interface Props {
 }
 
 export function Header({ onTools, onSwitch }: Props) {
+  const t = useStrings().shell;
   const { store, sidebarOpen, rows: chatRows } = useChat();
   const meta = useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
   const open = useShared(sidebarOpen);
@@ -31,7 +33,7 @@ export function Header({ onTools, onSwitch }: Props) {
       <button
         type="button"
         className="icon only-narrow"
-        aria-label="Conversations"
+        aria-label={t.conversations}
         aria-controls="sidebar"
         aria-expanded={open}
         onClick={() => sidebarOpen.set(!open)}
@@ -55,8 +57,9 @@ export function Header({ onTools, onSwitch }: Props) {
 }
 
 function ThemeToggle() {
+  const t = useStrings().shell;
   const { mode, toggle } = useColorMode();
-  const label = `Use the ${mode === "dark" ? "light" : "dark"} theme`;
+  const label = mode === "dark" ? t.lightTheme : t.darkTheme;
   return (
     <button type="button" className="icon" onClick={toggle} aria-label={label} title={label}>
       {/* Styles show the one that fits the theme: before the page is ready its theme is not known here. */}
@@ -67,6 +70,7 @@ function ThemeToggle() {
 }
 
 function Connection() {
+  const t = useStrings().shell;
   const { store } = useChat();
   const lost = useConnectionLost();
   const [shown, setShown] = useState(false);
@@ -78,7 +82,7 @@ function Connection() {
   }, [store, lost]);
   return (
     <div className="connection" role="status">
-      {shown && <span>Reconnecting…</span>}
+      {shown && <span>{t.reconnecting}</span>}
     </div>
   );
 }

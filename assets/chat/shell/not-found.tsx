@@ -2,14 +2,17 @@
 
 import "../common/base.css";
 import "./shell.css";
+import { useAppName } from "../common/page-settings";
+import { useStrings } from "../common/strings";
 
 export function NotFound() {
+  const t = useStrings().shell;
   return (
     <main className="not-found">
-      <h1>Page not found</h1>
-      <p>This conversation does not exist.</p>
+      <h1>{t.pageNotFound}</h1>
+      <p>{t.noSuchConversation}</p>
       <a className="button" href="/">
-        Go to streamchat
+        {t.goTo(useAppName())}
       </a>
     </main>
   );

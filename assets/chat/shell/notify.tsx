@@ -4,13 +4,16 @@
 import { Bell, BellOff } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useChat } from "../chat";
+import { appName } from "../common/page-settings";
 import { storage } from "../common/storage";
+import { strings, useStrings } from "../common/strings";
 import type { Signal } from "../store/transcript-store";
 
 const MARK = "● ";
-const NEEDS_YOU = "Needs you · ";
+const needsYou = () => `${strings().shell.needsYou} · `;
 
 export function NotifyToggle() {
+  const t = useStrings().shell;
   // Not known before the page is ready: it was rendered elsewhere.
   const [offered, setOffered] = useState(false);
   const [on, setOn] = useState(false);
@@ -25,7 +28,7 @@ export function NotifyToggle() {
     storage.set("notify", allowed);
     setOn(allowed);
   };
-  const label = on ? "Do not notify me" : "Notify me when an answer is ready";
+  const label = on ? t.doNotNotify : t.notify;
   return (
     <button
       type="button"
@@ -56,8 +59,8 @@ function useNotifications(on: boolean): void {
       const text = news(frame);
       if (!text || !document.hidden) return;
       const { title } = store.meta();
-      document.title = (frame.k === "end" ? MARK : NEEDS_YOU) + unmarked(document.title);
-      if (on && isAllowed()) notify(title || "streamchat", text);
+      document.title = (frame.k === "end" ? MARK : needsYou()) + unmarked(document.title);
+      if (on && isAllowed()) notify(title || appName(), text);
     });
     return () => {
       document.removeEventListener("visibilitychange", seen);
@@ -67,13 +70,13 @@ function useNotifications(on: boolean): void {
 }
 
 function unmarked(title: string): string {
-  const mark = [MARK, NEEDS_YOU].find((mark) => title.startsWith(mark)) ?? "";
+  const mark = [MARK, needsYou()].find((mark) => title.startsWith(mark)) ?? "";
   return title.slice(mark.length);
 }
 
 function news(frame: Signal): string | null {
-  if (frame.k === "end") return frame.status === "stopped" ? null : "The answer is ready.";
-  return "status" in frame && frame.status === "waiting" ? "A tool waits for your approval." : null;
+  if (frame.k === "end") return frame.status === "stopped" ? null : strings().shell.answerReady;
+  return "status" in frame && frame.status === "waiting" ? strings().shell.toolWaits : null;
 }
 
 function notify(title: string, body: string): void {

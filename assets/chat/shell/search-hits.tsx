@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import { useChat } from "../chat";
 import { request } from "../common/request";
+import { useStrings } from "../common/strings";
 
 const WAIT_MS = 150; // after the last key
 
@@ -21,6 +22,7 @@ interface Found {
 }
 
 export function SearchHits({ query, close }: { query: string; close: () => void }) {
+  const t = useStrings().shell;
   const { attempt } = useChat();
   const [found, setFound] = useState<Found | null>(null);
   useEffect(() => {
@@ -36,18 +38,18 @@ export function SearchHits({ query, close }: { query: string; close: () => void 
       clearTimeout(timer);
     };
   }, [attempt, query]);
-  if (!found) return <p className="note">Searching …</p>;
+  if (!found) return <p className="note">{t.searching}</p>;
   const more = () =>
     attempt(async () => {
       const page = await search(found.query, found.next);
       setFound({ ...found, hits: [...found.hits, ...page.hits], next: page.next });
     });
   return (
-    <section aria-label="Search results">
+    <section aria-label={t.searchResults}>
       <p className="sr-only" role="status">
-        {found.hits.length ? `${found.hits.length} messages` : "Nothing was found."}
+        {found.hits.length ? t.found(found.hits.length) : t.nothingFound}
       </p>
-      {!found.hits.length && <p className="note">Nothing was found.</p>}
+      {!found.hits.length && <p className="note">{t.nothingFound}</p>}
       <ul>
         {found.hits.map((hit) => (
           <li key={hit.message_id}>
@@ -70,7 +72,7 @@ export function SearchHits({ query, close }: { query: string; close: () => void 
       </ul>
       {found.next && (
         <button type="button" className="button more" onClick={() => void more()}>
-          Show more
+          {t.showMore}
         </button>
       )}
     </section>

@@ -5,8 +5,10 @@ import { useChat } from "../chat";
 import { CopyButton } from "../common/copy-button";
 import { Dialog } from "../common/dialog";
 import { conversationPath, request } from "../common/request";
+import { useStrings } from "../common/strings";
 
 export function ShareDialog({ id, onClose }: { id: string; onClose: () => void }) {
+  const t = useStrings().shell;
   const { attempt } = useChat();
   const [link, setLink] = useState("");
   useEffect(() => {
@@ -19,18 +21,18 @@ export function ShareDialog({ id, onClose }: { id: string; onClose: () => void }
     if (await attempt(() => request("DELETE", conversationPath(id, "/share")))) onClose();
   };
   return (
-    <Dialog title="Share a link" onClose={onClose}>
-      <p>Whoever has this link can read the conversation as it is now, and nothing that follows.</p>
+    <Dialog title={t.share} onClose={onClose}>
+      <p>{t.shareExplained}</p>
       <p className="share-link">
-        <input className="field" data-testid="share-link" aria-label="Link" readOnly value={link} />
-        <CopyButton text={() => link} label="Copy link" />
+        <input className="field" data-testid="share-link" aria-label={t.link} readOnly value={link} />
+        <CopyButton text={() => link} label={t.copyLink} />
       </p>
       <div className="dialog-buttons">
         <button type="button" className="button" data-testid="unshare" onClick={() => void stop()}>
-          Take the link back
+          {t.takeLinkBack}
         </button>
         <button type="button" className="button primary" onClick={onClose}>
-          Done
+          {t.done}
         </button>
       </div>
     </Dialog>

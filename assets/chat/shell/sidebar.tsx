@@ -7,8 +7,10 @@ import { Activity, Archive, ArrowLeft, FileUp, Plus, Search, Timer, X } from "lu
 import { type ChangeEvent, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { useChat } from "../chat";
+import { useAppName } from "../common/page-settings";
 import { request } from "../common/request";
 import { useShared } from "../common/shared-value";
+import { strings, useStrings } from "../common/strings";
 import type { ConversationRow, Person } from "../store/frames";
 import { Conversation } from "./conversation";
 import { groupByDate, midnight } from "./group-by-date";
@@ -17,6 +19,8 @@ import { SearchHits } from "./search-hits";
 import { SignedIn } from "./signed-in";
 
 export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Partial<Person> }) {
+  const t = useStrings().shell;
+  const name = useAppName();
   const chat = useChat();
   const { sidebarOpen } = chat;
   const { pathname } = useLocation();
@@ -35,19 +39,19 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
       {/* biome-ignore lint/a11y/noStaticElementInteractions: Escape does the same */}
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: Escape does the same */}
       <div className="backdrop" data-open={open} onClick={close} />
-      <nav className="sidebar" id="sidebar" data-open={open} ref={panel} aria-label="Conversations">
+      <nav className="sidebar" id="sidebar" data-open={open} ref={panel} aria-label={t.conversations}>
         <div className="sidebar-head">
           <Link to="/" className="brand">
             <img src="/favicon.svg" alt="" width="24" height="24" />
-            streamchat
+            {name}
           </Link>
-          <button type="button" className="icon only-narrow" onClick={close} aria-label="Close the list">
+          <button type="button" className="icon only-narrow" onClick={close} aria-label={t.closeList}>
             <X size={16} />
           </button>
         </div>
         <Link to="/" className="button new" data-testid="new-chat" onClick={close}>
           <Plus size={16} />
-          New chat
+          {t.newChat}
         </Link>
         <label className="search">
           <Search size={16} />
@@ -55,8 +59,8 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
             type="search"
             className="field"
             data-testid="search"
-            placeholder="Search"
-            aria-label="Search all conversations"
+            placeholder={t.search}
+            aria-label={t.searchAll}
             maxLength={1000}
             value={query}
             onChange={(event) => setQuery(event.target.value)}
@@ -77,11 +81,11 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
         <div className="foot">
           <a className="quiet" href="/lab">
             <Timer size={14} />
-            What streaming changes
+            {t.lab}
           </a>
           <a className="quiet" href="/latency">
             <Activity size={14} />
-            Latency
+            {t.latency}
           </a>
         </div>
         <Foot archived={archived} onArchive={() => setArchived(!archived)} />
@@ -104,8 +108,9 @@ interface ListProps {
 function List({ rows, close, onChange, archived }: ListProps) {
   const { pathname } = useLocation();
   const day = useDay();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: at midnight the groups are others
-  const groups = useMemo(() => groupRows(rows), [rows, day]);
+  const t = useStrings();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: at midnight, and in another language, the groups are others
+  const groups = useMemo(() => groupRows(rows), [rows, day, t]);
   return groups.map((group) => (
     <section key={group.label}>
       <h2>{group.label}</h2>
@@ -148,11 +153,12 @@ function groupRows(rows: ConversationRow[]): { label: string; rows: Conversation
     rows.filter((row) => !row.pinned),
     new Date(),
   );
-  return pinned.length ? [{ label: "Pinned", rows: pinned }, ...others] : others;
+  return pinned.length ? [{ label: strings().shell.pinned, rows: pinned }, ...others] : others;
 }
 
 // Loads the next page when it comes into view.
 function MoreButton({ load }: { load: () => void }) {
+  const t = useStrings().shell;
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     if (!button.current || typeof IntersectionObserver === "undefined") return;
@@ -162,20 +168,21 @@ function MoreButton({ load }: { load: () => void }) {
   }, [load]);
   return (
     <button type="button" className="button more" data-testid="more-conversations" onClick={load} ref={button}>
-      Show older conversations
+      {t.showOlder}
     </button>
   );
 }
 
 function Archived({ listed, close, leave }: { listed: ConversationRow[]; close: () => void; leave: () => void }) {
+  const t = useStrings().shell;
   const archive = useArchive(listed);
   return (
     <>
       <button type="button" className="quiet" onClick={leave}>
         <ArrowLeft size={14} />
-        All conversations
+        {t.all}
       </button>
-      {archive.loaded && !archive.rows.length && <p className="note">Nothing is archived.</p>}
+      {archive.loaded && !archive.rows.length && <p className="note">{t.nothingArchived}</p>}
       <List rows={archive.rows} close={close} onChange={archive.change} archived />
       {archive.more && <MoreButton load={archive.load} />}
     </>
@@ -183,6 +190,7 @@ function Archived({ listed, close, leave }: { listed: ConversationRow[]; close: 
 }
 
 function Foot({ archived, onArchive }: { archived: boolean; onArchive: () => void }) {
+  const t = useStrings().shell;
   const { attempt } = useChat();
   const navigate = useNavigate();
   const bring = async (event: ChangeEvent<HTMLInputElement>) => {
@@ -201,11 +209,11 @@ function Foot({ archived, onArchive }: { archived: boolean; onArchive: () => voi
     <div className="sidebar-foot">
       <button type="button" className="quiet" data-testid="archived" aria-pressed={archived} onClick={onArchive}>
         <Archive size={14} />
-        Archive
+        {t.archive}
       </button>
-      <label className="quiet file" title="Import conversations: JSON or Markdown, or the export of ChatGPT">
+      <label className="quiet file" title={t.importHint}>
         <FileUp size={14} />
-        Import
+        {t.import}
         <input
           type="file"
           className="sr-only"

@@ -7,6 +7,7 @@ import { LogOut, UserRound } from "lucide-react";
 import { useEffect } from "react";
 import { basePath, goToSignIn } from "../common/base-path";
 import { useConnectionLost } from "../common/reflex";
+import { useStrings } from "../common/strings";
 
 const ASK_MS = 2000;
 
@@ -17,6 +18,7 @@ async function signInIfRefused(): Promise<void> {
 }
 
 export function SignedIn({ name, canSignOut }: { name: string; canSignOut: boolean }) {
+  const t = useStrings().shell;
   const lost = useConnectionLost();
   useEffect(() => {
     if (!lost) return;
@@ -25,7 +27,7 @@ export function SignedIn({ name, canSignOut }: { name: string; canSignOut: boole
   }, [lost]);
   return (
     <div className="signed-in">
-      <a href={`${basePath()}/account`} className="person" title="Your account">
+      <a href={`${basePath()}/account`} className="person" title={t.account}>
         <UserRound size={16} />
         <span className="title" dir="auto">
           {name}
@@ -33,7 +35,7 @@ export function SignedIn({ name, canSignOut }: { name: string; canSignOut: boole
       </a>
       {canSignOut && (
         <form method="post" action={`${basePath()}/sign-out`}>
-          <button type="submit" className="icon" data-testid="sign-out" aria-label="Sign out" title="Sign out">
+          <button type="submit" className="icon" data-testid="sign-out" aria-label={t.signOut} title={t.signOut}>
             <LogOut size={16} />
           </button>
         </form>

@@ -7,9 +7,11 @@ import { useEffect, useId, useRef, useState } from "react";
 import { useLocation } from "react-router";
 import { useChat } from "../chat";
 import { useDismiss } from "../common/dismiss";
+import { type Strings, useStrings } from "../common/strings";
 import type { ServerRow, ToolRow, ToolsFrame } from "../store/frames";
 
-const STATES: Record<string, string> = { connecting: "connecting …", failed: "not available" };
+const stateText = (state: string, t: Strings["shell"]) =>
+  ({ connecting: t.connecting, failed: t.notAvailable })[state] ?? "";
 
 interface Props {
   onTools: () => void;
@@ -17,6 +19,7 @@ interface Props {
 }
 
 export function ToolMenu({ onTools, onSwitch }: Props) {
+  const t = useStrings().shell;
   const { store } = useChat();
   const { pathname } = useLocation();
   const [open, setOpen] = useState(false);
@@ -47,8 +50,8 @@ export function ToolMenu({ onTools, onSwitch }: Props) {
         type="button"
         className="icon"
         data-testid="tools"
-        aria-label="Tools"
-        title="Tools"
+        aria-label={t.tools}
+        title={t.tools}
         aria-expanded={open}
         aria-controls={id}
         onClick={toggle}
@@ -57,8 +60,8 @@ export function ToolMenu({ onTools, onSwitch }: Props) {
         <Wrench size={18} />
       </button>
       {open && (
-        <div className="tool-list" id={id} role="group" aria-label="Tools of this conversation">
-          {list ? <ToolList list={list} onSwitch={turn} /> : <p className="note">Loading …</p>}
+        <div className="tool-list" id={id} role="group" aria-label={t.toolsOfConversation}>
+          {list ? <ToolList list={list} onSwitch={turn} /> : <p className="note">{t.loading}</p>}
         </div>
       )}
     </div>
@@ -71,20 +74,19 @@ interface ListProps {
 }
 
 function ToolList({ list: { tools, servers, conversation }, onSwitch }: ListProps) {
+  const t = useStrings().shell;
   const own = tools.filter((tool) => !servers.some((server) => server.name === tool.server));
   const fixed = !conversation;
   return (
     <>
-      {!tools.length && !servers.length && <p className="note">There are no tools.</p>}
-      {fixed && tools.length > 0 && (
-        <p className="note">Tools can be switched off once the conversation has started.</p>
-      )}
+      {!tools.length && !servers.length && <p className="note">{t.noTools}</p>}
+      {fixed && tools.length > 0 && <p className="note">{t.toolsFixed}</p>}
       {own.map((tool) => (
         <Switch key={tool.name} row={tool} fixed={fixed} onSwitch={onSwitch} />
       ))}
       {servers.map((server) => (
         <section key={server.name}>
-          <Switch row={serverRow(server)} fixed={fixed} onSwitch={onSwitch} server />
+          <Switch row={serverRow(server, t)} fixed={fixed} onSwitch={onSwitch} server />
           {tools
             .filter((tool) => tool.server === server.name)
             .map((tool) => (
@@ -103,8 +105,8 @@ function ToolList({ list: { tools, servers, conversation }, onSwitch }: ListProp
 
 type SwitchRow = Pick<ToolRow, "name" | "description" | "on"> & { asks?: boolean; state?: string };
 
-function serverRow(server: ServerRow): SwitchRow {
-  return { ...server, description: server.sentence || STATES[server.state] || "" };
+function serverRow(server: ServerRow, t: Strings["shell"]): SwitchRow {
+  return { ...server, description: server.sentence || stateText(server.state, t) };
 }
 
 interface SwitchProps {
@@ -115,12 +117,13 @@ interface SwitchProps {
 }
 
 function Switch({ row: { name, description, asks, on, state }, fixed, onSwitch, server = false }: SwitchProps) {
+  const t = useStrings().shell;
   return (
     <label className={server ? "switch server" : "switch"} data-state={state}>
       <input type="checkbox" checked={on} disabled={fixed} onChange={(event) => onSwitch(name, event.target.checked)} />
       <span>
         <bdi className="name">{name}</bdi>
-        {asks && <span className="asks">asks first</span>}
+        {asks && <span className="asks">{t.asksFirst}</span>}
         {description && (
           <span className="about" dir="auto">
             {description}

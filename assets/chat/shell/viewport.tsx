@@ -4,6 +4,7 @@ import "../common/base.css";
 import "./shell.css";
 
 import { type ReactNode, useEffect, useRef } from "react";
+import { useStrings } from "../common/strings";
 
 const KEYBOARD_PX = 80; // if more is covered, it is by a keyboard
 
@@ -14,6 +15,7 @@ function focusComposer(): void {
 
 // A phone's keyboard covers the page instead of shrinking it: the page follows the visual viewport.
 export function Viewport({ children }: { children?: ReactNode }) {
+  const t = useStrings().shell;
   const app = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const view = window.visualViewport;
@@ -40,7 +42,7 @@ export function Viewport({ children }: { children?: ReactNode }) {
   return (
     <div className="app" ref={app}>
       <button type="button" className="button skip" onClick={focusComposer}>
-        Write a message
+        {t.writeMessage}
       </button>
       {children}
     </div>

@@ -1,0 +1,80 @@
+import type { Strings } from "./en";
+import { formats } from "./formats";
+
+const { plural } = formats("de");
+
+export const de: Strings = {
+  shell: {
+    conversations: "Unterhaltungen",
+    closeList: "Liste schließen",
+    newChat: "Neuer Chat",
+    search: "Suchen",
+    searchAll: "Alle Unterhaltungen durchsuchen",
+    searching: "Suche läuft …",
+    searchResults: "Suchergebnisse",
+    found: (n) => plural(n, { one: "# Nachricht", other: "# Nachrichten" }),
+    nothingFound: "Nichts gefunden.",
+    showMore: "Mehr anzeigen",
+    showOlder: "Ältere Unterhaltungen anzeigen",
+    lab: "Was Streaming ändert",
+    latency: "Latenz",
+    pinned: "Angeheftet",
+    today: "Heute",
+    yesterday: "Gestern",
+    thisWeek: "Diese Woche",
+    thisMonth: "Dieser Monat",
+    earlier: "Früher",
+    all: "Alle Unterhaltungen",
+    nothingArchived: "Das Archiv ist leer.",
+    archive: "Archiv",
+    import: "Importieren",
+    importHint: "Unterhaltungen importieren: JSON oder Markdown, oder der Export von ChatGPT",
+
+    answering: "antwortet",
+    actionsFor: (title) => `Aktionen für ${title}`,
+    rename: "Umbenennen",
+    titleOfConversation: "Titel der Unterhaltung",
+    pin: "Anheften",
+    unpin: "Loslösen",
+    unarchive: "Aus dem Archiv holen",
+    archived: "Unterhaltung archiviert.",
+    share: "Link teilen",
+    exportMarkdown: "Als Markdown exportieren",
+    exportJson: "Als JSON exportieren",
+    delete: "Löschen",
+    deleted: "Unterhaltung gelöscht.",
+
+    shareExplained:
+      "Wer diesen Link hat, kann die Unterhaltung in ihrem jetzigen Stand lesen, aber nichts, was noch folgt.",
+    link: "Link",
+    copyLink: "Link kopieren",
+    takeLinkBack: "Link zurückziehen",
+    done: "Fertig",
+
+    account: "Ihr Konto",
+    signOut: "Abmelden",
+
+    lightTheme: "Helles Design verwenden",
+    darkTheme: "Dunkles Design verwenden",
+    reconnecting: "Verbindung wird wiederhergestellt …",
+    notify: "Benachrichtigen, wenn eine Antwort fertig ist",
+    doNotNotify: "Nicht benachrichtigen",
+    answerReady: "Die Antwort ist fertig.",
+    toolWaits: "Ein Werkzeug wartet auf Ihre Freigabe.",
+    needsYou: "Wartet auf Sie",
+    writeMessage: "Nachricht schreiben",
+
+    tools: "Werkzeuge",
+    toolsOfConversation: "Werkzeuge dieser Unterhaltung",
+    loading: "Wird geladen …",
+    noTools: "Es gibt keine Werkzeuge.",
+    toolsFixed: "Werkzeuge lassen sich abschalten, sobald die Unterhaltung begonnen hat.",
+    connecting: "verbindet …",
+    notAvailable: "nicht verfügbar",
+    asksFirst: "fragt vorher",
+
+    pageNotFound: "Seite nicht gefunden",
+    noSuchConversation: "Diese Unterhaltung gibt es nicht.",
+    goTo: (name) => `Zu ${name}`,
+  },
+};

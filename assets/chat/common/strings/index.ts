@@ -1,0 +1,15 @@
+// All texts of the page that people read: `en.ts` has them by the folder that shows them, `de.ts` the same in German.
+//
+// Components: `const t = useStrings().shell`. Other code: `strings().shell`, when it is needed and not when it is
+// loaded. What the server, a model or a person wrote is not here.
+
+import { Catalogue } from "./catalogue";
+import { en } from "./en";
+
+export { chooseLanguage, LANGUAGES, type Language, useLanguage } from "./catalogue";
+export type { Strings } from "./en";
+
+const catalogue = new Catalogue(en, { de: () => import("./de").then(({ de }) => de) });
+
+export const useStrings = catalogue.use;
+export const strings = catalogue.get;

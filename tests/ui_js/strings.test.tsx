@@ -1,0 +1,79 @@
+import { afterEach, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { render, waitFor } from "@testing-library/react";
+import { chooseLanguage, LANGUAGES, strings, useStrings } from "../../assets/chat/common/strings";
+import { de } from "../../assets/chat/common/strings/de";
+import { en } from "../../assets/chat/common/strings/en";
+import { formats } from "../../assets/chat/common/strings/formats";
+
+const ROOT = join(import.meta.dir, "../../assets/chat");
+
+afterEach(async () => {
+  chooseLanguage("en");
+  await waitFor(() => expect(strings()).toBe(en));
+});
+
+// Each text as "path": "text" or its parameters.
+function paths(value: object, prefix = ""): string[] {
+  return Object.entries(value).flatMap(([key, text]) =>
+    typeof text === "object" ? paths(text, `${prefix}${key}.`) : `${prefix}${key} ${typeof text}`,
+  );
+}
+
+test("each language has every text, and none that English lacks", () => {
+  expect(paths(de)).toEqual(paths(en));
+});
+
+test("no text is empty", () => {
+  const empty = (value: object): boolean =>
+    Object.values(value).some((text) => (typeof text === "object" ? empty(text) : text === ""));
+  expect([en, de].map(empty)).toEqual([false, false]);
+});
+
+test("another language is loaded when it is chosen, shown at once, named by the document, and kept", async () => {
+  const Text = () => useStrings().shell.newChat;
+  const { container } = render(<Text />);
+  expect(container.textContent).toBe("New chat");
+  expect(document.documentElement.lang).toBe("en");
+  chooseLanguage("de");
+  await waitFor(() => expect(container.textContent).toBe("Neuer Chat"));
+  expect(document.documentElement.lang).toBe("de");
+  expect(localStorage.getItem("streamchat.language")).toBe('"de"');
+  chooseLanguage("en");
+  await waitFor(() => expect(container.textContent).toBe("New chat"));
+  expect(Object.keys(LANGUAGES)).toEqual(["en", "de"]);
+});
+
+test("plurals and numbers are those of the language", () => {
+  expect(en.shell.found(1)).toBe("1 message");
+  expect(en.shell.found(0)).toBe("0 messages");
+  expect(de.shell.found(1)).toBe("1 Nachricht");
+  expect(de.shell.found(1234)).toBe("1.234 Nachrichten");
+  expect(formats("en").number(1234.5)).toBe("1,234.5");
+});
+
+// Folders whose texts are not in the catalogue yet.
+const WITHOUT = /^(composer|lab|latency|markdown|store|tools|transcript|common)\//;
+// A literal that reads like a text for people: words with a capital at the start, or an attribute that is read out.
+const TEXTS = [
+  /(?:aria-label|aria-description|title|placeholder|alt|label)=(?:"[^"]*\p{L}|\{`[^`]*\p{L}{3})/u,
+  /(?<!import |from |import\(|case |=== |!== )(["'`])\p{Lu}[\p{L}’]+(?:[ ,.…:!?][^"'`]*)?\1/u,
+  /(["'`])(?:[^"'`{}=$/\\_<>\n]*\p{L}{2,} )+[^"'`{}=$/\\_<>\n]*[.…!?]\1/u,
+];
+// Names of keys, and of classes of the browser.
+const NAMES =
+  /"(?:Arrow\w+|Enter|Escape|Home|End|Tab|Page\w+|Backspace|Delete|Content-Type|GET|POST|PATCH|DELETE|PUT)"/g;
+
+test("no text for people is written where it is shown", () => {
+  const found: string[] = [];
+  for (const file of new Bun.Glob("**/*.{ts,tsx}").scanSync({ cwd: ROOT })) {
+    if (WITHOUT.test(file) || file.endsWith(".d.ts")) continue;
+    const lines = readFileSync(join(ROOT, file), "utf8").split("\n");
+    for (const [index, line] of lines.entries()) {
+      const code = line.replace(/(^|\s)(\/\/|\*|\/\*|\{\/\*).*$/, "").replaceAll(NAMES, '""');
+      if (TEXTS.some((text) => text.test(code))) found.push(`${file}:${index + 1} ${line.trim()}`);
+    }
+  }
+  expect(found).toEqual([]);
+});
