@@ -26,6 +26,7 @@ SECTIONS = (
     "takeover",
     "transports",
     "page",
+    "send",
     "stop",
 )
 

@@ -9,6 +9,7 @@ token of each answer.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -147,6 +148,7 @@ async def serve(data: str, going: int, ending: int, seconds: float) -> None:
         running = [asyncio.create_task(server.serve())]
         while not server.started:  # noqa: ASYNC110 uvicorn has no event for it
             await asyncio.sleep(0.01)
+        gc.freeze()  # as the program does when it serves
         delays = Delays()
         begun = [await _begin(services, MODEL, n, going) for n in range(going)]
         others = [await _begin(services, "short:w", n, ending, ENDING_SECONDS) for n in range(ending)]

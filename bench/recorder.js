@@ -32,8 +32,13 @@
       sentinel.style.height = flip ? "2px" : "1px";
     }
   };
-  bench.startup = () => {
+  bench.restart = () => {
     bench.before = last()?.dataset.messageId ?? "";
+    bench.paints = [];
+    seen = "";
+  };
+  bench.startup = () => {
+    bench.restart();
     sentinel = document.createElement("div");
     sentinel.style = "position:fixed;inset:0 auto auto 0;width:1px;height:1px;contain:strict;visibility:hidden";
     document.body.append(sentinel);

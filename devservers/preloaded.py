@@ -25,7 +25,6 @@ from typing import Any, NoReturn
 
 # Third-party modules, and those of ours that read no settings. `streamchat.streamchat` makes the app: it comes after.
 MODULES = (
-    "aiosqlite",
     "alembic.command",
     "fastapi",
     "reflex",

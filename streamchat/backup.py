@@ -183,7 +183,7 @@ def _place_sqlite(copy: Path, address: Address) -> None:
     if not copy.is_file():
         raise BackupError("The backup has no database in it.")
     _check_sqlite(copy)
-    asyncio.run(_migrate(f"sqlite+aiosqlite:///{copy}"))
+    asyncio.run(_migrate(f"sqlite:///{copy}"))
     assert address.file is not None
     address.file.parent.mkdir(parents=True, exist_ok=True)
     copy.chmod(0o600)

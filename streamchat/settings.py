@@ -282,7 +282,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The SQLAlchemy address of the database, SQLite in the data directory by default."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'streamchat.db'}"
+        return self.database_url or f"sqlite:///{self.data_dir / 'streamchat.db'}"
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 
 from streamchat.errors import InvalidInput, NotFound, StorageError
 from streamchat.storage.account_tables import (
@@ -134,8 +133,8 @@ class AccountStore:
     async def count(self) -> int:
         """Return how many accounts there are."""
 
-        async def work(connection: AsyncConnection) -> int:
-            return (await connection.execute(select(func.count()).select_from(account))).scalar_one()
+        def work(connection: Connection) -> int:
+            return connection.execute(select(func.count()).select_from(account)).scalar_one()
 
         return await self._database.read(work)
 
@@ -146,19 +145,19 @@ class AccountStore:
         ``NotFound`` if an invitation is needed and this is none that counts.
         """
 
-        async def work(connection: AsyncConnection) -> Account:
-            is_first = (await connection.execute(select(account.c.id).limit(1))).first() is None
+        def work(connection: Connection) -> Account:
+            is_first = connection.execute(select(account.c.id).limit(1)).first() is None
             role = "admin" if is_first else "user"
             if invited_by is not None and not is_first:
                 used = delete(invitation).where(invitation.c.token_hash == invited_by, invitation.c.expires_at > now())
-                row = (await connection.execute(used.returning(invitation.c.role))).first()
+                row = connection.execute(used.returning(invitation.c.role)).first()
                 if row is None:
                     raise NotFound("This invitation was used, was withdrawn or has expired.")
                 role = row.role
             elif not is_first and not open_to_all:
                 raise NotFound("An account needs an invitation here.")
             taken = select(account.c.id).where(account.c.name_key == new.name_key)
-            if (await connection.execute(taken)).first() is not None:
+            if connection.execute(taken).first() is not None:
                 raise Conflict("This name is taken. Choose another one.")
             values = {
                 "id": new.first_id if is_first else new_id(),
@@ -168,11 +167,11 @@ class AccountStore:
                 "password_hash": new.password_hash,
                 "created_at": now(),
             }
-            await connection.execute(insert(account).values(values))
+            connection.execute(insert(account).values(values))
             if new.identity is not None:
                 issuer, subject = new.identity
                 linked = {"issuer": issuer, "subject": subject, "account_id": values["id"]}
-                await connection.execute(insert(identity).values(linked))
+                connection.execute(insert(identity).values(linked))
             return Account(values["id"], new.name, role, new.password_hash, False, values["created_at"])
 
         try:
@@ -201,8 +200,8 @@ class AccountStore:
     async def accounts(self) -> list[Account]:
         """Return all accounts, oldest first."""
 
-        async def work(connection: AsyncConnection) -> list[Account]:
-            rows = await connection.execute(select(account).order_by(account.c.created_at, account.c.id))
+        def work(connection: Connection) -> list[Account]:
+            rows = connection.execute(select(account).order_by(account.c.created_at, account.c.id))
             return [_account(row) for row in rows]
 
         return await self._database.read(work)
@@ -210,17 +209,17 @@ class AccountStore:
     async def change(self, account_id: str, **values: Any) -> None:
         """Change columns of an account. Raises ``NotFound``, and ``Conflict`` for what would leave no admin."""
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             changed = update(account).where(account.c.id == account_id).values(values)
-            if (await connection.execute(changed)).rowcount == 0:
+            if connection.execute(changed).rowcount == 0:
                 raise NotFound("There is no such account.")
-            await _check_an_admin_stays(connection)
+            _check_an_admin_stays(connection)
 
         await self._database.write(work)
 
     async def _account(self, condition: Any) -> Account | None:
-        async def work(connection: AsyncConnection) -> Account | None:
-            row = (await connection.execute(select(account).where(condition))).first()
+        def work(connection: Connection) -> Account | None:
+            row = connection.execute(select(account).where(condition)).first()
             return None if row is None else _account(row)
 
         return await self._database.read(work)
@@ -230,27 +229,27 @@ class AccountStore:
     async def add_session(self, token_hash: str, new: Session) -> None:
         """Store a session, and forget those that have expired."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(session).where(session.c.expires_at < now()))
-            await connection.execute(insert(session).values(token_hash=token_hash, **_values(new)))
+        def work(connection: Connection) -> None:
+            connection.execute(delete(session).where(session.c.expires_at < now()))
+            connection.execute(insert(session).values(token_hash=token_hash, **_values(new)))
 
         await self._database.write(work)
 
     async def session(self, token_hash: str) -> tuple[Session, Account] | None:
         """Return the session of this token and its account, if it has not expired and the account is not disabled."""
 
-        async def work(connection: AsyncConnection) -> tuple[Session, Account] | None:
-            row = (await connection.execute(_of_token(session, token_hash))).first()
-            return None if row is None else (_session(row), await _owner_of(connection, row))
+        def work(connection: Connection) -> tuple[Session, Account] | None:
+            row = connection.execute(_of_token(session, token_hash)).first()
+            return None if row is None else (_session(row), _owner_of(connection, row))
 
         return await self._database.read(work)
 
     async def sessions(self, account_id: str) -> list[Session]:
         """Return the sessions of an account, the last one used first."""
 
-        async def work(connection: AsyncConnection) -> list[Session]:
+        def work(connection: Connection) -> list[Session]:
             own = select(session).where(session.c.account_id == account_id, session.c.expires_at > now())
-            return [_session(row) for row in await connection.execute(own.order_by(session.c.used_at.desc()))]
+            return [_session(row) for row in connection.execute(own.order_by(session.c.used_at.desc()))]
 
         return await self._database.read(work)
 
@@ -261,9 +260,9 @@ class AccountStore:
     async def remove_sessions(self, account_id: str, *, but: str | None = None) -> None:
         """End all sessions of an account, but for one."""
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             own = delete(session).where(session.c.account_id == account_id)
-            await connection.execute(own if but is None else own.where(session.c.id != but))
+            connection.execute(own if but is None else own.where(session.c.id != but))
 
         await self._database.write(work)
 
@@ -277,9 +276,9 @@ class AccountStore:
     async def key(self, token_hash: str) -> tuple[ApiKey, Account] | None:
         """Return the key with this hash and its account, if it has not expired and the account is not disabled."""
 
-        async def work(connection: AsyncConnection) -> tuple[ApiKey, Account] | None:
-            row = (await connection.execute(_of_token(api_key, token_hash))).first()
-            return None if row is None else (_key(row), await _owner_of(connection, row))
+        def work(connection: Connection) -> tuple[ApiKey, Account] | None:
+            row = connection.execute(_of_token(api_key, token_hash)).first()
+            return None if row is None else (_key(row), _owner_of(connection, row))
 
         return await self._database.read(work)
 
@@ -294,10 +293,10 @@ class AccountStore:
     async def used(self, sessions: Mapping[str, datetime], keys: Mapping[str, datetime]) -> None:
         """Store when sessions and keys, by their ids, were last used."""
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             for table, times in ((session, sessions), (api_key, keys)):
                 for row_id, at in sorted(times.items()):
-                    await connection.execute(update(table).where(table.c.id == row_id).values(used_at=at))
+                    connection.execute(update(table).where(table.c.id == row_id).values(used_at=at))
 
         await self._database.write(work)
 
@@ -310,8 +309,8 @@ class AccountStore:
     async def invitation(self, token_hash: str) -> Invitation | None:
         """Return the invitation with this hash, if it can still be used."""
 
-        async def work(connection: AsyncConnection) -> Invitation | None:
-            row = (await connection.execute(_of_token(invitation, token_hash))).first()
+        def work(connection: Connection) -> Invitation | None:
+            row = connection.execute(_of_token(invitation, token_hash)).first()
             return None if row is None else _invitation(row)
 
         return await self._database.read(work)
@@ -333,10 +332,10 @@ class AccountStore:
     async def passkey(self, passkey_id: str) -> tuple[Passkey, Account] | None:
         """Return a passkey and its account, if that is not disabled."""
 
-        async def work(connection: AsyncConnection) -> tuple[Passkey, Account] | None:
+        def work(connection: Connection) -> tuple[Passkey, Account] | None:
             query = select(passkey).join(account).where(passkey.c.id == passkey_id, account.c.disabled_at.is_(None))
-            row = (await connection.execute(query)).first()
-            return None if row is None else (_passkey(row), await _owner_of(connection, row))
+            row = connection.execute(query).first()
+            return None if row is None else (_passkey(row), _owner_of(connection, row))
 
         return await self._database.read(work)
 
@@ -347,9 +346,9 @@ class AccountStore:
     async def count_passkey(self, passkey_id: str, sign_count: int) -> None:
         """Store the counter of a passkey that was just used."""
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             changed = update(passkey).where(passkey.c.id == passkey_id)
-            await connection.execute(changed.values(sign_count=sign_count, used_at=now()))
+            connection.execute(changed.values(sign_count=sign_count, used_at=now()))
 
         await self._database.write(work)
 
@@ -362,26 +361,26 @@ class AccountStore:
     async def begin_ceremony(self, token_hash: str, data: Mapping[str, Any], expires_at: datetime) -> None:
         """Store what the second step of a sign-in is checked by, and forget those that have expired."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(ceremony).where(ceremony.c.expires_at < now()))
+        def work(connection: Connection) -> None:
+            connection.execute(delete(ceremony).where(ceremony.c.expires_at < now()))
             row = {"id": token_hash, "data": dict(data), "expires_at": expires_at}
-            await connection.execute(insert(ceremony).values(row))
+            connection.execute(insert(ceremony).values(row))
 
         await self._database.write(work)
 
     async def take_ceremony(self, token_hash: str) -> dict[str, Any] | None:
         """Return the data of a ceremony that has not expired, once."""
 
-        async def work(connection: AsyncConnection) -> dict[str, Any] | None:
+        def work(connection: Connection) -> dict[str, Any] | None:
             taken = delete(ceremony).where(ceremony.c.id == token_hash, ceremony.c.expires_at > now())
-            row = (await connection.execute(taken.returning(ceremony.c.data))).first()
+            row = connection.execute(taken.returning(ceremony.c.data)).first()
             return None if row is None else row.data
 
         return await self._database.write(work)
 
     async def _insert(self, table: Table, values: Mapping[str, Any]) -> None:
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(insert(table).values(dict(values)))
+        def work(connection: Connection) -> None:
+            connection.execute(insert(table).values(dict(values)))
 
         try:
             await self._database.write(work)
@@ -391,24 +390,24 @@ class AccountStore:
             raise
 
     async def _of(self, table: Table, account_id: str) -> Sequence[Row[Any]]:
-        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
+        def work(connection: Connection) -> Sequence[Row[Any]]:
             own = select(table).where(table.c.account_id == account_id)
-            return (await connection.execute(own.order_by(table.c.created_at.desc(), table.c.id))).all()
+            return connection.execute(own.order_by(table.c.created_at.desc(), table.c.id)).all()
 
         return await self._database.read(work)
 
     async def _remove(self, table: Table, account_id: str, row_id: str, missing: str) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             own = delete(table).where(table.c.id == row_id, table.c.account_id == account_id)
-            if (await connection.execute(own)).rowcount == 0:
+            if connection.execute(own).rowcount == 0:
                 raise NotFound(missing)
 
         await self._database.write(work)
 
 
-async def _check_an_admin_stays(connection: AsyncConnection) -> None:
+def _check_an_admin_stays(connection: Connection) -> None:
     active = select(account.c.id).where(account.c.role == "admin", account.c.disabled_at.is_(None)).limit(1)
-    if (await connection.execute(active)).first() is None:
+    if connection.execute(active).first() is None:
         raise Conflict("This is the last admin. Make somebody else one first.")
 
 
@@ -418,8 +417,8 @@ def _of_token(table: Table, token_hash: str) -> Any:
     return select(table).join(account).where(table.c.token_hash == token_hash, valid, active)
 
 
-async def _owner_of(connection: AsyncConnection, row: Row[Any]) -> Account:
-    return _account((await connection.execute(select(account).where(account.c.id == row.account_id))).one())
+def _owner_of(connection: Connection, row: Row[Any]) -> Account:
+    return _account(connection.execute(select(account).where(account.c.id == row.account_id)).one())
 
 
 def _values(value: Any) -> dict[str, Any]:

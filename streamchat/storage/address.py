@@ -1,4 +1,4 @@
-"""Database addresses: parses a URL, selects the async driver, and describes the address without its password.
+"""Database addresses: parses a URL, selects the driver, and describes the address without its password.
 
 Knows nothing of connections. Rule: only ``shown`` may appear in an error message or a log.
 """
@@ -21,6 +21,11 @@ class Address:
     url: URL
     shown: str
     file: Path | None
+
+    @property
+    def in_memory(self) -> bool:
+        """Return whether it is a database in the memory of this process."""
+        return self.url.database == ":memory:"
 
 
 def read_address(url: str) -> Address:
@@ -45,7 +50,7 @@ def _sqlite(url: URL) -> Address:
     if not path or ":memory:" in path or "mode=memory" in query or url.query.get("mode") == "memory":
         raise _unusable("a database in memory would forget every conversation; name a file: sqlite:///path")
     file = Path(path).absolute()  # as SQLAlchemy does: the working directory may change
-    return Address(url.set(drivername="sqlite+aiosqlite"), str(file), file)
+    return Address(url.set(drivername="sqlite"), str(file), file)
 
 
 def _unusable(why: str) -> StorageError:

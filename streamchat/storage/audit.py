@@ -11,8 +11,7 @@ from datetime import datetime
 from secrets import token_urlsafe
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
 from streamchat.storage.audit_tables import AuditTable
 from streamchat.storage.engine import Database
@@ -63,8 +62,8 @@ class AuditStore:
         if account is not None:
             query = query.where(or_(entry.c.actor == account, entry.c.subject == account))
 
-        async def work(connection: AsyncConnection) -> list[AuditEntry]:
-            return [AuditEntry(*row) for row in await connection.execute(query)]
+        def work(connection: Connection) -> list[AuditEntry]:
+            return [AuditEntry(*row) for row in connection.execute(query)]
 
         return await self._database.read(work)
 
@@ -79,10 +78,10 @@ class AuditStore:
         """
         other = ERASED + token_urlsafe(9)
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             for column in (entry.c.actor, entry.c.subject):
                 mine = update(entry).where(column == account_id)
-                await connection.execute(mine.values({column: other, entry.c.address: None, entry.c.detail: {}}))
+                connection.execute(mine.values({column: other, entry.c.address: None, entry.c.detail: {}}))
 
         await self._database.write(work)
         return other

@@ -13,8 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from streamchat.chat.request import ROOT
 from streamchat.errors import NotFound
@@ -24,8 +23,8 @@ from streamchat.storage.records import BranchPage, StoredMessage
 from streamchat.storage.tables import now
 
 
-async def part_of_branch(
-    connection: AsyncConnection,
+def part_of_branch(
+    connection: Connection,
     owner: str,
     conversation_id: str,
     limit: int,
@@ -37,13 +36,13 @@ async def part_of_branch(
     ``known``: messages that a reader has. They are not read again, and the part begins with the first of them if it is
     above. Answers that stand side by side are all there. Raises ``NotFound``.
     """
-    row = await queries.owned(connection, owner, conversation_id)
+    row = queries.owned(connection, owner, conversation_id)
     beside = queries.compared_with(row, row.leaf_id)
-    return await part_up_to(connection, row, row.leaf_id, limit, before, known, beside)
+    return part_up_to(connection, row, row.leaf_id, limit, before, known, beside)
 
 
-async def part_up_to(
-    connection: AsyncConnection,
+def part_up_to(
+    connection: Connection,
     row: Row[Any],
     leaf_id: str | None,
     limit: int,
@@ -56,10 +55,10 @@ async def part_up_to(
     ``beside``: the answers that stand in place of the last one, itself included.
     """
     known = frozenset(known)
-    end = leaf_id if before is None else await _parent(connection, row.id, before)
+    end = leaf_id if before is None else _parent(connection, row.id, before)
     rows: list[Any] = []
     while end is not None:
-        found = await _outline(connection, end, limit + len(known))
+        found = _outline(connection, end, limit + len(known))
         rows = [one for one in found if one.visible]
         first = next((index for index, one in enumerate(rows) if one.id in known), len(rows))
         rows = rows[max(0, min(first, len(rows) - limit)) :]
@@ -68,43 +67,43 @@ async def part_up_to(
             break
     ids = tuple(one.id for one in rows)
     compared: tuple[str, ...] = ()
-    if ids and ids[-1] in beside and len(shown := await queries.visible(connection, beside)) > 1:
+    if ids and ids[-1] in beside and len(shown := queries.visible(connection, beside)) > 1:
         ids, compared = ids[:-1] + shown, shown
     siblings: dict[str, tuple[str, ...]] = {}
     if rows:
         parents = {one.parent_id for one in rows}
         first = (message.c.parent_id.is_(None),) if None in parents else ()
         among = or_(message.c.parent_id.in_(parents - {None}), *first)
-        siblings = await queries.siblings_of(connection, row.id, ids, among)
+        siblings = queries.siblings_of(connection, row.id, ids, among)
     wanted = [one for one in ids if one not in known]
     messages: dict[str, Any] = {}
     if wanted:
         query = select(*MESSAGE).where(message.c.id.in_(wanted))
-        messages = {one.id: one for one in await queries.read(connection, (await connection.execute(query)).all())}
+        messages = {one.id: one for one in queries.read(connection, connection.execute(query).all())}
     settings = queries.settings_of(row, [one.model for one in rows if one.role == "assistant"])
     read = tuple(messages[one] for one in wanted if one in messages)
     return BranchPage(row.id, row.title, settings, ids, read, siblings, end is not None, compared)
 
 
-async def _outline(connection: AsyncConnection, leaf_id: str, length: int) -> Sequence[Any]:
+def _outline(connection: Connection, leaf_id: str, length: int) -> Sequence[Any]:
     """Return id, parent, role, model and visibility of the last ``length`` messages, oldest first."""
     path = queries.path_to(leaf_id, max(1, length))
     columns = (message.c.id, message.c.parent_id, message.c.role, message.c.model, VISIBLE.label("visible"))
     query = select(*columns).join(path, message.c.id == path.c.id).order_by(path.c.height.desc())
-    return (await connection.execute(query)).all()
+    return connection.execute(query).all()
 
 
-async def _parent(connection: AsyncConnection, conversation_id: str, message_id: object) -> str | None:
+def _parent(connection: Connection, conversation_id: str, message_id: object) -> str | None:
     query = select(message.c.parent_id).where(
         message.c.id == queries.known_id(message_id, "message"), message.c.conversation_id == conversation_id
     )
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound("This message does not exist.")
     return row.parent_id
 
 
-async def message_of(connection: AsyncConnection, owner: str, message_id: object) -> StoredMessage:
+def message_of(connection: Connection, owner: str, message_id: object) -> StoredMessage:
     """Return one message that is not deleted. Raises ``NotFound``."""
     columns = (*MESSAGE, *(message.c[name] for name in ("conversation_id", "parent_id", "created_at", "updated_at")))
     query = (
@@ -113,10 +112,10 @@ async def message_of(connection: AsyncConnection, owner: str, message_id: object
         .where(message.c.id == queries.known_id(message_id, "message"), conversation.c.owner == owner)
         .where(conversation.c.deleted_at.is_(None), VISIBLE)
     )
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound("This message does not exist.")
-    (found,) = await queries.read(connection, [row])
+    (found,) = queries.read(connection, [row])
     return StoredMessage(found, row.conversation_id, row.parent_id or ROOT, row.created_at, row.updated_at)
 
 
@@ -166,71 +165,71 @@ class _Tree:
         return [n for n in self.nodes if n.visible and n.id != message_id and (n.parent_id, n.role) == group]
 
 
-async def _tree(connection: AsyncConnection, conversation_id: str) -> _Tree:
+def _tree(connection: Connection, conversation_id: str) -> _Tree:
     columns = (message.c.id, message.c.parent_id, message.c.role, VISIBLE.label("visible"))
     query = select(*columns).where(message.c.conversation_id == conversation_id).order_by(message.c.position)
-    return _Tree([_Node(*row) for row in await connection.execute(query)])
+    return _Tree([_Node(*row) for row in connection.execute(query)])
 
 
-async def _locked(connection: AsyncConnection, owner: str, message_id: str) -> Row[Any]:
-    conversation_id = await queries.conversation_of(connection, owner, message_id)
-    return await queries.owned(connection, owner, conversation_id, lock=True)
+def _locked(connection: Connection, owner: str, message_id: str) -> Row[Any]:
+    conversation_id = queries.conversation_of(connection, owner, message_id)
+    return queries.owned(connection, owner, conversation_id, lock=True)
 
 
-async def select_branch(connection: AsyncConnection, owner: str, message_id: str) -> str:
+def select_branch(connection: Connection, owner: str, message_id: str) -> str:
     """Make the newest branch through a message the active one, unless the active one has it. Returns the conversation.
 
     An answer that stands beside others is kept, and its model answers next. Raises ``NotFound``.
     """
-    row = await _locked(connection, owner, message_id)
-    tree = await _tree(connection, row.id)
+    row = _locked(connection, owner, message_id)
+    tree = _tree(connection, row.id)
     if not tree[message_id].visible:
         raise NotFound("This message does not exist.")
     if message_id not in tree.above(row.leaf_id):
-        await _end_at(connection, row.id, tree.end_of(message_id))
+        _end_at(connection, row.id, tree.end_of(message_id))
     if queries.compared_with(row, message_id):
-        model = await connection.scalar(select(message.c.model).where(message.c.id == message_id))
+        model = connection.scalar(select(message.c.model).where(message.c.id == message_id))
         changes = {"compared": None, "model": model}
-        await connection.execute(update(conversation).where(conversation.c.id == row.id), changes)
+        connection.execute(update(conversation).where(conversation.c.id == row.id), changes)
     return row.id
 
 
-async def delete_messages(connection: AsyncConnection, owner: str, message_id: str, following: bool) -> str:
+def delete_messages(connection: Connection, owner: str, message_id: str, following: bool) -> str:
     """Delete a message; with ``following`` also everything after it. Returns the conversation. Raises ``NotFound``.
 
     No effect if it is deleted already.
     """
-    row = await _locked(connection, owner, message_id)
-    tree = await _tree(connection, row.id)
+    row = _locked(connection, owner, message_id)
+    tree = _tree(connection, row.id)
     if not tree[message_id].visible:
         return row.id
     below = tree.below(message_id)
     gone = [node for node in (below if following else below[:1]) if node.visible]
     time = now()
     rows = [{"message_id": node.id, "conversation_id": row.id, "deleted_at": time} for node in gone]
-    await connection.execute(insert(deleted_message), rows)
+    connection.execute(insert(deleted_message), rows)
     ends = following or not any(node.visible for node in below[1:])
     if ends and row.leaf_id in {node.id for node in below}:
         if others := tree.versions(message_id):
-            await _end_at(connection, row.id, tree.end_of(others[-1].id))
+            _end_at(connection, row.id, tree.end_of(others[-1].id))
         elif following:
-            await _end_at(connection, row.id, tree[message_id].parent_id)
+            _end_at(connection, row.id, tree[message_id].parent_id)
     return row.id
 
 
-async def restore_messages(connection: AsyncConnection, owner: str, message_id: str) -> str:
+def restore_messages(connection: Connection, owner: str, message_id: str) -> str:
     """Bring back a deleted message, with what was deleted with it. Returns the conversation. Raises ``NotFound``."""
-    row = await _locked(connection, owner, message_id)
+    row = _locked(connection, owner, message_id)
     time = select(deleted_message.c.deleted_at).where(deleted_message.c.message_id == message_id).scalar_subquery()
     statement = delete(deleted_message).where(
         deleted_message.c.conversation_id == row.id, deleted_message.c.deleted_at == time
     )
-    if (await connection.execute(statement)).rowcount:
-        tree = await _tree(connection, row.id)
+    if connection.execute(statement).rowcount:
+        tree = _tree(connection, row.id)
         if message_id not in tree.above(row.leaf_id):
-            await _end_at(connection, row.id, tree.end_of(message_id))
+            _end_at(connection, row.id, tree.end_of(message_id))
     return row.id
 
 
-async def _end_at(connection: AsyncConnection, conversation_id: str, leaf_id: str | None) -> None:
-    await connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"leaf_id": leaf_id})
+def _end_at(connection: Connection, conversation_id: str, leaf_id: str | None) -> None:
+    connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"leaf_id": leaf_id})

@@ -14,10 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.messages import Message, NoticePart, Part, close_open_calls
 from streamchat.chat.request import ROOT, TEMPORARY, NewRun, RunOptions
@@ -56,27 +55,27 @@ _RELEASE = update(message).where(*_ROW).values(worker="", heartbeat_at=clock(-2 
 _REMOVE_PIECES = delete(piece).where(piece.c.message_id == bindparam("run"))
 
 
-async def ask(connection: AsyncConnection, owner: str, new: NewRun, request: dict[str, Any], exclusive: bool) -> Begun:
+def ask(connection: Connection, owner: str, new: NewRun, request: dict[str, Any], exclusive: bool) -> Begun:
     """Insert a question and its answer: in a new conversation, after the active leaf, or after ``new.parent_id``.
 
     Raises ``NotFound``; with ``exclusive`` also ``InvalidInput`` if another answer of the conversation is in progress.
     """
     conversation_id, options, parent = new.conversation_id, new.options, None
     if conversation_id is None and new.parent_id:
-        conversation_id = await queries.conversation_of(connection, owner, new.parent_id)
+        conversation_id = queries.conversation_of(connection, owner, new.parent_id)
     if conversation_id is None:
         title = TEMPORARY_TITLE if new.temporary else title_of(new.parts or _first_question(new.history))
         history = ()
-        conversation_id = await _new_conversation(connection, owner, title, new)
+        conversation_id = _new_conversation(connection, owner, title, new)
     else:
-        row = await queries.owned(connection, owner, conversation_id, lock=True)
+        row = queries.owned(connection, owner, conversation_id, lock=True)
         if exclusive:
-            await _check_free(connection, conversation_id)
-        title, history = row.title, await _history(connection, row, new.parent_id)
+            _check_free(connection, conversation_id)
+        title, history = row.title, _history(connection, row, new.parent_id)
         # Not the last message of the history: the last one of the branch may be deleted, and may come back.
         parent = row.leaf_id if new.parent_id is None else new.parent_id or None
         if queries.compared_with(row, parent):  # what follows one of them keeps it
-            await _touch(connection, conversation_id, compared=None)
+            _touch(connection, conversation_id, compared=None)
         if new.inherit:
             options = options.over(queries.settings_of(row).options)
             request = {**request, "more": options.to_json()}
@@ -86,46 +85,46 @@ async def ask(connection: AsyncConnection, owner: str, new: NewRun, request: dic
     turns = [replace(turn, id=new_id(conversation_id)) for turn in new.history]
     if new.parts:
         turns.append(Message(new_id(conversation_id), "user", tuple(new.parts)))
-    position = await _next_position(connection, conversation_id)
+    position = _next_position(connection, conversation_id)
     for turn in turns:
-        await _insert(connection, conversation_id, turn, parent, position)
+        _insert(connection, conversation_id, turn, parent, position)
         history, position, parent = (*history, turn), position + 1, turn.id
     answer_id = new_id(conversation_id)
     answer = Message(answer_id, "assistant", tuple(new.prefix), status="streaming", model=request["model"])
-    await _insert(connection, conversation_id, answer, parent, position, request)
-    await _touch(connection, conversation_id, leaf_id=answer.id)
+    _insert(connection, conversation_id, answer, parent, position, request)
+    _touch(connection, conversation_id, leaf_id=answer.id)
     return Begun(answer.id, conversation_id, title, queries.last_of(history), answer, history, True, options)
 
 
-async def compare(
-    connection: AsyncConnection, owner: str, new: NewRun, requests: Sequence[dict[str, Any]], exclusive: bool
+def compare(
+    connection: Connection, owner: str, new: NewRun, requests: Sequence[dict[str, Any]], exclusive: bool
 ) -> list[Begun]:
     """Insert a question and an answer for each request, side by side; the branch ends in the first.
 
     Raises as ``ask``.
     """
-    first = await ask(connection, owner, new, requests[0], exclusive)
+    first = ask(connection, owner, new, requests[0], exclusive)
     begun, more = [first], first.options.to_json()
     for request in requests[1:]:
         answer = Message(new_id(first.conversation_id), "assistant", status="streaming", model=request["model"])
-        position = await _next_position(connection, first.conversation_id)
-        await _insert(connection, first.conversation_id, answer, first.user.id, position, {**request, "more": more})
+        position = _next_position(connection, first.conversation_id)
+        _insert(connection, first.conversation_id, answer, first.user.id, position, {**request, "more": more})
         begun.append(replace(first, run_id=answer.id, answer=answer))
-    await _touch(connection, first.conversation_id, compared=[one.run_id for one in begun])
+    _touch(connection, first.conversation_id, compared=[one.run_id for one in begun])
     return begun
 
 
-async def _history(connection: AsyncConnection, row: Row[Any], parent_id: str | None) -> tuple[Message, ...]:
+def _history(connection: Connection, row: Row[Any], parent_id: str | None) -> tuple[Message, ...]:
     """Return the branch that a question continues. Raises ``NotFound`` for a parent in another conversation."""
     if parent_id == ROOT:
         return ()
-    if parent_id is not None and await queries.conversation_of(connection, row.owner, parent_id) != row.id:
+    if parent_id is not None and queries.conversation_of(connection, row.owner, parent_id) != row.id:
         raise NotFound("This message does not exist.")
-    return await queries.branch(connection, row.leaf_id if parent_id is None else parent_id)
+    return queries.branch(connection, row.leaf_id if parent_id is None else parent_id)
 
 
-async def ask_again(
-    connection: AsyncConnection,
+def ask_again(
+    connection: Connection,
     owner: str,
     message_id: str,
     continue_partial: bool,
@@ -137,29 +136,29 @@ async def ask_again(
     Among answers that stand side by side it takes the place of the old one. Raises ``NotFound``, and ``InvalidInput``
     if the old answer is in progress (with ``exclusive``: if any is that does not stand beside it).
     """
-    old = await queries.stored(connection, owner, message_id)
-    row = await queries.owned(connection, owner, old.conversation_id, lock=True)
+    old = queries.stored(connection, owner, message_id)
+    row = queries.owned(connection, owner, old.conversation_id, lock=True)
     if not old.message.ended:
         raise StillAnswering("This answer is still being written.")
     beside = queries.compared_with(row, old.run_id)
     if exclusive:
-        await _check_free(connection, row.id, beside)
-    parent = await connection.scalar(select(message.c.parent_id).where(message.c.id == old.run_id))
-    history = await queries.branch(connection, parent)
+        _check_free(connection, row.id, beside)
+    parent = connection.scalar(select(message.c.parent_id).where(message.c.id == old.run_id))
+    history = queries.branch(connection, parent)
     answer = Message(new_id(row.id), "assistant", status="streaming", model=request["model"])
     if continue_partial and old.message.parts:
         parts = (*close_open_calls(old.message.parts), CONTINUED)
         answer = replace(answer, parts=parts, opaque=old.message.opaque)
     request = {**request, "more": old.request or None}
-    await _insert(connection, row.id, answer, parent, await _next_position(connection, row.id), request)
+    _insert(connection, row.id, answer, parent, _next_position(connection, row.id), request)
     compared = [answer.id if one == old.run_id else one for one in beside]
-    await _touch(connection, row.id, leaf_id=answer.id, **({"compared": compared} if beside else {}))
+    _touch(connection, row.id, leaf_id=answer.id, **({"compared": compared} if beside else {}))
     options = RunOptions.from_json(old.request)
     return Begun(answer.id, row.id, row.title, queries.last_of(history), answer, history, True, options)
 
 
-async def write(
-    connection: AsyncConnection,
+def write(
+    connection: Connection,
     changes: Sequence[Change],
     ends: Sequence[End],
     words: Mapping[str, Sequence[str]],
@@ -168,28 +167,28 @@ async def write(
     """Store changes, ends and times. ``words``: those of each ended message, for the search index."""
     if timings:
         rows = [{"run": one.run_id, "token": one.epoch, "times": dict(one.timing)} for one in timings]
-        await connection.execute(_TIME, sorted(rows, key=lambda row: row["run"]))
-    seqs = await _write_changes(connection, changes) if changes else {}
-    return Written(seqs, await _write_ends(connection, ends, words) if ends else frozenset())
+        connection.execute(_TIME, sorted(rows, key=lambda row: row["run"]))
+    seqs = _write_changes(connection, changes) if changes else {}
+    return Written(seqs, _write_ends(connection, ends, words) if ends else frozenset())
 
 
-async def _write_changes(connection: AsyncConnection, changes: Sequence[Change]) -> dict[str, int]:
+def _write_changes(connection: Connection, changes: Sequence[Change]) -> dict[str, int]:
     changes = sorted(changes, key=lambda change: change.run_id)
     whole = [(change.message, change.seq, change.epoch) for change in changes if change.message is not None]
     parts = [change for change in changes if change.message is None]
     if parts:
         time = now()
         rows = [{"run": c.run_id, "token": c.epoch, "up_to": c.after, "new_seq": c.seq, "time": time} for c in parts]
-        await connection.execute(_ADVANCE, rows)
+        connection.execute(_ADVANCE, rows)
     if whole:
-        await _write_whole(connection, whole)
+        _write_whole(connection, whole)
     if checkpoints := [
         {"run": c.run_id, "token": c.epoch, "checkpoint": dict(c.upstream) or None}
         for c in changes
         if c.upstream is not None
     ]:
-        await connection.execute(_CHECKPOINT, checkpoints)
-    current = await _rows(connection, [change.run_id for change in changes])
+        connection.execute(_CHECKPOINT, checkpoints)
+    current = _rows(connection, [change.run_id for change in changes])
     owned = {c.run_id: current[c.run_id].seq for c in changes if _is_owned(current.get(c.run_id), c.epoch)}
     # A piece that is there already was stored by an attempt whose success was not reported.
     pieces = [
@@ -198,7 +197,7 @@ async def _write_changes(connection: AsyncConnection, changes: Sequence[Change])
         if c.events and owned.get(c.run_id) == c.seq
     ]
     if pieces:
-        await connection.execute(_ADD_PIECES[connection.dialect.name], pieces)
+        connection.execute(_ADD_PIECES[connection.dialect.name], pieces)
     return owned
 
 
@@ -206,24 +205,22 @@ def _is_owned(row: Row[Any] | None, epoch: int) -> bool:
     return row is not None and row.epoch == epoch and row.status in ("streaming", "waiting")
 
 
-async def _write_ends(
-    connection: AsyncConnection, ends: Sequence[End], words: Mapping[str, Sequence[str]]
-) -> frozenset[str]:
+def _write_ends(connection: Connection, ends: Sequence[End], words: Mapping[str, Sequence[str]]) -> frozenset[str]:
     ends = sorted(ends, key=lambda end: end.message.id)
     ids = [end.message.id for end in ends]
-    before = await _rows(connection, ids, lock=True)
+    before = _rows(connection, ids, lock=True)
     # A checkpoint is that of an answer in progress.
-    await _write_whole(connection, [(end.message, end.seq, end.epoch) for end in ends], {"upstream": None})
-    after = await _rows(connection, ids)
+    _write_whole(connection, [(end.message, end.seq, end.epoch) for end in ends], {"upstream": None})
+    after = _rows(connection, ids)
     stored = [
         end for end in ends if (row := after.get(end.message.id)) and (row.status, row.seq, row.epoch) == _state(end)
     ]
     new = [end for end in stored if before[end.message.id].status != end.message.status]
     for end in new:
-        await index(connection, end.message, words.get(end.message.id))
+        index(connection, end.message, words.get(end.message.id))
     if new:
-        await _touch_all(connection, [end.message.id for end in new])
-        await count_ended(connection, [end.message for end in new])
+        _touch_all(connection, [end.message.id for end in new])
+        count_ended(connection, [end.message for end in new])
     return frozenset(end.message.id for end in stored)
 
 
@@ -231,8 +228,8 @@ def _state(end: End) -> tuple[str, int, int]:
     return end.message.status, end.seq, end.epoch
 
 
-async def _write_whole(
-    connection: AsyncConnection, entries: Sequence[tuple[Message, int, int]], more: Mapping[str, Any] | None = None
+def _write_whole(
+    connection: Connection, entries: Sequence[tuple[Message, int, int]], more: Mapping[str, Any] | None = None
 ) -> None:
     """Store whole messages with their seq and epoch, in place of their pieces. ``more``: further columns."""
     more = {"updated_at": now(), **(more or {})}
@@ -240,22 +237,22 @@ async def _write_whole(
         {"run": whole.id, "token": epoch, "up_to": seq, "seq": seq} | message_to_columns(whole) | more
         for whole, seq, epoch in entries
     ]
-    await connection.execute(_WRITE, rows)
-    current = await _rows(connection, [row["run"] for row in rows])
+    connection.execute(_WRITE, rows)
+    current = _rows(connection, [row["run"] for row in rows])
     kept = [{"run": row["run"]} for row in rows if (now_ := current.get(row["run"])) and now_.seq == row["seq"]]
     if kept:
-        await connection.execute(_REMOVE_PIECES, kept)
+        connection.execute(_REMOVE_PIECES, kept)
 
 
-async def _rows(connection: AsyncConnection, run_ids: Sequence[str], *, lock: bool = False) -> dict[str, Row[Any]]:
+def _rows(connection: Connection, run_ids: Sequence[str], *, lock: bool = False) -> dict[str, Row[Any]]:
     """Return id, status, seq and epoch of these answers."""
     columns = (message.c.id, message.c.status, message.c.seq, message.c.epoch)
     query = select(*columns).where(message.c.id.in_(list(run_ids)))
-    result: Any = await connection.execute(query.order_by(message.c.id).with_for_update() if lock else query)
+    result: Any = connection.execute(query.order_by(message.c.id).with_for_update() if lock else query)
     return {row.id: row for row in result}
 
 
-async def move_on(connection: AsyncConnection, changed: Message, seq: int, after: int, worker: str, epoch: int) -> bool:
+def move_on(connection: Connection, changed: Message, seq: int, after: int, worker: str, epoch: int) -> bool:
     """Update a suspended answer whose seq is ``after``, and give it to ``worker`` with this epoch.
 
     Returns ``False`` if it is no longer in that state.
@@ -268,18 +265,18 @@ async def move_on(connection: AsyncConnection, changed: Message, seq: int, after
     )
     columns = {**message_to_columns(changed), "seq": seq, "worker": worker, "epoch": epoch, "updated_at": now()}
     columns["upstream"] = None
-    updated = (await connection.execute(query.values(columns).values(heartbeat_at=clock()))).rowcount == 1
+    updated = connection.execute(query.values(columns).values(heartbeat_at=clock())).rowcount == 1
     if updated:
-        await connection.execute(_REMOVE_PIECES, {"run": changed.id})
+        connection.execute(_REMOVE_PIECES, {"run": changed.id})
     if updated and changed.ended:
-        await index(connection, changed)
-        await _touch_all(connection, [changed.id])
-        await count_ended(connection, [changed])
+        index(connection, changed)
+        _touch_all(connection, [changed.id])
+        count_ended(connection, [changed])
     return updated
 
 
-async def claim(
-    connection: AsyncConnection, run_id: str, worker: str, epoch: int, seconds: float | None, *, continues: bool
+def claim(
+    connection: Connection, run_id: str, worker: str, epoch: int, seconds: float | None, *, continues: bool
 ) -> StoredRun | None:
     """Make ``worker`` the owner of a streaming answer whose epoch is ``epoch``, under the next epoch.
 
@@ -289,62 +286,62 @@ async def claim(
     state = queries.silent_for(seconds) if seconds is not None else and_(OPEN, message.c.status == "streaming")
     query = update(message).where(message.c.id == run_id, message.c.epoch == epoch, state)
     values = {"epoch": epoch + 1, "worker": plain_text(worker), "takeovers": message.c.takeovers + int(continues)}
-    updated = (await connection.execute(query.values(heartbeat_at=clock(), **values))).rowcount == 1
-    return await queries.run_of(connection, run_id) if updated else None
+    updated = connection.execute(query.values(heartbeat_at=clock(), **values)).rowcount == 1
+    return queries.run_of(connection, run_id) if updated else None
 
 
-async def release(connection: AsyncConnection, owned: Iterable[tuple[str, int]]) -> None:
+def release(connection: Connection, owned: Iterable[tuple[str, int]]) -> None:
     """Give up these answers (run id and epoch): they have no worker, and another process may claim them at once."""
     rows = [{"run": run_id, "token": epoch} for run_id, epoch in sorted(owned)]
     if rows:
-        await connection.execute(_RELEASE, rows)
+        connection.execute(_RELEASE, rows)
 
 
-async def choose(
-    connection: AsyncConnection, owner: str, conversation_id: str, always: Iterable[str], off: Iterable[str] | None
+def choose(
+    connection: Connection, owner: str, conversation_id: str, always: Iterable[str], off: Iterable[str] | None
 ) -> None:
     """Add tools that need no approval; replace the disabled tools unless ``off`` is ``None``. Raises ``NotFound``."""
-    row = await queries.owned(connection, owner, conversation_id, lock=True)
+    row = queries.owned(connection, owner, conversation_id, lock=True)
     current = row.tools or {}
     tools = {
         "always": sorted({*current.get("always", ()), *always}),
         "off": current.get("off", []) if off is None else sorted(set(off)),
     }
-    await connection.execute(update(conversation).where(conversation.c.id == row.id), {"tools": tools})
+    connection.execute(update(conversation).where(conversation.c.id == row.id), {"tools": tools})
 
 
-async def rename(connection: AsyncConnection, owner: str, conversation_id: str, title: str) -> None:
+def rename(connection: Connection, owner: str, conversation_id: str, title: str) -> None:
     """Change the title of a conversation. Raises ``NotFound``."""
-    row = await queries.owned(connection, owner, conversation_id, lock=True)
-    await connection.execute(update(conversation).where(conversation.c.id == row.id), {"title": title})
+    row = queries.owned(connection, owner, conversation_id, lock=True)
+    connection.execute(update(conversation).where(conversation.c.id == row.id), {"title": title})
 
 
-async def retitle(connection: AsyncConnection, owner: str, conversation_id: str, title: str, instead_of: str) -> bool:
+def retitle(connection: Connection, owner: str, conversation_id: str, title: str, instead_of: str) -> bool:
     """Change the title of a conversation if it is ``instead_of``. Returns whether it was."""
     row = (conversation.c.id == conversation_id, conversation.c.owner == owner, conversation.c.title == instead_of)
-    result = await connection.execute(update(conversation).where(*row), {"title": title})
+    result = connection.execute(update(conversation).where(*row), {"title": title})
     return result.rowcount == 1
 
 
-async def remove(connection: AsyncConnection, owner: str, conversation_id: str) -> None:
+def remove(connection: Connection, owner: str, conversation_id: str) -> None:
     """Delete a conversation with its messages. Raises ``NotFound``."""
-    row = await queries.owned(connection, owner, conversation_id, lock=True)
-    await delete_conversations(connection, [row.id])
+    row = queries.owned(connection, owner, conversation_id, lock=True)
+    delete_conversations(connection, [row.id])
 
 
-async def _check_free(connection: AsyncConnection, conversation_id: str, beside: Sequence[str] = ()) -> None:
+def _check_free(connection: Connection, conversation_id: str, beside: Sequence[str] = ()) -> None:
     """Raise ``InvalidInput`` if an answer is in progress in any process, other than those in ``beside``.
 
     A streaming answer without a heartbeat for ``ALIVE_SECONDS`` does not count.
     """
     here = and_(message.c.conversation_id == conversation_id, OPEN, message.c.id.not_in(beside))
     suspended = and_(here, message.c.status == "waiting")
-    if await connection.scalar(select(message.c.id).where(suspended).limit(1)) is not None:
+    if connection.scalar(select(message.c.id).where(suspended).limit(1)) is not None:
         raise InvalidInput("An answer here waits for your decision about a tool. Decide, or stop it first.")
     streaming = and_(here, message.c.status == "streaming")
     beat = message.c.heartbeat_at
     alive = select(message.c.id).where(streaming, beat > clock(-ALIVE_SECONDS), beat < clock(FUTURE_SECONDS)).limit(1)
-    if await connection.scalar(alive) is not None:
+    if connection.scalar(alive) is not None:
         raise StillAnswering
 
 
@@ -352,13 +349,13 @@ def _first_question(history: Iterable[Message]) -> tuple[Part, ...]:
     return next((turn.parts for turn in history if turn.role == "user"), ())
 
 
-async def _new_conversation(connection: AsyncConnection, owner: str, title: str, new: NewRun) -> str:
+def _new_conversation(connection: Connection, owner: str, title: str, new: NewRun) -> str:
     time, conversation_id = now(), new.new_conversation_id or new_id(TEMPORARY if new.temporary else "")
     row = {"id": conversation_id, "owner": owner, "title": title, "model": plain_text(new.model)}
     kept = settings_to_columns(new.options) if new.inherit else {}
     if new.tools_off:
         kept["tools"] = {"always": [], "off": sorted(set(new.tools_off))}
-    await connection.execute(insert(conversation), {**row, "created_at": time, "updated_at": time, **kept})
+    connection.execute(insert(conversation), {**row, "created_at": time, "updated_at": time, **kept})
     return conversation_id
 
 
@@ -369,13 +366,13 @@ def settings_to_columns(options: RunOptions) -> dict[str, Any]:
     return {"system": system, "options": RunOptions(None, generation).to_json().get("options")}
 
 
-async def _next_position(connection: AsyncConnection, conversation_id: str) -> int:
+def _next_position(connection: Connection, conversation_id: str) -> int:
     last = select(func.max(message.c.position)).where(message.c.conversation_id == conversation_id)
-    return (await connection.scalar(last) or 0) + 1
+    return (connection.scalar(last) or 0) + 1
 
 
-async def _insert(
-    connection: AsyncConnection,
+def _insert(
+    connection: Connection,
     conversation_id: str,
     new: Message,
     parent_id: str | None,
@@ -399,18 +396,18 @@ async def _insert(
         row |= {"request_key": request["key"], "worker": plain_text(request["worker"])}
         more = {name: value for name, value in (request.get("more") or {}).items() if name != BY}
         row["request"] = more | ({BY: request[BY]} if request.get(BY) else {}) or None
-        await connection.execute(insert(message).values(heartbeat_at=clock()), row)
+        connection.execute(insert(message).values(heartbeat_at=clock()), row)
     else:
-        await connection.execute(insert(message), row)
-    await files.link(connection, [(new.id, new.parts)])
-    await index(connection, new)
+        connection.execute(insert(message), row)
+    files.link(connection, [(new.id, new.parts)])
+    index(connection, new)
 
 
-async def _touch(connection: AsyncConnection, conversation_id: str, **columns: Any) -> None:
+def _touch(connection: Connection, conversation_id: str, **columns: Any) -> None:
     values = {"updated_at": now(), **columns}
-    await connection.execute(update(conversation).where(conversation.c.id == conversation_id), values)
+    connection.execute(update(conversation).where(conversation.c.id == conversation_id), values)
 
 
-async def _touch_all(connection: AsyncConnection, message_ids: Sequence[str]) -> None:
+def _touch_all(connection: Connection, message_ids: Sequence[str]) -> None:
     conversations = select(message.c.conversation_id).where(message.c.id.in_(list(message_ids)))
-    await connection.execute(update(conversation).where(conversation.c.id.in_(conversations)), {"updated_at": now()})
+    connection.execute(update(conversation).where(conversation.c.id.in_(conversations)), {"updated_at": now()})

@@ -6,8 +6,9 @@ Knows nothing of tables. Rules:
   write lock at once: a transaction that starts with a read may not be able to upgrade later.
 * SQLite has one writer, so the writers of this process queue here, in order, instead of polling the file.
 * PostgreSQL: pooled connections are tested before use, so a restarted server costs no failed call.
-* A transaction runs in a task of its own and completes even if its caller is cancelled: a driver that is
-  interrupted between two statements loses the connection and, with SQLite, does not release its lock.
+* A transaction is a synchronous function that runs in a thread: one hop for all of its statements, so neither a long
+  one stops the event loop, nor does a busy loop make it wait between two statements.
+* It completes even if its caller is cancelled.
 """
 
 from __future__ import annotations
@@ -15,24 +16,26 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import nullcontext
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import StaticPool
 
 from streamchat import extras
+from streamchat.daemon_threads import DaemonPool
 from streamchat.errors import StorageError
 from streamchat.storage.address import Address
 from streamchat.storage.database_errors import translated
 from streamchat.storage.mapping import dumps, loads
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
+Work: TypeAlias = Callable[[Connection], T]
 
 _WRITES = "streamchat_writes"
-_READS = 8  # at the same time: a writer finds a free connection, whatever is read
+# At the same time: a writer finds a free connection, whatever is read.
+_READS = 8
+_WRITES_AT_ONCE = 7  # with PostgreSQL
 _CLOSE_TIMEOUT = 10  # seconds for open transactions at shutdown
 
 
@@ -48,8 +51,9 @@ class Database:
             self.engine = _sqlite_engine(address, patience) if address.file else _postgres_engine(address, patience)
         except ImportError:
             raise StorageError(f"PostgreSQL needs {extras.hint('postgres')}", reason="address") from None
-        self._writer = asyncio.Lock() if address.file else nullcontext()
+        self._writes = asyncio.Semaphore(1 if address.file else _WRITES_AT_ONCE)
         self._reads = asyncio.Semaphore(_READS)
+        self._threads = DaemonPool("storage")
         self._tasks: set[asyncio.Task[Any]] = set()
         self.errors: Counter[str] = Counter()
         """Failed calls by reason: see ``StorageError``."""
@@ -65,17 +69,27 @@ class Database:
 
     async def _read(self, work: Work[T]) -> T:
         with translated(self.address.shown):
-            async with self._reads, self.engine.connect() as connection:
-                return await work(connection)
+            async with self._reads:
+                return await self._in_thread(self._run_read, work)
 
     async def _write(self, work: Work[T]) -> T:
         with translated(self.address.shown):
-            async with self._writer:
-                self._check_still_there()
-                async with self.engine.connect() as connection:
-                    await connection.execution_options(**{_WRITES: True})
-                    async with connection.begin():
-                        return await work(connection)
+            async with self._writes:
+                return await self._in_thread(self._run_write, work)
+
+    def _run_read(self, work: Work[T]) -> T:
+        with self.engine.connect() as connection:
+            return work(connection)
+
+    def _run_write(self, work: Work[T]) -> T:
+        self._check_still_there()
+        with self.engine.connect() as connection:
+            connection.execution_options(**{_WRITES: True})
+            with connection.begin():
+                return work(connection)
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     async def _complete(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work, name="storage")
@@ -106,7 +120,8 @@ class Database:
         """Wait for open transactions (at most 10 seconds), then close the connections."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT)
-        await self.engine.dispose()
+        await self._in_thread(self.engine.dispose)
+        self._threads.shutdown()
 
 
 def _identity(address: Address) -> tuple[int, int] | None:
@@ -117,22 +132,25 @@ def _identity(address: Address) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _sqlite_engine(address: Address, patience: float) -> AsyncEngine:
-    engine = create_async_engine(
+def _sqlite_engine(address: Address, patience: float) -> Engine:
+    # In memory, the one connection has everything.
+    pool: dict[str, Any] = {"poolclass": StaticPool} if address.in_memory else {"pool_size": _READS + 1}
+    engine = create_engine(
         address.url,
-        connect_args={"isolation_level": None, "timeout": patience},
+        connect_args={"isolation_level": None, "timeout": patience, "check_same_thread": False},
         json_serializer=dumps,
         json_deserializer=loads,
+        **pool,
     )
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def set_up(dbapi_connection: Any, _record: object) -> None:
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -140,7 +158,7 @@ def _sqlite_engine(address: Address, patience: float) -> AsyncEngine:
     return engine
 
 
-def _postgres_engine(address: Address, patience: float) -> AsyncEngine:
+def _postgres_engine(address: Address, patience: float) -> Engine:
     options = {
         "connect_timeout": 5,
         "keepalives_idle": 10,
@@ -150,7 +168,7 @@ def _postgres_engine(address: Address, patience: float) -> AsyncEngine:
         "application_name": "streamchat",
     }
     defaults = {name: value for name, value in options.items() if name not in address.url.query}
-    engine = create_async_engine(
+    engine = create_engine(
         address.url,
         # No server-side prepared statements: they break behind a pooler in transaction mode.
         connect_args={**defaults, "prepare_threshold": None},
@@ -162,7 +180,7 @@ def _postgres_engine(address: Address, patience: float) -> AsyncEngine:
 
     wait = f"SET LOCAL lock_timeout = '{int(patience * 1000)}ms'"
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES)
         connection.exec_driver_sql(wait if writes else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -13,8 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, insert, literal, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, func, insert, literal, select, text
 
 from streamchat.chat.files import CheckedFile, FileInfo, file_ids
 from streamchat.chat.messages import Part
@@ -32,46 +31,46 @@ _USED = exists().where(message_file.c.file_id == file.c.id).correlate(file)
 GONE = "This file does not exist."
 
 
-async def add(connection: AsyncConnection, owner: str, new: CheckedFile, quota: int, like: str = "") -> FileInfo | None:
+def add(connection: Connection, owner: str, new: CheckedFile, quota: int, like: str = "") -> FileInfo | None:
     """Insert a file. Returns ``None`` if the files of its owner would have more than ``quota`` bytes.
 
     ``like``: the id of a conversation of the same kind, temporary or not.
     """
     if connection.dialect.name == "postgresql":  # two uploads at once count each other
-        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:owner, 7))"), {"owner": owner})
-    if await used(connection, owner) + len(new.content) > quota:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:owner, 7))"), {"owner": owner})
+    if used(connection, owner) + len(new.content) > quota:
         return None
     numbers = {"width": new.width, "height": new.height, "pages": new.pages, "tokens": new.tokens}
     info = FileInfo(new_id(like), plain_text(new.name), new.media_type, len(new.content), **numbers)
     values = {column.name: getattr(info, column.name) for column in _INFO}
     rest = {"owner": owner, "created_at": now(), "text": plain_text(new.text)}
-    await connection.execute(insert(file), values | rest)
-    await connection.execute(insert(file_content), {"file_id": info.id, "content": new.content})
+    connection.execute(insert(file), values | rest)
+    connection.execute(insert(file_content), {"file_id": info.id, "content": new.content})
     return info
 
 
-async def used(connection: AsyncConnection, owner: str) -> int:
+def used(connection: Connection, owner: str) -> int:
     """Return the bytes of all files of an owner."""
-    return int(await connection.scalar(select(func.sum(file.c.bytes)).where(file.c.owner == owner)) or 0)
+    return int(connection.scalar(select(func.sum(file.c.bytes)).where(file.c.owner == owner)) or 0)
 
 
-async def infos(connection: AsyncConnection, owner: str, ids: Collection[str]) -> dict[str, FileInfo]:
+def infos(connection: Connection, owner: str, ids: Collection[str]) -> dict[str, FileInfo]:
     """Return those of these files that exist."""
     known = [one for one in ids if queries.is_id(one)]
-    rows = await connection.execute(select(*_INFO).where(file.c.id.in_(known), file.c.owner == owner))
+    rows = connection.execute(select(*_INFO).where(file.c.id.in_(known), file.c.owner == owner))
     return {row.id: _info(row) for row in rows}
 
 
-async def info_of(connection: AsyncConnection, owner: str, file_id: object) -> FileInfo:
+def info_of(connection: Connection, owner: str, file_id: object) -> FileInfo:
     """Return a file without its content. Raises ``NotFound``."""
     query = select(*_INFO).where(file.c.id == queries.known_id(file_id, "file"), file.c.owner == owner)
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(GONE)
     return _info(row)
 
 
-async def shared_info(connection: AsyncConnection, leaf_id: str | None, file_id: object) -> FileInfo:
+def shared_info(connection: Connection, leaf_id: str | None, file_id: object) -> FileInfo:
     """Return a file of the branch that a link shows. Raises ``NotFound``."""
     path = queries.path_to(leaf_id or "")
     query = (
@@ -82,40 +81,40 @@ async def shared_info(connection: AsyncConnection, leaf_id: str | None, file_id:
         .where(file.c.id == queries.known_id(file_id, "file"), queries.VISIBLE)
         .limit(1)
     )
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(GONE)
     return _info(row)
 
 
-async def content_of(connection: AsyncConnection, file_id: str) -> bytes:
+def content_of(connection: Connection, file_id: str) -> bytes:
     """Return the bytes of a file. Raises ``NotFound``."""
-    content = await connection.scalar(select(file_content.c.content).where(file_content.c.file_id == file_id))
+    content = connection.scalar(select(file_content.c.content).where(file_content.c.file_id == file_id))
     if content is None:
         raise NotFound(GONE)
     return bytes(content)
 
 
-async def contents(connection: AsyncConnection, owner: str, ids: Collection[str]) -> dict[str, bytes]:
+def contents(connection: Connection, owner: str, ids: Collection[str]) -> dict[str, bytes]:
     """Return the bytes of those of these files that exist."""
     query = select(file.c.id, file_content.c.content).join(file_content, file_content.c.file_id == file.c.id)
-    rows = await connection.execute(query.where(file.c.id.in_(list(ids)), file.c.owner == owner))
+    rows = connection.execute(query.where(file.c.id.in_(list(ids)), file.c.owner == owner))
     return {row.id: bytes(row.content) for row in rows}
 
 
-async def texts(connection: AsyncConnection, owner: str, ids: Collection[str]) -> dict[str, str]:
+def texts(connection: Connection, owner: str, ids: Collection[str]) -> dict[str, str]:
     """Return the text of those of these files that exist."""
     query = select(file.c.id, file.c.text).where(file.c.id.in_(list(ids)), file.c.owner == owner)
-    return {row.id: row.text for row in await connection.execute(query)}
+    return {row.id: row.text for row in connection.execute(query)}
 
 
-async def remove(connection: AsyncConnection, owner: str, file_id: object) -> None:
+def remove(connection: Connection, owner: str, file_id: object) -> None:
     """Delete a file, also from the messages that have it. Raises ``NotFound``."""
-    info = await info_of(connection, owner, file_id)
-    await connection.execute(delete(file).where(file.c.id == info.id))
+    info = info_of(connection, owner, file_id)
+    connection.execute(delete(file).where(file.c.id == info.id))
 
 
-async def link(connection: AsyncConnection, messages: Iterable[tuple[str, Sequence[Part]]]) -> None:
+def link(connection: Connection, messages: Iterable[tuple[str, Sequence[Part]]]) -> None:
     """Note that these messages (id and parts) have the files that they name, if these exist and are their owner's."""
     for message_id, parts in messages:
         if ids := file_ids(parts):
@@ -126,23 +125,23 @@ async def link(connection: AsyncConnection, messages: Iterable[tuple[str, Sequen
                 .scalar_subquery()
             )
             rows = select(literal(message_id), file.c.id).where(file.c.id.in_(ids), file.c.owner == owner)
-            await connection.execute(insert(message_file).from_select(["message_id", "file_id"], rows))
+            connection.execute(insert(message_file).from_select(["message_id", "file_id"], rows))
 
 
-async def unlink(connection: AsyncConnection, messages: ColumnElement[bool]) -> None:
+def unlink(connection: Connection, messages: ColumnElement[bool]) -> None:
     """Take the files from the messages with this condition, and delete those that no other message has."""
     of_them = message_file.c.message_id.in_(select(message.c.id).where(messages))
-    ids = list(await connection.scalars(select(message_file.c.file_id).where(of_them).distinct()))
+    ids = list(connection.scalars(select(message_file.c.file_id).where(of_them).distinct()))
     if ids:
-        await connection.execute(delete(message_file).where(of_them))
-        await connection.execute(delete(file).where(file.c.id.in_(ids), ~_USED))
+        connection.execute(delete(message_file).where(of_them))
+        connection.execute(delete(file).where(file.c.id.in_(ids), ~_USED))
 
 
-async def sweep(connection: AsyncConnection, before: datetime) -> int:
+def sweep(connection: Connection, before: datetime) -> int:
     """Delete the files that were uploaded before, and that no message has. Returns their number."""
-    orphans = list(await connection.scalars(select(file.c.id).where(file.c.created_at < before, ~_USED).limit(1000)))
+    orphans = list(connection.scalars(select(file.c.id).where(file.c.created_at < before, ~_USED).limit(1000)))
     if orphans:
-        await connection.execute(delete(file).where(file.c.id.in_(orphans), ~_USED))
+        connection.execute(delete(file).where(file.c.id.in_(orphans), ~_USED))
     return len(orphans)
 
 

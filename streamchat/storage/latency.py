@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Float, Subquery, Text, case, func, literal, select, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import CTE, ColumnElement, Connection, Float, Subquery, Text, case, func, literal, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -134,11 +133,11 @@ class LatencyStore:
         return await self._database.read(lambda connection: _report(connection, owner, since))
 
 
-async def _report(connection: AsyncConnection, owner: str, since: date) -> LatencyReport:
+def _report(connection: Connection, owner: str, since: date) -> LatencyReport:
     start = datetime.combine(since, time(), UTC)
     sample = _sample(owner, start)
-    answers, failed, failures = await _outcomes(connection, sample)
-    figures = await _distributions(connection, sample)
+    answers, failed, failures = _outcomes(connection, sample)
+    figures = _distributions(connection, sample)
     groups = [
         Group(day, model, number, failed[day, model], figures.get((day, model), {}))
         for (day, model), number in sorted(answers.items())
@@ -147,11 +146,11 @@ async def _report(connection: AsyncConnection, owner: str, since: date) -> Laten
     total = sum(group.answers for group in models)
     return LatencyReport(
         answers=total,
-        complete=total < MAX_ANSWERS and not await _has_more_conversations(connection, owner, start),
+        complete=total < MAX_ANSWERS and not _has_more_conversations(connection, owner, start),
         models=sorted(models, key=lambda group: -group.answers),
         days=[group for group in groups if group.day],
         failures=sorted(failures, key=lambda row: (-row.answers, row.kind, row.model)),
-        slowest=await _slowest(connection, sample),
+        slowest=_slowest(connection, sample),
     )
 
 
@@ -186,22 +185,22 @@ def _sample(owner: str, start: datetime) -> CTE:
     )
 
 
-async def _has_more_conversations(connection: AsyncConnection, owner: str, start: datetime) -> bool:
+def _has_more_conversations(connection: Connection, owner: str, start: datetime) -> bool:
     recent = select(conversation.c.id).where(
         conversation.c.owner == owner, conversation.c.deleted_at.is_(None), conversation.c.updated_at >= start
     )
-    return (await connection.execute(recent.offset(MAX_CONVERSATIONS).limit(1))).first() is not None
+    return connection.execute(recent.offset(MAX_CONVERSATIONS).limit(1)).first() is not None
 
 
 _Keys = defaultdict[tuple[str, str], int]
 
 
-async def _outcomes(connection: AsyncConnection, sample: CTE) -> tuple[_Keys, _Keys, list[Failures]]:
+def _outcomes(connection: Connection, sample: CTE) -> tuple[_Keys, _Keys, list[Failures]]:
     """Return the answers and the failures by day and model, and of each kind."""
     keys = (sample.c.day, sample.c.model, sample.c.status, sample.c.kind)
     answers, failed = _Keys(int), _Keys(int)
     kinds: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for day, model, status, kind, number in await connection.execute(select(*keys, func.count()).group_by(*keys)):
+    for day, model, status, kind, number in connection.execute(select(*keys, func.count()).group_by(*keys)):
         for of in ("", day):
             answers[of, model] += number
             failed[of, model] += number if status in _FAILURES else 0
@@ -210,16 +209,16 @@ async def _outcomes(connection: AsyncConnection, sample: CTE) -> tuple[_Keys, _K
     return answers, failed, [Failures(model, kind, number) for (model, kind), number in kinds.items()]
 
 
-async def _distributions(connection: AsyncConnection, sample: CTE) -> dict[tuple[str, str], dict[str, Distribution]]:
+def _distributions(connection: Connection, sample: CTE) -> dict[tuple[str, str], dict[str, Distribution]]:
     counts: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     values = _values(sample, sample.c.model)
     bucket = case(*[(values.c.figure == name, _bucket(values.c.value, BOUNDS[name])) for name in FIGURES])
     keys = (values.c.figure, values.c.model, bucket)
-    for figure, model, index, number in await connection.execute(select(*keys, func.count()).group_by(*keys)):
+    for figure, model, index, number in connection.execute(select(*keys, func.count()).group_by(*keys)):
         of = counts[figure, model] = counts[figure, model] or [0] * (len(BOUNDS[figure]) + 1)
         of[index] = number
     found: defaultdict[tuple[str, str], dict[str, Distribution]] = defaultdict(dict)
-    for row in await connection.execute(_percentiles(sample)):
+    for row in connection.execute(_percentiles(sample)):
         of = [] if row.day else counts[row.figure, row.model]
         found[row.day, row.model][row.figure] = Distribution(row.number, row.min, row.p50, row.p95, row.max, of)
     return found
@@ -263,7 +262,7 @@ def _percentiles(sample: CTE) -> Any:
     return select(*keys, *fields).group_by(*keys)
 
 
-async def _slowest(connection: AsyncConnection, sample: CTE) -> dict[str, list[SlowAnswer]]:
+def _slowest(connection: Connection, sample: CTE) -> dict[str, list[SlowAnswer]]:
     columns = [sample.c[name] for name in ("id", "conversation_id", "title", "model", "status", "created_at")]
     values = _values(sample, *columns)
     # Of times the long ones are slow, of rates the low ones.
@@ -272,7 +271,7 @@ async def _slowest(connection: AsyncConnection, sample: CTE) -> dict[str, list[S
     ranked = select(values, rank.label("rank")).subquery()
     query = select(ranked).where(ranked.c.rank <= SLOWEST).order_by(ranked.c.figure, ranked.c.rank)
     found: dict[str, list[SlowAnswer]] = {name: [] for name in FIGURES}
-    for row in await connection.execute(query):
+    for row in connection.execute(query):
         found[row.figure].append(
             SlowAnswer(row.id, row.conversation_id, row.title, row.model, row.status, row.created_at, row.value)
         )

@@ -28,12 +28,12 @@ class MemoryDatabase(Database):
     """See above. ``used``: whether there may be anything in it."""
 
     def __init__(self) -> None:
-        address = Address(make_url("sqlite+aiosqlite:///:memory:"), "of temporary chats", Path(":memory:"))
+        address = Address(make_url("sqlite:///:memory:"), "of temporary chats", Path(":memory:"))
         super().__init__(address, 0)
         self.used = False
         self._alone = asyncio.Lock()
 
-        @event.listens_for(self.engine.sync_engine, "connect")
+        @event.listens_for(self.engine, "connect")
         def bound(dbapi_connection: Any, _record: object) -> None:
             cursor = dbapi_connection.cursor()
             cursor.execute("PRAGMA temp_store=MEMORY")
@@ -53,6 +53,5 @@ class MemoryDatabase(Database):
     async def _create(self) -> None:
         if not self.used:
             with translated(self.address.shown):
-                async with self.engine.begin() as connection:
-                    await connection.run_sync(Table.metadata.create_all)
+                await self._in_thread(Table.metadata.create_all, self.engine)
             self.used = True

@@ -60,7 +60,7 @@ async def prepare(database: Database, patience: float) -> None:
         await asyncio.to_thread(_examine, file, shown)
         with translated(shown):
             await asyncio.to_thread(_set_wal, file, patience)
-    await database.write(lambda connection: connection.run_sync(_upgrade, shown))
+    await database.write(lambda connection: _upgrade(connection, shown))
     database.remember_file()
 
 

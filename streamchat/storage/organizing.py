@@ -13,8 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, exists, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Table, delete, exists, insert, select, update
 
 from streamchat.chat.files import FileInfo
 from streamchat.chat.messages import Message
@@ -30,52 +29,52 @@ from streamchat.storage.tables import ShareTable, new_id, now
 share: Table = ShareTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 
 
-async def change(connection: AsyncConnection, owner: str, conversation_id: str, columns: Mapping[str, Any]) -> None:
+def change(connection: Connection, owner: str, conversation_id: str, columns: Mapping[str, Any]) -> None:
     """Set these columns of a conversation. Raises ``NotFound``."""
-    row = await queries.owned(connection, owner, conversation_id, lock=True)
+    row = queries.owned(connection, owner, conversation_id, lock=True)
     if columns:
-        await connection.execute(update(conversation).where(conversation.c.id == row.id), dict(columns))
+        connection.execute(update(conversation).where(conversation.c.id == row.id), dict(columns))
 
 
-async def discard(connection: AsyncConnection, owner: str, conversation_id: str) -> None:
+def discard(connection: Connection, owner: str, conversation_id: str) -> None:
     """Move a conversation to the trash. No effect on one that is there. Raises ``NotFound``."""
-    row = await _any(connection, owner, conversation_id)
+    row = _any(connection, owner, conversation_id)
     if row.deleted_at is None:
-        await connection.execute(delete(share).where(share.c.conversation_id == row.id))
-        await connection.execute(update(conversation).where(conversation.c.id == row.id), {"deleted_at": now()})
+        connection.execute(delete(share).where(share.c.conversation_id == row.id))
+        connection.execute(update(conversation).where(conversation.c.id == row.id), {"deleted_at": now()})
 
 
-async def restore(connection: AsyncConnection, owner: str, conversation_id: str) -> None:
+def restore(connection: Connection, owner: str, conversation_id: str) -> None:
     """Bring a conversation back from the trash. No effect on one that is not there. Raises ``NotFound``."""
-    row = await _any(connection, owner, conversation_id)
-    await connection.execute(update(conversation).where(conversation.c.id == row.id), {"deleted_at": None})
+    row = _any(connection, owner, conversation_id)
+    connection.execute(update(conversation).where(conversation.c.id == row.id), {"deleted_at": None})
 
 
-async def purge(connection: AsyncConnection, before: datetime) -> int:
+def purge(connection: Connection, before: datetime) -> int:
     """Delete what has been in the trash since then, of every owner. Returns how many conversations that were.
 
     Of a message that others follow its place stays, without content.
     """
     hidden = select(deleted_message.c.message_id).where(deleted_message.c.deleted_at < before)
-    await connection.execute(delete(message_words).where(message_words.c.message_id.in_(hidden)))
+    connection.execute(delete(message_words).where(message_words.c.message_id.in_(hidden)))
     empty = {"parts": [], "opaque": None, "request": None}
-    await connection.execute(update(message).where(message.c.id.in_(hidden)), empty)
-    await files.unlink(connection, message.c.id.in_(hidden))
+    connection.execute(update(message).where(message.c.id.in_(hidden)), empty)
+    files.unlink(connection, message.c.id.in_(hidden))
     old = conversation.c.deleted_at < before
-    ids = list(await connection.scalars(select(conversation.c.id).where(old)))
-    await delete_conversations(connection, ids)
+    ids = list(connection.scalars(select(conversation.c.id).where(old)))
+    delete_conversations(connection, ids)
     return len(ids)
 
 
-async def delete_conversations(connection: AsyncConnection, ids: Sequence[str]) -> None:
+def delete_conversations(connection: Connection, ids: Sequence[str]) -> None:
     """Delete conversations with their messages, and the files that only these have."""
     if ids:
-        await files.unlink(connection, message.c.conversation_id.in_(ids))
-        await connection.execute(delete(message).where(message.c.conversation_id.in_(ids)))
-        await connection.execute(delete(conversation).where(conversation.c.id.in_(ids)))
+        files.unlink(connection, message.c.conversation_id.in_(ids))
+        connection.execute(delete(message).where(message.c.conversation_id.in_(ids)))
+        connection.execute(delete(conversation).where(conversation.c.id.in_(ids)))
 
 
-async def drop_idle(connection: AsyncConnection, before: datetime, limit: int | None = None) -> list[tuple[str, str]]:
+def drop_idle(connection: Connection, before: datetime, limit: int | None = None) -> list[tuple[str, str]]:
     """Delete the conversations without a change since then, unless an answer is being written there.
 
     ``limit``: the oldest of them at most. Returns owner and id of each.
@@ -83,87 +82,87 @@ async def drop_idle(connection: AsyncConnection, before: datetime, limit: int | 
     busy = exists().where(message.c.conversation_id == conversation.c.id, message.c.status == "streaming")
     old = select(conversation.c.owner, conversation.c.id).where(conversation.c.updated_at < before, ~busy)
     old = old.order_by(conversation.c.updated_at).limit(limit)
-    rows = [(owner, conversation_id) for owner, conversation_id in await connection.execute(old)]
-    await delete_conversations(connection, [conversation_id for _, conversation_id in rows])
+    rows = [(owner, conversation_id) for owner, conversation_id in connection.execute(old)]
+    delete_conversations(connection, [conversation_id for _, conversation_id in rows])
     return rows
 
 
-async def _any(connection: AsyncConnection, owner: str, conversation_id: str) -> Row[Any]:
+def _any(connection: Connection, owner: str, conversation_id: str) -> Row[Any]:
     """Return the row of a conversation, also if it is deleted. Raises ``NotFound``."""
     query = select(conversation).where(
         conversation.c.id == queries.known_id(conversation_id, "conversation"), conversation.c.owner == owner
     )
-    row = (await connection.execute(query.with_for_update())).one_or_none()
+    row = connection.execute(query.with_for_update()).one_or_none()
     if row is None:
         raise NotFound("This conversation does not exist.")
     return row
 
 
-async def share_branch(connection: AsyncConnection, owner: str, conversation_id: str) -> str:
+def share_branch(connection: Connection, owner: str, conversation_id: str) -> str:
     """Return the id of a link that shows the active branch as it is now. An earlier link shows it too."""
-    row = await queries.owned(connection, owner, conversation_id, lock=True)
+    row = queries.owned(connection, owner, conversation_id, lock=True)
     values = {"leaf_id": row.leaf_id, "title": row.title, "created_at": now()}
-    share_id = await connection.scalar(select(share.c.id).where(share.c.conversation_id == row.id))
+    share_id = connection.scalar(select(share.c.id).where(share.c.conversation_id == row.id))
     if share_id is None:
         share_id = new_id()
-        await connection.execute(insert(share), {"id": share_id, "conversation_id": row.id, **values})
+        connection.execute(insert(share), {"id": share_id, "conversation_id": row.id, **values})
     else:
-        await connection.execute(update(share).where(share.c.id == share_id), values)
+        connection.execute(update(share).where(share.c.id == share_id), values)
     return share_id
 
 
-async def unshare(connection: AsyncConnection, owner: str, conversation_id: str) -> None:
+def unshare(connection: Connection, owner: str, conversation_id: str) -> None:
     """Take the link of a conversation back. Raises ``NotFound``."""
-    row = await queries.owned(connection, owner, conversation_id, lock=True)
-    await connection.execute(delete(share).where(share.c.conversation_id == row.id))
+    row = queries.owned(connection, owner, conversation_id, lock=True)
+    connection.execute(delete(share).where(share.c.conversation_id == row.id))
 
 
-async def shared_with(connection: AsyncConnection, owner: str, conversation_id: str) -> str | None:
+def shared_with(connection: Connection, owner: str, conversation_id: str) -> str | None:
     """Return the id of the link of a conversation, or ``None``. Raises ``NotFound``."""
-    row = await queries.owned(connection, owner, conversation_id)
-    return await connection.scalar(select(share.c.id).where(share.c.conversation_id == row.id))
+    row = queries.owned(connection, owner, conversation_id)
+    return connection.scalar(select(share.c.id).where(share.c.conversation_id == row.id))
 
 
-async def shared(connection: AsyncConnection, share_id: str, limit: int, before: str | None) -> BranchPage:
+def shared(connection: Connection, share_id: str, limit: int, before: str | None) -> BranchPage:
     """Return a part of the snapshot behind a link, for whoever has it. Raises ``NotFound``."""
-    row = await _shared(connection, share_id)
-    page = await part_up_to(connection, row, row.shared_leaf, limit, before)
+    row = _shared(connection, share_id)
+    page = part_up_to(connection, row, row.shared_leaf, limit, before)
     ended = tuple(one for one in page.messages if one.ended)
     return BranchPage(share_id, row.shared_title, page.settings, page.ids, ended, {}, page.earlier)
 
 
-async def shared_file(connection: AsyncConnection, share_id: str, file_id: str) -> FileInfo:
+def shared_file(connection: Connection, share_id: str, file_id: str) -> FileInfo:
     """Return a file of the snapshot behind a link, for whoever has it. Raises ``NotFound``."""
-    row = await _shared(connection, share_id)
-    return await files.shared_info(connection, row.shared_leaf, file_id)
+    row = _shared(connection, share_id)
+    return files.shared_info(connection, row.shared_leaf, file_id)
 
 
-async def _shared(connection: AsyncConnection, share_id: str) -> Row[Any]:
+def _shared(connection: Connection, share_id: str) -> Row[Any]:
     """Return the conversation behind a link, with the leaf and the title of the snapshot. Raises ``NotFound``."""
     query = (
         select(conversation, share.c.leaf_id.label("shared_leaf"), share.c.title.label("shared_title"))
         .join(conversation, conversation.c.id == share.c.conversation_id)
         .where(share.c.id == queries.known_id(share_id, "link"), conversation.c.deleted_at.is_(None))
     )
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound("This link does not exist, or it was taken back.")
     return row
 
 
-async def fork(connection: AsyncConnection, owner: str, message_id: str) -> str:
+def fork(connection: Connection, owner: str, message_id: str) -> str:
     """Copy the branch up to a message into a new conversation with the same settings. Returns its id.
 
     An answer in progress is left out. Raises ``NotFound``.
     """
-    row = await queries.owned(connection, owner, await queries.conversation_of(connection, owner, message_id))
-    messages = [one for one in await queries.branch(connection, message_id) if one.ended]
+    row = queries.owned(connection, owner, queries.conversation_of(connection, owner, message_id))
+    messages = [one for one in queries.branch(connection, message_id) if one.ended]
     kept = {name: getattr(row, name) for name in ("model", "system", "options", "tools")}
-    return await insert_conversation(connection, owner, row.title, messages, kept, like=row.id)
+    return insert_conversation(connection, owner, row.title, messages, kept, like=row.id)
 
 
-async def insert_conversation(
-    connection: AsyncConnection,
+def insert_conversation(
+    connection: Connection,
     owner: str,
     title: str,
     messages: Sequence[Message],
@@ -177,7 +176,7 @@ async def insert_conversation(
     time, conversation_id = now(), new_id(like)
     row = {"id": conversation_id, "owner": owner, "title": title, "created_at": time, "updated_at": time}
     row |= settings or {}
-    await connection.execute(insert(conversation), row)
+    connection.execute(insert(conversation), row)
     rows, parent = [], None
     for position, one in enumerate(messages, 1):
         message_id = new_id(like)
@@ -187,9 +186,9 @@ async def insert_conversation(
         rows.append(place | times | columns)
         parent = message_id
     if rows:
-        await connection.execute(insert(message), rows)
-        await files.link(connection, [(row["id"], one.parts) for one, row in zip(messages, rows, strict=True)])
+        connection.execute(insert(message), rows)
+        files.link(connection, [(row["id"], one.parts) for one, row in zip(messages, rows, strict=True)])
     for one, row in zip(messages, rows, strict=True):
-        await index(connection, replace(one, id=row["id"]))
-    await connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"leaf_id": parent})
+        index(connection, replace(one, id=row["id"]))
+    connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"leaf_id": parent})
     return conversation_id

@@ -14,8 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Table, delete, or_, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, Connection, Table, delete, or_, select, text
 
 from streamchat.chat.messages import Message
 from streamchat.storage import account_tables, organizing, queries, tables
@@ -65,13 +64,13 @@ class PersonalStore:
     async def rows(self, owner: str) -> dict[str, list[dict[str, Any]]]:
         """Return what each table has of this person, by its name; conversations are read with ``conversations``."""
 
-        async def work(connection: AsyncConnection) -> dict[str, list[dict[str, Any]]]:
+        def work(connection: Connection) -> dict[str, list[dict[str, Any]]]:
             result = {}
             for table in owned_tables():
                 if table is conversation:
                     continue
                 columns = [column for column in table.columns if SECRET not in column.info]
-                rows = await connection.execute(select(*columns).where(_of(table, owner)))
+                rows = connection.execute(select(*columns).where(_of(table, owner)))
                 result[table.name] = [dict(row._mapping) for row in rows]
             return result
 
@@ -80,28 +79,28 @@ class PersonalStore:
     async def conversations(self, owner: str) -> AsyncIterator[PersonalConversation]:
         """Yield all conversations, the trash included, oldest first."""
 
-        async def ids(connection: AsyncConnection) -> list[str]:
+        def ids(connection: Connection) -> list[str]:
             query = select(conversation.c.id).where(conversation.c.owner == owner)
-            return list(await connection.scalars(query.order_by(conversation.c.created_at, conversation.c.id)))
+            return list(connection.scalars(query.order_by(conversation.c.created_at, conversation.c.id)))
 
         for conversation_id in await self._main.read(ids):
             if (one := await self._conversation(owner, conversation_id)) is not None:
                 yield one
 
     async def _conversation(self, owner: str, conversation_id: str) -> PersonalConversation | None:
-        async def work(connection: AsyncConnection) -> PersonalConversation | None:
+        def work(connection: Connection) -> PersonalConversation | None:
             query = select(conversation).where(conversation.c.id == conversation_id, conversation.c.owner == owner)
-            row = (await connection.execute(query)).one_or_none()
+            row = connection.execute(query).one_or_none()
             if row is None:  # deleted meanwhile
                 return None
-            link = (await connection.execute(select(share).where(share.c.conversation_id == row.id))).one_or_none()
+            link = connection.execute(select(share).where(share.c.conversation_id == row.id)).one_or_none()
             hidden_query = select(deleted_message.c.message_id).where(deleted_message.c.conversation_id == row.id)
-            hidden = set(await connection.scalars(hidden_query))
+            hidden = set(connection.scalars(hidden_query))
             about = (message.c.parent_id, message.c.created_at, message.c.updated_at)
             all_rows = select(*MESSAGE, *about).where(message.c.conversation_id == row.id)
-            rows = (await connection.execute(all_rows.order_by(message.c.position))).all()
+            rows = connection.execute(all_rows.order_by(message.c.position)).all()
             path = queries.path_to(row.leaf_id or "")
-            shown = set(await connection.scalars(select(path.c.id))) - hidden
+            shown = set(connection.scalars(select(path.c.id))) - hidden
             messages = tuple(
                 PersonalMessage(
                     one,
@@ -109,7 +108,7 @@ class PersonalStore:
                     | ({"deleted": True} if one.id in hidden else {}),
                     one.id in shown,
                 )
-                for r, one in zip(rows, await queries.read(connection, rows), strict=True)
+                for r, one in zip(rows, queries.read(connection, rows), strict=True)
             )
             return PersonalConversation(dict(row._mapping), None if link is None else dict(link._mapping), messages)
 
@@ -118,20 +117,18 @@ class PersonalStore:
     async def running(self, owner: str) -> list[str]:
         """Return the answers that are being written or await approval, those in the trash included."""
 
-        async def work(connection: AsyncConnection) -> list[str]:
+        def work(connection: Connection) -> list[str]:
             query = select(message.c.id).join(conversation, conversation.c.id == message.c.conversation_id)
-            return list(await connection.scalars(query.where(conversation.c.owner == owner, tables.OPEN)))
+            return list(connection.scalars(query.where(conversation.c.owner == owner, tables.OPEN)))
 
         return [run_id for database in self._databases() for run_id in await database.read(work)]
 
     async def delete_conversations(self, owner: str) -> list[str] | None:
         """Delete up to ``BATCH`` conversations. Returns the ids of their messages, ``None`` if there were none."""
 
-        async def work(connection: AsyncConnection) -> list[str] | None:
-            ids = list(
-                await connection.scalars(select(conversation.c.id).where(conversation.c.owner == owner).limit(BATCH))
-            )
-            return await delete_conversations(connection, ids) if ids else None
+        def work(connection: Connection) -> list[str] | None:
+            ids = list(connection.scalars(select(conversation.c.id).where(conversation.c.owner == owner).limit(BATCH)))
+            return delete_conversations(connection, ids) if ids else None
 
         for database in self._databases():
             if (messages := await database.write(work)) is not None:
@@ -148,29 +145,29 @@ class PersonalStore:
     async def delete_rows(self, owner: str) -> None:
         """Delete everything else, the account last."""
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             for table in reversed(owned_tables()):
                 if table is not conversation:
-                    await connection.execute(delete(table).where(_of(table, owner)))
+                    connection.execute(delete(table).where(_of(table, owner)))
 
         for database in reversed(self._databases()):  # the account is in the first one
             await database.write(work)
 
 
-async def delete_conversations(connection: AsyncConnection, ids: list[str]) -> list[str]:
+def delete_conversations(connection: Connection, ids: list[str]) -> list[str]:
     """Delete these conversations with all that belongs to them. Returns the ids of their messages."""
-    messages = list(await connection.scalars(select(message.c.id).where(message.c.conversation_id.in_(ids))))
-    await organizing.delete_conversations(connection, ids)
+    messages = list(connection.scalars(select(message.c.id).where(message.c.conversation_id.in_(ids))))
+    organizing.delete_conversations(connection, ids)
     return messages
 
 
-async def _merge_index(connection: AsyncConnection, pages: int) -> bool:
+def _merge_index(connection: Connection, pages: int) -> bool:
     """Do a part of the merge. Returns whether there may be more."""
     if connection.dialect.name != "sqlite":
         return False
-    before = await connection.scalar(_CHANGES)
-    await connection.execute(_MERGE, {"pages": pages})
-    return (await connection.scalar(_CHANGES)) - before >= 2  # as SQLite's documentation says
+    before = connection.scalar(_CHANGES)
+    connection.execute(_MERGE, {"pages": pages})
+    return (connection.scalar(_CHANGES)) - before >= 2  # as SQLite's documentation says
 
 
 def owned_tables() -> list[Table]:

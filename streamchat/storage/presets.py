@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Row, Table, Text, UniqueConstraint, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, Connection, Row, Table, Text, UniqueConstraint, delete, func, insert, or_, select, update
 from sqlmodel import Field
 
 from streamchat.chat.presets import Preset
@@ -50,8 +49,8 @@ class PresetStore:
     async def list(self, owner: str) -> list[Preset]:
         """Return all of an owner, by name."""
 
-        async def read(connection: AsyncConnection) -> list[Preset]:
-            rows = await connection.execute(select(preset).where(preset.c.owner == owner).order_by(preset.c.name))
+        def read(connection: Connection) -> list[Preset]:
+            rows = connection.execute(select(preset).where(preset.c.owner == owner).order_by(preset.c.name))
             return [_preset(row) for row in rows]
 
         return await self._database.read(read)
@@ -66,16 +65,16 @@ class PresetStore:
         Raises ``InvalidInput`` if there are too many.
         """
 
-        async def write(connection: AsyncConnection) -> tuple[Preset, bool]:
+        def write(connection: Connection) -> tuple[Preset, bool]:
             mine = preset.c.owner == owner
             taken = select(preset.c.id).where(mine, preset.c.kind == new.kind, preset.c.name == new.name)
-            if (preset_id := await connection.scalar(taken)) is not None:
-                await connection.execute(update(preset).where(preset.c.id == preset_id), _columns(new))
+            if (preset_id := connection.scalar(taken)) is not None:
+                connection.execute(update(preset).where(preset.c.id == preset_id), _columns(new))
                 return replace(new, id=preset_id), False
-            if (await connection.scalar(select(func.count()).select_from(preset).where(mine)) or 0) >= MAX_PRESETS:
+            if (connection.scalar(select(func.count()).select_from(preset).where(mine)) or 0) >= MAX_PRESETS:
                 raise InvalidInput(f"There are {MAX_PRESETS} presets and prompts. Delete one first.")
             row = {"id": new_id(), "owner": owner, "kind": new.kind, **_columns(new)}
-            await connection.execute(insert(preset), row)
+            connection.execute(insert(preset), row)
             return replace(new, id=row["id"]), True
 
         return await self._database.write(write)
@@ -83,30 +82,30 @@ class PresetStore:
     async def change(self, owner: str, changed: Preset) -> None:
         """Replace one. Raises ``NotFound``, and ``InvalidInput`` if another one has its name."""
 
-        async def write(connection: AsyncConnection) -> None:
-            current = await _get(connection, owner, changed.id, None)
+        def write(connection: Connection) -> None:
+            current = _get(connection, owner, changed.id, None)
             same = (preset.c.owner == owner, preset.c.kind == current.kind, preset.c.name == changed.name)
-            if await connection.scalar(select(preset.c.id).where(*same, preset.c.id != changed.id)) is not None:
+            if connection.scalar(select(preset.c.id).where(*same, preset.c.id != changed.id)) is not None:
                 raise InvalidInput(f"“{changed.name}” is the name of another one.")
-            await connection.execute(update(preset).where(preset.c.id == changed.id), _columns(changed))
+            connection.execute(update(preset).where(preset.c.id == changed.id), _columns(changed))
 
         await self._database.write(write)
 
     async def delete(self, owner: str, preset_id: str) -> None:
         """Delete one. Raises ``NotFound``."""
 
-        async def write(connection: AsyncConnection) -> None:
-            one = await _get(connection, owner, preset_id, None)
-            await connection.execute(delete(preset).where(preset.c.id == one.id))
+        def write(connection: Connection) -> None:
+            one = _get(connection, owner, preset_id, None)
+            connection.execute(delete(preset).where(preset.c.id == one.id))
 
         await self._database.write(write)
 
 
-async def _get(connection: AsyncConnection, owner: str, reference: str, kind: str | None) -> Preset:
+def _get(connection: Connection, owner: str, reference: str, kind: str | None) -> Preset:
     is_it = preset.c.id == plain_text(reference)
     if kind is not None:
         is_it = or_(is_it, preset.c.name == plain_text(reference)) & (preset.c.kind == kind)
-    row = (await connection.execute(select(preset).where(preset.c.owner == owner, is_it).limit(1))).one_or_none()
+    row = connection.execute(select(preset).where(preset.c.owner == owner, is_it).limit(1)).one_or_none()
     if row is None:
         raise NotFound("There is no such preset.")
     return _preset(row)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, Row, Table, Text, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, Connection, Row, Table, Text, delete, insert, select, update
 from sqlmodel import Field
 
 from streamchat.errors import NotFound
@@ -58,17 +57,17 @@ class ProviderKeyStore:
     async def list(self, owner: str) -> list[ProviderKey]:
         """Return the keys of a person, by vendor."""
 
-        async def read(connection: AsyncConnection) -> list[ProviderKey]:
+        def read(connection: Connection) -> list[ProviderKey]:
             mine = select(provider_key).where(provider_key.c.owner == owner)
-            return [_key(row) for row in await connection.execute(mine.order_by(provider_key.c.vendor))]
+            return [_key(row) for row in connection.execute(mine.order_by(provider_key.c.vendor))]
 
         return await self._database.read(read)
 
     async def all(self) -> list[ProviderKey]:
         """Return the keys of everybody."""
 
-        async def read(connection: AsyncConnection) -> list[ProviderKey]:
-            return [_key(row) for row in await connection.execute(select(provider_key))]
+        def read(connection: Connection) -> list[ProviderKey]:
+            return [_key(row) for row in connection.execute(select(provider_key))]
 
         return await self._database.read(read)
 
@@ -76,10 +75,10 @@ class ProviderKeyStore:
         """Store a key, in place of the one before it."""
         new = ProviderKey(owner, vendor, sealed, ending, now())
 
-        async def write(connection: AsyncConnection) -> None:
-            await connection.execute(delete(provider_key).where(*_is(owner, vendor)))
+        def write(connection: Connection) -> None:
+            connection.execute(delete(provider_key).where(*_is(owner, vendor)))
             values = {"sealed": sealed, "ending": ending, "set_at": new.set_at}
-            await connection.execute(insert(provider_key).values(owner=owner, vendor=vendor, **values))
+            connection.execute(insert(provider_key).values(owner=owner, vendor=vendor, **values))
 
         await self._database.write(write)
         return new
@@ -87,8 +86,8 @@ class ProviderKeyStore:
     async def delete(self, owner: str, vendor: str) -> None:
         """Delete a key. Raises ``NotFound``."""
 
-        async def write(connection: AsyncConnection) -> None:
-            if not (await connection.execute(delete(provider_key).where(*_is(owner, vendor)))).rowcount:
+        def write(connection: Connection) -> None:
+            if not connection.execute(delete(provider_key).where(*_is(owner, vendor))).rowcount:
                 raise NotFound("There is no such key.")
 
         await self._database.write(write)
@@ -96,18 +95,18 @@ class ProviderKeyStore:
     async def seal_again(self, key: ProviderKey, sealed: str) -> None:
         """Replace how a key is encrypted, if it is still the same one."""
 
-        async def write(connection: AsyncConnection) -> None:
+        def write(connection: Connection) -> None:
             same = (*_is(key.owner, key.vendor), provider_key.c.sealed == key.sealed)
-            await connection.execute(update(provider_key).where(*same).values(sealed=sealed))
+            connection.execute(update(provider_key).where(*same).values(sealed=sealed))
 
         await self._database.write(write)
 
     async def used(self, at: Mapping[tuple[str, str], datetime]) -> None:
         """Store when keys, by owner and vendor, were last used."""
 
-        async def write(connection: AsyncConnection) -> None:
+        def write(connection: Connection) -> None:
             for (owner, vendor), when in sorted(at.items()):
-                await connection.execute(update(provider_key).where(*_is(owner, vendor)).values(used_at=when))
+                connection.execute(update(provider_key).where(*_is(owner, vendor)).values(used_at=when))
 
         await self._database.write(write)
 

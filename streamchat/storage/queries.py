@@ -18,6 +18,7 @@ from typing import Any, TypeGuard
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Connection,
     Row,
     Select,
     Table,
@@ -31,7 +32,6 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.conversation_settings import ConversationSettings
 from streamchat.chat.messages import Message
@@ -98,9 +98,9 @@ _LAST_PAGE = 500
 _WALK, _CHANGED = "~~", "changed~"
 
 
-async def ping(connection: AsyncConnection) -> None:
+def ping(connection: Connection) -> None:
     """Read at most one row, to check that the tables can be read."""
-    await connection.execute(select(message.c.id).limit(1))
+    connection.execute(select(message.c.id).limit(1))
 
 
 def known_id(value: object, what: str) -> str:
@@ -115,20 +115,20 @@ def is_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and ID.fullmatch(value) is not None
 
 
-async def owned(connection: AsyncConnection, owner: str, conversation_id: object, *, lock: bool = False) -> Row[Any]:
+def owned(connection: Connection, owner: str, conversation_id: object, *, lock: bool = False) -> Row[Any]:
     """Return the conversation's row. ``lock`` blocks other writers of the conversation. Raises ``NotFound``."""
     query = select(conversation).where(
         conversation.c.id == known_id(conversation_id, "conversation"),
         conversation.c.owner == owner,
         conversation.c.deleted_at.is_(None),
     )
-    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound("This conversation does not exist.")
     return row
 
 
-async def conversation_of(connection: AsyncConnection, owner: str, message_id: object) -> str:
+def conversation_of(connection: Connection, owner: str, message_id: object) -> str:
     """Return the conversation id of a message of this owner. Raises ``NotFound``."""
     query = (
         select(message.c.conversation_id)
@@ -136,30 +136,30 @@ async def conversation_of(connection: AsyncConnection, owner: str, message_id: o
         .where(message.c.id == known_id(message_id, "message"), conversation.c.owner == owner)
         .where(conversation.c.deleted_at.is_(None))
     )
-    conversation_id = await connection.scalar(query)
+    conversation_id = connection.scalar(query)
     if conversation_id is None:
         raise NotFound("This message does not exist.")
     return conversation_id
 
 
-async def read(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Message]:
+def read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
     """Return the messages of these rows, with the pieces of those in progress."""
     pieces: dict[str, list[Any]] = {row.id: [] for row in rows if row.status in ("streaming", "waiting")}
     if pieces:
         query = select(piece.c.message_id, piece.c.events).where(piece.c.message_id.in_(list(pieces)))
-        for row in await connection.execute(query.order_by(piece.c.message_id, piece.c.seq)):
+        for row in connection.execute(query.order_by(piece.c.message_id, piece.c.seq)):
             pieces[row.message_id].append(row.events)
     messages = [message_from_columns(row._asdict()) for row in rows]
     return [message_with_pieces(one, pieces[one.id]) if pieces.get(one.id) else one for one in messages]
 
 
-async def branch(connection: AsyncConnection, leaf_id: str | None) -> tuple[Message, ...]:
+def branch(connection: Connection, leaf_id: str | None) -> tuple[Message, ...]:
     """Return the messages from the root down to ``leaf_id``."""
     if leaf_id is None:
         return ()
     path = path_to(leaf_id)
     query = select(*MESSAGE).join(path, message.c.id == path.c.id).where(VISIBLE).order_by(path.c.height.desc())
-    return tuple(await read(connection, (await connection.execute(query)).all()))
+    return tuple(read(connection, connection.execute(query).all()))
 
 
 def path_to(leaf_id: str, length: int | None = None) -> CTE:
@@ -177,8 +177,8 @@ def path_to(leaf_id: str, length: int | None = None) -> CTE:
     return path.union_all(step if length is None else step.where(path.c.height < length - 1))
 
 
-async def siblings_of(
-    connection: AsyncConnection, conversation_id: str, ids: Iterable[str], among: ColumnElement[bool] | None = None
+def siblings_of(
+    connection: Connection, conversation_id: str, ids: Iterable[str], among: ColumnElement[bool] | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Return the versions of each of these messages that has others, oldest first: same parent, same role.
 
@@ -188,7 +188,7 @@ async def siblings_of(
     tree = tree.where(message.c.conversation_id == conversation_id, VISIBLE)
     versions: dict[tuple[str | None, str], list[str]] = {}
     groups: dict[str, tuple[str | None, str]] = {}
-    for row in await connection.execute((tree if among is None else tree.where(among)).order_by(message.c.position)):
+    for row in connection.execute((tree if among is None else tree.where(among)).order_by(message.c.position)):
         groups[row.id] = group = (row.parent_id, row.role)
         versions.setdefault(group, []).append(row.id)
     return {one: tuple(versions[groups[one]]) for one in ids if one in groups and len(versions[groups[one]]) > 1}
@@ -203,11 +203,11 @@ def compared_with(row: Row[Any], message_id: str | None) -> tuple[str, ...]:
     return compared if message_id in compared else ()
 
 
-async def visible(connection: AsyncConnection, ids: Sequence[str]) -> tuple[str, ...]:
+def visible(connection: Connection, ids: Sequence[str]) -> tuple[str, ...]:
     """Return those of these messages that are not deleted, in the same order."""
     if not ids:
         return ()
-    found = set(await connection.scalars(select(message.c.id).where(message.c.id.in_(ids), VISIBLE)))
+    found = set(connection.scalars(select(message.c.id).where(message.c.id.in_(ids), VISIBLE)))
     return tuple(one for one in ids if one in found)
 
 
@@ -220,25 +220,25 @@ def settings_of(row: Row[Any], models: Iterable[str] = ()) -> ConversationSettin
     return ConversationSettings(model, RunOptions.from_json({"system": row.system, "options": row.options}))
 
 
-async def load_conversation(connection: AsyncConnection, owner: str, conversation_id: str) -> Conversation:
+def load_conversation(connection: Connection, owner: str, conversation_id: str) -> Conversation:
     """Return a conversation with its active branch. Raises ``NotFound``."""
-    row = await owned(connection, owner, conversation_id)
-    messages = await branch(connection, row.leaf_id)
-    siblings = await siblings_of(connection, row.id, [m.id for m in messages])
+    row = owned(connection, owner, conversation_id)
+    messages = branch(connection, row.leaf_id)
+    siblings = siblings_of(connection, row.id, [m.id for m in messages])
     settings = settings_of(row, [m.model for m in messages if m.role == "assistant"])
-    compared = await visible(connection, compared_with(row, row.leaf_id))
+    compared = visible(connection, compared_with(row, row.leaf_id))
     shown = compared if len(compared) > 1 else ()
     return Conversation(row.id, row.title, messages, siblings, settings, row.pinned, row.archived, shown)
 
 
-async def messages_after(
-    connection: AsyncConnection, owner: str, conversation_id: str, position: int, also: Sequence[int], limit: int
+def messages_after(
+    connection: Connection, owner: str, conversation_id: str, position: int, also: Sequence[int], limit: int
 ) -> list[PlacedMessage]:
     """Return the messages of all branches behind a position, and those at the positions ``also``, in their order.
 
     Raises ``NotFound``.
     """
-    row = await owned(connection, owner, conversation_id)
+    row = owned(connection, owner, conversation_id)
     query = (
         select(*MESSAGE, message.c.position, message.c.parent_id)
         .where(message.c.conversation_id == row.id, VISIBLE)
@@ -246,35 +246,33 @@ async def messages_after(
         .order_by(message.c.position)
         .limit(limit)
     )
-    rows = (await connection.execute(query)).all()
-    messages = await read(connection, rows)
+    rows = connection.execute(query).all()
+    messages = read(connection, rows)
     return [PlacedMessage(row.position, row.parent_id, row.seq, one) for row, one in zip(rows, messages, strict=True)]
 
 
-async def last_position(connection: AsyncConnection, owner: str, conversation_id: str) -> tuple[int, dict[int, int]]:
+def last_position(connection: Connection, owner: str, conversation_id: str) -> tuple[int, dict[int, int]]:
     """Return the position of the last message, and of the answers without an ending: position -> last stored event.
 
     Raises ``NotFound``.
     """
-    row = await owned(connection, owner, conversation_id)
+    row = owned(connection, owner, conversation_id)
     its = message.c.conversation_id == row.id
-    last = await connection.scalar(select(func.max(message.c.position)).where(its))
-    rows = await connection.execute(select(message.c.position, message.c.seq).where(its, OPEN, VISIBLE))
+    last = connection.scalar(select(func.max(message.c.position)).where(its))
+    rows = connection.execute(select(message.c.position, message.c.seq).where(its, OPEN, VISIBLE))
     return last or 0, {row.position: row.seq for row in rows}
 
 
-async def version(connection: AsyncConnection, owner: str, conversation_id: str) -> str:
+def version(connection: Connection, owner: str, conversation_id: str) -> str:
     """Return an identifier of a conversation's state. Raises ``NotFound``."""
     known = {"its_id": known_id(conversation_id, "conversation"), "its_owner": owner}
-    state = [tuple(row) for row in await connection.execute(_VERSION, known)]
+    state = [tuple(row) for row in connection.execute(_VERSION, known)]
     if not state:
         raise NotFound("This conversation does not exist.")
     return blake2b(repr(state).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-async def page(
-    connection: AsyncConnection, owner: str, limit: int, before: str | None, archived: bool
-) -> list[ConversationRow]:
+def page(connection: Connection, owner: str, limit: int, before: str | None, archived: bool) -> list[ConversationRow]:
     """Return a page of conversations: the pinned ones, then the others, each newest first.
 
     Raises ``InvalidInput`` for an invalid cursor in ``before``.
@@ -287,11 +285,11 @@ async def page(
         moment, last_id = read_cursor(before.removeprefix(PINNED) if pinned else before, "conversations")
         last = (literal(pinned), literal(moment, UtcDateTime()), literal(last_id))
         query = query.where(tuple_(*order) < tuple_(*last))
-    return await _rows_of(connection, query, archived)
+    return _rows_of(connection, query, archived)
 
 
-async def walk(
-    connection: AsyncConnection, owner: str, limit: int, before: str | None, archived: bool
+def walk(
+    connection: Connection, owner: str, limit: int, before: str | None, archived: bool
 ) -> tuple[list[ConversationRow], str | None]:
     """Return a page of a walk, and the cursor of the next one. Raises ``InvalidInput`` for an invalid cursor.
 
@@ -303,14 +301,14 @@ async def walk(
     if before is None:
         start = cursor(now(), "start")
     if not start.startswith(_CHANGED):
-        rows = await page(connection, owner, limit, place or None, archived)
+        rows = page(connection, owner, limit, place or None, archived)
         if len(rows) == limit:
             return rows, rows[-1].cursor + _WALK + start
     moment, last_id = read_cursor(start.removeprefix(_CHANGED), "conversations")
     columns = (conversation.c.updated_at, conversation.c.id)
     query = _listed(owner, archived, limit - len(rows)).order_by(*columns)
     query = query.where(tuple_(*columns) > tuple_(literal(moment, UtcDateTime()), literal(last_id)))
-    rows += await _rows_of(connection, query, archived)
+    rows += _rows_of(connection, query, archived)
     if len(rows) < limit:
         return rows, None
     return rows, _WALK + _CHANGED + cursor(rows[-1].updated_at, rows[-1].id)
@@ -327,10 +325,10 @@ def _listed(owner: str, archived: bool, limit: int) -> Any:
     )
 
 
-async def _rows_of(connection: AsyncConnection, query: Select[Any], archived: bool) -> list[ConversationRow]:
+def _rows_of(connection: Connection, query: Select[Any], archived: bool) -> list[ConversationRow]:
     return [
         ConversationRow(row.id, row.title, row.updated_at, bool(row.answering), row.pinned, archived)
-        for row in await connection.execute(query)
+        for row in connection.execute(query)
     ]
 
 
@@ -345,7 +343,7 @@ def answers(owner: str, *columns: Any) -> Select[Any]:
     return Select(*columns).where(message.c.role == "assistant", is_owned.correlate(message))
 
 
-async def check_enabled(connection: AsyncConnection, owner: str, *, lock: bool = False) -> None:
+def check_enabled(connection: Connection, owner: str, *, lock: bool = False) -> None:
     """Raise ``Unauthorized`` if this account is disabled. Where nobody signs in, owners have no account.
 
     ``lock``: in a transaction that writes: it is not disabled before the end of that, so whoever disables it finds what
@@ -354,21 +352,21 @@ async def check_enabled(connection: AsyncConnection, owner: str, *, lock: bool =
     disabled_at = select(account.c.disabled_at).where(account.c.id == owner)
     if lock:
         disabled_at = disabled_at.with_for_update(read=True)
-    if await connection.scalar(disabled_at) is not None:
+    if connection.scalar(disabled_at) is not None:
         raise Unauthorized("This account is disabled.")
 
 
-async def stored(connection: AsyncConnection, owner: str, run_id: object) -> StoredRun:
+def stored(connection: Connection, owner: str, run_id: object) -> StoredRun:
     """Return one answer. Raises ``NotFound``."""
     query = answers(owner, *_RUN).where(message.c.id == known_id(run_id, "answer"))
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound("This answer does not exist.")
-    return await _stored_run(connection, owner, row)
+    return _stored_run(connection, owner, row)
 
 
-async def _stored_run(connection: AsyncConnection, owner: str, row: Row[Any]) -> StoredRun:
-    (answer,) = await read(connection, [row])
+def _stored_run(connection: Connection, owner: str, row: Row[Any]) -> StoredRun:
+    (answer,) = read(connection, [row])
     return StoredRun(
         owner=owner,
         run_id=row.id,
@@ -383,19 +381,19 @@ async def _stored_run(connection: AsyncConnection, owner: str, row: Row[Any]) ->
     )
 
 
-async def run_of(connection: AsyncConnection, run_id: str) -> StoredRun | None:
+def run_of(connection: Connection, run_id: str) -> StoredRun | None:
     """Return an answer of any owner, or ``None``."""
-    row = (await connection.execute(select(*_RUN, OWNER).where(message.c.id == run_id))).one_or_none()
-    return None if row is None else await _stored_run(connection, row.owner, row)
+    row = connection.execute(select(*_RUN, OWNER).where(message.c.id == run_id)).one_or_none()
+    return None if row is None else _stored_run(connection, row.owner, row)
 
 
-async def history_of(connection: AsyncConnection, owner: str, run_id: object) -> tuple[Message, ...]:
+def history_of(connection: Connection, owner: str, run_id: object) -> tuple[Message, ...]:
     """Return the branch up to and including the question of this answer. Raises ``NotFound``."""
     query = answers(owner, message.c.parent_id).where(message.c.id == known_id(run_id, "answer"))
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound("This answer does not exist.")
-    return await branch(connection, row.parent_id)
+    return branch(connection, row.parent_id)
 
 
 def last_of(history: tuple[Message, ...]) -> Message:
@@ -403,11 +401,11 @@ def last_of(history: tuple[Message, ...]) -> Message:
     return history[-1] if history else Message("", "user")
 
 
-async def in_progress(connection: AsyncConnection, owner: str) -> list[RunRow]:
+def in_progress(connection: Connection, owner: str) -> list[RunRow]:
     """Return the owner's answers that are being written or await approval, oldest first."""
     columns = (message.c.id, message.c.conversation_id, message.c.status, message.c.seq)
     query = answers(owner, *columns).where(OPEN).order_by(message.c.created_at, message.c.id)
-    return [RunRow(*row) for row in await connection.execute(query)]
+    return [RunRow(*row) for row in connection.execute(query)]
 
 
 def silent_for(seconds: float) -> ColumnElement[bool]:
@@ -420,10 +418,10 @@ def silent_for(seconds: float) -> ColumnElement[bool]:
     return and_(OPEN, message.c.status == "streaming", is_late)
 
 
-async def stale(connection: AsyncConnection, seconds: float) -> list[StaleRun]:
+def stale(connection: Connection, seconds: float) -> list[StaleRun]:
     """Return the streaming answers without a heartbeat for so long."""
     columns = (message.c.id, message.c.epoch, message.c.heartbeat_at, message.c.worker, clock().label("time"))
-    rows = await connection.execute(select(*columns).where(silent_for(seconds)))
+    rows = connection.execute(select(*columns).where(silent_for(seconds)))
     return [
         StaleRun(row.id, row.epoch, row.heartbeat_at, _seconds(row.heartbeat_at, row.time), row.worker == "")
         for row in rows
@@ -434,34 +432,34 @@ def _seconds(since: datetime | None, until: datetime) -> float:
     return inf if since is None else (until - since).total_seconds()
 
 
-async def ended(connection: AsyncConnection, run_ids: Iterable[str]) -> list[StoredRun]:
+def ended(connection: Connection, run_ids: Iterable[str]) -> list[StoredRun]:
     """Return those of these answers that have ended, of any owner."""
     has_ended = message.c.status.not_in(("streaming", "waiting"))
     query = select(*_RUN, OWNER).where(message.c.id.in_(list(run_ids)), has_ended)
-    return [await _stored_run(connection, row.owner, row) for row in (await connection.execute(query)).all()]
+    return [_stored_run(connection, row.owner, row) for row in connection.execute(query).all()]
 
 
-async def known(connection: AsyncConnection, request_key: str) -> bool:
+def known(connection: Connection, request_key: str) -> bool:
     """Return whether an answer exists for this request."""
-    return await connection.scalar(select(message.c.id).where(message.c.request_key == request_key)) is not None
+    return connection.scalar(select(message.c.id).where(message.c.request_key == request_key)) is not None
 
 
-async def find_by_request(connection: AsyncConnection, owner: str, request_key: str) -> Begun | None:
+def find_by_request(connection: Connection, owner: str, request_key: str) -> Begun | None:
     """Return the answer that an earlier request with this key began, or ``None``."""
     # Also in a deleted conversation: the key, which contains the owner, is taken.
     columns = (*MESSAGE, message.c.conversation_id, message.c.parent_id, conversation.c.title)
     query = select(*columns).join(conversation, conversation.c.id == message.c.conversation_id)
     query = query.where(conversation.c.owner == owner, message.c.request_key == request_key)
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    history = await branch(connection, row.parent_id)
+    history = branch(connection, row.parent_id)
     return Begun(
         run_id=row.id,
         conversation_id=row.conversation_id,
         title=row.title,
         user=last_of(history),
-        answer=(await read(connection, [row]))[0],
+        answer=read(connection, [row])[0],
         history=history,
         created=False,
     )

@@ -9,12 +9,10 @@ Knows nothing of transactions or database errors. Rules:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Table, select, text
 
 from streamchat.chat.messages import Message
 from streamchat.storage.cursor import older_than
@@ -26,8 +24,6 @@ from streamchat.storage.tables import MessageWordsTable
 
 message_words: Table = MessageWordsTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 
-# Longer texts are searched for their snippets in a thread: a page of hits may have millions of characters.
-INLINE_CHARACTERS = 8_000
 _LAST_PAGE = 100
 _MAX_POSITION = 16383  # the limit of PostgreSQL
 _SEARCHED = ("user", "assistant")
@@ -40,13 +36,13 @@ _MATCHES = {
 }
 
 
-async def index(connection: AsyncConnection, ended: Message, words: Sequence[str] | None = None) -> None:
+def index(connection: Connection, ended: Message, words: Sequence[str] | None = None) -> None:
     """Add a message that has ended to the search index; ignore others. ``words``: see ``words_to_index``."""
     if words is None:
         words = words_to_index(ended)
     if words and ended.ended:
         dialect = connection.dialect.name
-        await connection.execute(INSERT[dialect], row_of(dialect, ended.id, ended.text, words))
+        connection.execute(INSERT[dialect], row_of(dialect, ended.id, ended.text, words))
 
 
 def words_to_index(ended: Message) -> Sequence[str]:
@@ -63,7 +59,7 @@ def row_of(dialect: str, message_id: str, content: str, words: Sequence[str]) ->
     return {"message_id": message_id, "text": content, "words": " ".join(words)}
 
 
-async def search(connection: AsyncConnection, owner: str, query: str, limit: int, before: str | None) -> list[Hit]:
+def search(connection: Connection, owner: str, query: str, limit: int, before: str | None) -> list[Hit]:
     """Return a page of hits, newest first. Raises ``InvalidInput`` for an invalid cursor in ``before``."""
     phrases = phrases_of(query)
     if not phrases:
@@ -88,10 +84,8 @@ async def search(connection: AsyncConnection, owner: str, query: str, limit: int
     )
     if before is not None:
         statement = statement.where(older_than(before, message.c.created_at, message.c.id, "hits"))
-    rows = (await connection.execute(statement, {"expression": expression})).all()
-    if sum(len(row.text) for row in rows) <= INLINE_CHARACTERS:
-        return _hits(rows, phrases)
-    return await asyncio.to_thread(_hits, rows, phrases)
+    rows = connection.execute(statement, {"expression": expression}).all()
+    return _hits(rows, phrases)
 
 
 def _hits(rows: Sequence[Any], phrases: Sequence[Phrase]) -> list[Hit]:

@@ -17,8 +17,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, select
 
 from streamchat.chat.files import CheckedFile, FileInfo
 from streamchat.chat.messages import Message
@@ -165,9 +164,9 @@ class Storage:
     async def about(self, owner: str, conversation_id: str) -> Conversation:
         """Return a conversation without its messages. Raises ``NotFound``."""
 
-        async def read(connection: AsyncConnection) -> Conversation:
-            row = await queries.owned(connection, _owner(owner), conversation_id)
-            page = await branches.part_up_to(connection, row, row.leaf_id, 2)
+        def read(connection: Connection) -> Conversation:
+            row = queries.owned(connection, _owner(owner), conversation_id)
+            page = branches.part_up_to(connection, row, row.leaf_id, 2)
             return Conversation(row.id, row.title, (), {}, page.settings, row.pinned, row.archived)
 
         return await self._of(conversation_id).read(read)
@@ -178,9 +177,9 @@ class Storage:
         Raises ``NotFound``.
         """
 
-        async def read(connection: AsyncConnection) -> str:
-            name = conversation_id or await queries.conversation_of(connection, _owner(owner), message_id)
-            page = await branches.part_of_branch(connection, _owner(owner), name, 2, None, ())
+        def read(connection: Connection) -> str:
+            name = conversation_id or queries.conversation_of(connection, _owner(owner), message_id)
+            page = branches.part_of_branch(connection, _owner(owner), name, 2, None, ())
             return page.settings.model
 
         return await self._of(conversation_id or message_id).read(read)
@@ -308,12 +307,12 @@ class Storage:
             for key, model in zip(compared_ids(new.client_message_id, len(models)), models, strict=True)
         ]
 
-        async def find(connection: AsyncConnection) -> list[Begun] | None:
-            found = [await queries.find_by_request(connection, owner, request["key"]) for request in requests]
+        def find(connection: Connection) -> list[Begun] | None:
+            found = [queries.find_by_request(connection, owner, request["key"]) for request in requests]
             return [one for one in found if one is not None] or None
 
-        async def create(connection: AsyncConnection) -> list[Begun]:
-            return await commands.compare(connection, owner, new, requests, exclusive)
+        def create(connection: Connection) -> list[Begun]:
+            return commands.compare(connection, owner, new, requests, exclusive)
 
         return await self._once(owner, self._database_for(new), find, create)
 
@@ -323,9 +322,9 @@ class Storage:
         Raises ``NotFound``.
         """
 
-        async def read(connection: AsyncConnection) -> tuple[str, ...]:
-            conversation_id = await queries.conversation_of(connection, _owner(owner), message_id)
-            return queries.compared_with(await queries.owned(connection, owner, conversation_id), message_id)
+        def read(connection: Connection) -> tuple[str, ...]:
+            conversation_id = queries.conversation_of(connection, _owner(owner), message_id)
+            return queries.compared_with(queries.owned(connection, owner, conversation_id), message_id)
 
         return await self._of(message_id).read(read)
 
@@ -368,10 +367,10 @@ class Storage:
         if database is not self._database:  # of temporary chats: the accounts are not there
             await self._database.read(lambda connection: queries.check_enabled(connection, owner))
 
-        async def attempt(connection: AsyncConnection) -> T:
+        def attempt(connection: Connection) -> T:
             if database is self._database:
-                await queries.check_enabled(connection, owner, lock=True)
-            return await find(connection) or await create(connection)
+                queries.check_enabled(connection, owner, lock=True)
+            return find(connection) or create(connection)
 
         try:
             return await database.write(attempt)
@@ -521,10 +520,10 @@ class Storage:
         Returns owner and id of each; none as well while another process of PostgreSQL's clients does the same.
         """
 
-        async def work(connection: AsyncConnection) -> list[tuple[str, str]]:
-            if connection.dialect.name == "postgresql" and not await connection.scalar(_ALONE):
+        def work(connection: Connection) -> list[tuple[str, str]]:
+            if connection.dialect.name == "postgresql" and not connection.scalar(_ALONE):
                 return []
-            return await organizing.drop_idle(connection, before, IDLE_AT_ONCE)
+            return organizing.drop_idle(connection, before, IDLE_AT_ONCE)
 
         return await self._database.write(work)
 
@@ -540,9 +539,9 @@ class Storage:
         if self._memory is None or not self._memory.used:
             return []
 
-        async def drop(connection: AsyncConnection) -> list[tuple[str, str]]:
-            await files.sweep(connection, before)
-            return await organizing.drop_idle(connection, before)
+        def drop(connection: Connection) -> list[tuple[str, str]]:
+            files.sweep(connection, before)
+            return organizing.drop_idle(connection, before)
 
         return await self._memory.write(drop)
 
@@ -616,9 +615,9 @@ class Storage:
     ) -> tuple[dict[str, bytes], dict[str, str]]:
         """Return the bytes of some files and the text of others, by id, of those that exist. All are of one kind."""
 
-        async def read(connection: AsyncConnection) -> tuple[dict[str, bytes], dict[str, str]]:
-            contents = await files.contents(connection, _owner(owner), content) if content else {}
-            return contents, await files.texts(connection, _owner(owner), text) if text else {}
+        def read(connection: Connection) -> tuple[dict[str, bytes], dict[str, str]]:
+            contents = files.contents(connection, _owner(owner), content) if content else {}
+            return contents, files.texts(connection, _owner(owner), text) if text else {}
 
         return await self._of(next(iter((*content, *text)), "")).read(read)
 

@@ -14,10 +14,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import Connection, Table, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streamchat.chat.messages import Message
 from streamchat.storage.account_tables import ApiKeyTable, SessionTable
@@ -112,14 +111,14 @@ class UsageStore:
         """Return what this owner used on a day by API key, ``""`` for the owner without one."""
         counts: defaultdict[str, Counts] = defaultdict(Counts)
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             tokens, cost = func.sum(daily.c.input + daily.c.output), func.sum(daily.c.cost)
             sums = select(daily.c.credential, func.sum(daily.c.requests), tokens, cost)
             of_day = sums.where(daily.c.day == day, daily.c.owner == owner).group_by(daily.c.credential)
-            for credential, requests, tokens, cost in await connection.execute(of_day):
+            for credential, requests, tokens, cost in connection.execute(of_day):
                 counts[credential] += Counts(int(requests), 0, int(tokens), float(cost))
             running = answers(owner, message.c.request).where(message.c.status == "streaming")
-            for (request,) in await connection.execute(running):
+            for (request,) in connection.execute(running):
                 counts[_credential(request)] += Counts(running=1)
 
         for database in self._databases():
@@ -130,8 +129,8 @@ class UsageStore:
         """Return all use since this day, the newest day first."""
         totals: defaultdict[tuple[str, ...], list[float]] = defaultdict(lambda: [0] * len(_SUMS))
 
-        async def work(connection: AsyncConnection) -> None:
-            for row in await connection.execute(select(daily).where(daily.c.day >= since.isoformat())):
+        def work(connection: Connection) -> None:
+            for row in connection.execute(select(daily).where(daily.c.day >= since.isoformat())):
                 sums = totals[row.day, row.owner, row.credential, row.model]
                 for index, name in enumerate(_SUMS):
                     sums[index] += getattr(row, name)
@@ -145,11 +144,11 @@ class UsageStore:
     async def seen(self) -> dict[str, datetime]:
         """Return when each account last used a session or an API key."""
 
-        async def work(connection: AsyncConnection) -> dict[str, datetime]:
+        def work(connection: Connection) -> dict[str, datetime]:
             times: dict[str, datetime] = {}
             for table in (session, api_key):
                 last = select(table.c.account_id, func.max(table.c.used_at)).group_by(table.c.account_id)
-                for account_id, at in await connection.execute(last):
+                for account_id, at in connection.execute(last):
                     if at is not None:
                         times[account_id] = max(at, times.get(account_id, at))
             return times
@@ -159,9 +158,9 @@ class UsageStore:
     async def limits(self) -> dict[str, Limits]:
         """Return all limits of owners and keys, by id."""
 
-        async def work(connection: AsyncConnection) -> dict[str, Limits]:
+        def work(connection: Connection) -> dict[str, Limits]:
             names = [field.name for field in fields(Limits)]
-            rows = await connection.execute(select(limit))
+            rows = connection.execute(select(limit))
             return {row.subject: Limits(**{name: getattr(row, name) for name in names}) for row in rows}
 
         return await self._main.read(work)
@@ -170,40 +169,40 @@ class UsageStore:
         """Replace the limits of an owner, or of one of the owner's keys."""
         subject = key or owner
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(limit).where(limit.c.subject == subject))
+        def work(connection: Connection) -> None:
+            connection.execute(delete(limit).where(limit.c.subject == subject))
             if limits != Limits():
-                await connection.execute(insert(limit).values(subject=subject, owner=owner, **asdict(limits)))
+                connection.execute(insert(limit).values(subject=subject, owner=owner, **asdict(limits)))
 
         await self._main.write(work)
 
     async def models_off(self) -> frozenset[str]:
         """Return the ids of the models that are switched off."""
 
-        async def work(connection: AsyncConnection) -> frozenset[str]:
-            return frozenset((await connection.execute(select(model_off.c.model))).scalars())
+        def work(connection: Connection) -> frozenset[str]:
+            return frozenset(connection.execute(select(model_off.c.model)).scalars())
 
         return await self._main.read(work)
 
     async def switch_model(self, model_id: str, *, off: bool) -> None:
         """Switch a model off, or on again."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(model_off).where(model_off.c.model == model_id))
+        def work(connection: Connection) -> None:
+            connection.execute(delete(model_off).where(model_off.c.model == model_id))
             if off:
-                await connection.execute(insert(model_off).values(model=model_id))
+                connection.execute(insert(model_off).values(model=model_id))
 
         await self._main.write(work)
 
 
-async def count_ended(connection: AsyncConnection, ended: Iterable[Message]) -> None:
+def count_ended(connection: Connection, ended: Iterable[Message]) -> None:
     """Count these answers, whose endings were stored in this transaction, in the order of the rows' keys."""
     by_id = {answer.id: answer for answer in ended if answer.ended}
     if not by_id:
         return
     requests = select(message.c.id, message.c.request, conversation.c.owner).join_from(message, conversation)
     day, sums_by_key = today(), dict[tuple[str, str, str], dict[str, Any]]()
-    for row in await connection.execute(requests.where(message.c.id.in_(list(by_id)))):
+    for row in connection.execute(requests.where(message.c.id.in_(list(by_id)))):
         answer = by_id[row.id]
         key = (row.owner, _credential(row.request), plain_text(answer.model))
         sums = sums_by_key.setdefault(key, dict.fromkeys(_SUMS, 0))
@@ -212,7 +211,7 @@ async def count_ended(connection: AsyncConnection, ended: Iterable[Message]) -> 
     names = ("owner", "credential", "model")
     rows = [{"day": day} | dict(zip(names, key, strict=True)) | sums for key, sums in sorted(sums_by_key.items())]
     if rows:
-        await connection.execute(_ADD[connection.dialect.name], rows)
+        connection.execute(_ADD[connection.dialect.name], rows)
 
 
 def _add(statement: Any) -> Any:

@@ -33,7 +33,7 @@ def long_thread(served: Served, loop: LoopThread) -> str:
     """The address of a conversation of 200 messages, written by the app's own storage."""
 
     async def write() -> str:
-        store = Storage(f"sqlite+aiosqlite:///{served.database}")
+        store = Storage(f"sqlite:///{served.database}")
         await store.open()
         place: str | None = None
         for number in range(EXCHANGES):

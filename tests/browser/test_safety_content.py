@@ -229,7 +229,7 @@ def test_titles(safe_page: Callable[[str], ChatPage], hostile: Served, loop: Loo
     """The same in the titles of the list, of the page, and of the window."""
 
     async def write() -> list[str]:
-        store = Storage(f"sqlite+aiosqlite:///{hostile.database}")
+        store = Storage(f"sqlite:///{hostile.database}")
         await store.open()
         ids = []
         for number, payload in enumerate(PAYLOADS):

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import create_engine, inspect
 
 from devservers.redis import RedisServer
 from streamchat.accounts.sessions import COOKIE
@@ -60,16 +59,15 @@ async def two(
         yield [one, other]
 
 
-async def everything(database: str) -> dict[str, list[dict[str, Any]]]:
+def everything(database: str) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table that is there, whoever made it: the search index and the tables of libraries too."""
-    engine = create_async_engine(read_address(database).url)
-    async with engine.connect() as connection:
-        names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    engine = create_engine(read_address(database).url)
+    with engine.connect() as connection:
         rows = {}
-        for name in names:
-            result = await connection.exec_driver_sql(f'SELECT * FROM "{name}"')
+        for name in inspect(connection).get_table_names():
+            result = connection.exec_driver_sql(f'SELECT * FROM "{name}"')
             rows[name] = [dict(row._mapping) for row in result]
-    await engine.dispose()
+    engine.dispose()
     return rows
 
 
@@ -144,7 +142,7 @@ async def test_an_export_has_everything_and_no_secret(vendor: Vendor, redis: Red
 
 async def secrets_in(database: str) -> list[str]:
     """What is in columns that are marked as secret."""
-    rows = await everything(database)
+    rows = everything(database)
     return [
         row[column.name]
         for table in Table.metadata.tables.values()
@@ -191,7 +189,7 @@ async def test_nothing_remains_of_somebody_who_is_deleted(
             await until(lambda: other.services.runs.log.snapshot(run).seq > 0)
             account = (await bert.me() or {})["id"]
             assert "axolotl system" in (await bert.client.get("/api/account/export")).text
-            before = await everything(database)
+            before = everything(database)
             gone = [row["id"] for row in before["message"] if row["conversation_id"] in conversations(before, account)]
             assert len(gone) > 5
 
@@ -204,7 +202,7 @@ async def test_nothing_remains_of_somebody_who_is_deleted(
             assert await bert.me() is None
             assert (await bert.sign_in()).status_code == 401
             assert other.services.runs.active(run) is None
-            rows = await everything(database)
+            rows = everything(database)
             left = [name for name, table in rows.items() if any(found(row, account, *gone) for row in table)]
             assert left == []
             assert "quetzal" in str(rows["message"])

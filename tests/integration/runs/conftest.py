@@ -104,12 +104,12 @@ async def new_store(file: Path) -> Storage:
     """Open a SQLite database. A new one is a copy of one whose tables were made before, once per process."""
     global _tables
     if not _tables:
-        store = Storage(f"sqlite+aiosqlite:///{file.with_name('tables.db')}")
+        store = Storage(f"sqlite:///{file.with_name('tables.db')}")
         await store.open()
         await store.close()
         _tables = await asyncio.to_thread(file.with_name("tables.db").read_bytes)
     await asyncio.to_thread(_copy_tables, file)
-    store = Storage(f"sqlite+aiosqlite:///{file}")
+    store = Storage(f"sqlite:///{file}")
     await store.open()
     return store
 

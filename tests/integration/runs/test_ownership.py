@@ -163,7 +163,7 @@ async def test_stop_reaches_a_run_that_is_about_to_begin(tmp_path: Path):
             return begun
 
     async with make_world(tmp_path) as world:
-        slow = Slow(f"sqlite+aiosqlite:///{tmp_path / 'chat.db'}")
+        slow = Slow(f"sqlite:///{tmp_path / 'chat.db'}")
         await slow.open()
         world.runs._store = slow
         starting = asyncio.create_task(world.start())

@@ -27,7 +27,7 @@ def statements(storage: Storage) -> Iterator[list[tuple[str, Any]]]:
     def note(_connection: object, _cursor: object, statement: str, values: Any, _context: object, many: bool) -> None:
         seen.append((statement, values[0] if many else values))
 
-    engine = storage._database.engine.sync_engine
+    engine = storage._database.engine
     event.listen(engine, "before_cursor_execute", note)
     yield seen
     event.remove(engine, "before_cursor_execute", note)
@@ -118,7 +118,7 @@ async def test_no_call_reads_a_whole_table(tmp_path: Path) -> None:
     for statement, values in seen:
         if statement.split()[0] in ("SELECT", "WITH", "UPDATE", "DELETE"):
             plans[statement] = await storage._database.read(
-                lambda connection, what=(statement, values): connection.run_sync(plan, *what)
+                lambda connection, what=(statement, values): plan(connection, *what)
             )
     assert len(plans) > 15
     allowed = ("SCAN path", "SCAN CONSTANT ROW", "SCAN message USING INDEX ix_message_open")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -41,12 +42,12 @@ async def test_nothing_begins(storage: Storage) -> None:
 async def test_whoever_disables_finds_what_was_begun(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start whose transaction is open when the account is disabled is seen right after it: it can be stopped."""
     anna = await account(storage)
-    inside, go_on, ask = asyncio.Event(), asyncio.Event(), commands.ask
+    inside, go_on, ask = threading.Event(), threading.Event(), commands.ask
 
-    async def slow(*arguments: Any) -> Any:
+    def slow(*arguments: Any) -> Any:
         inside.set()
-        await go_on.wait()
-        return await ask(*arguments)
+        go_on.wait()
+        return ask(*arguments)
 
     async def disabled() -> list[str]:
         await _disable(storage, anna)
@@ -54,7 +55,7 @@ async def test_whoever_disables_finds_what_was_begun(storage: Storage, monkeypat
 
     monkeypatch.setattr(commands, "ask", slow)
     beginning = asyncio.create_task(storage.begin(anna, question("a"), worker="w"))
-    await inside.wait()
+    await asyncio.to_thread(inside.wait)
     disabling = asyncio.create_task(disabled())
     await asyncio.wait({disabling}, timeout=1)
     go_on.set()

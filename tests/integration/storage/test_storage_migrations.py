@@ -48,7 +48,7 @@ def downgrade() -> None:
 
 
 async def on(storage: Storage, work):
-    return await storage._database.write(lambda connection: connection.run_sync(work))
+    return await storage._database.write(work)
 
 
 def revision(connection: Connection) -> str | None:

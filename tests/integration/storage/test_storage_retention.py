@@ -27,8 +27,8 @@ async def age(storage: Storage, days: float, *ids: str, **more: object) -> None:
 
 
 async def titles(storage: Storage) -> set[str]:
-    async def work(connection):
-        return set(await connection.scalars(select(conversation.c.title)))
+    def work(connection):
+        return set(connection.scalars(select(conversation.c.title)))
 
     return await storage._database.read(work)
 
@@ -88,8 +88,8 @@ async def test_it_is_done_in_batches_by_one_at_a_time(storage: Storage, url: str
     other = Storage(url)
     await other.open()
     if not url.startswith("sqlite"):
-        async with other._database.engine.begin() as connection:
-            assert await connection.scalar(_ALONE)
+        with other._database.engine.begin() as connection:
+            assert connection.scalar(_ALONE)
             assert await storage.delete_idle(now() - timedelta(days=DAYS)) == []
     deleted = await asyncio.gather(*(delete_old(one, MemoryFeed(), DAYS, now()) for one in (storage, other)))
     await other.close()

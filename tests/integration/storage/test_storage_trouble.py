@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
@@ -354,10 +355,10 @@ async def test_settings_of_every_connection(tmp_path: Path) -> None:
     storage = Storage(f"sqlite:///{tmp_path / 'chat.db'}", patience=3)
     await storage.open()
 
-    async def pragmas(connection: AsyncConnection) -> list[Any]:
+    def pragmas(connection: Connection) -> list[Any]:
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        found = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in names]
-        await asyncio.sleep(0.05)
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+        time.sleep(0.05)
         return found
 
     assert await asyncio.gather(*(storage._database.read(pragmas) for _ in range(8))) == [["wal", 1, 1, 3000]] * 8

@@ -148,7 +148,7 @@ async def test_its_tools_run_as_any_others(make_api: MakeApi):
 
 async def test_several_processes_have_none(tmp_path: Path):
     """Another one could not read it: the question is refused with this reason, and nothing is stored."""
-    store = Storage(f"sqlite+aiosqlite:///{tmp_path / 'chat.db'}", temporary=False)
+    store = Storage(f"sqlite:///{tmp_path / 'chat.db'}", temporary=False)
     await store.open()
     new = NewRun(client_message_id="m", parts=[TextPart(SECRET)], model="fake:one", temporary=True)
     with pytest.raises(InvalidInput, match="this server has several"):
