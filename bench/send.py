@@ -1,7 +1,7 @@
 """From the click on Send in a real browser until the provider is asked, and until the first word is painted.
 
-The provider answers at once, so all of it is the program's own: the page, its socket, the database, the request, and the
-way back. The floor is a page that fetches and a relay without an SDK or a database. One clock: it is one machine.
+The provider answers at once, so all of it is the program's own: the page, its socket, the database, the request, and
+the way back. The floor is a page that fetches and a relay without an SDK or a database. One clock: it is one machine.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ BELOW = {
     "files": {"chat", "errors", "extraction", "extras"},
     "tools": {"backoff", "chat", "daemon_threads", "environment", "errors", "extraction", "extras"},
     "runs": {"defaults", "backoff", "chat", "providers.base", "tools", "errors", "liveness"},
-    "storage": {"chat", "errors", "extras", "liveness"},
+    "storage": {"chat", "daemon_threads", "errors", "extras", "liveness"},
     "telemetry": {"chat", "errors"},
     "wiring": {"accounts", "chat", "files", "processes", "providers", "simulator", "tools", "runs", "storage"}
     | {"telemetry"}
