@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     run_entries: int = Field(RUN_ENTRIES, ge=100, validation_alias="STREAMCHAT_RUN_ENTRIES")
     public_url: str | None = Field(None, validation_alias="STREAMCHAT_PUBLIC_URL")
     cors_origins: CommaList = Field((), validation_alias="STREAMCHAT_CORS_ORIGINS")
+    archive_api_calls: bool = Field(False, validation_alias="STREAMCHAT_ARCHIVE_API_CALLS")
     http_get_starts: bool = Field(False, validation_alias="STREAMCHAT_HTTP_GET_STARTS")
     streams_per_client: Count = Field(64, validation_alias="STREAMCHAT_STREAMS_PER_CLIENT")
     streams_per_owner: Count = Field(2000, validation_alias="STREAMCHAT_STREAMS_PER_OWNER")

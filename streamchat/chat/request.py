@@ -92,12 +92,14 @@ class Request:
 class RunOptions:
     """Options stored with a run, for Retry and for resuming a suspended answer.
 
-    ``tools``: tools that the client declares and runs itself; ``None`` offers the server's own.
+    ``tools``: tools that the client declares and runs itself; ``None`` offers the server's own. ``echo``: what a
+    vendor's response repeats of its request, so that it can be repeated later.
     """
 
     system: str | None = None
     options: Options = field(default_factory=Options)
     tools: tuple[ToolSpec, ...] | None = None
+    echo: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Return the options that differ from their default."""
@@ -106,13 +108,15 @@ class RunOptions:
             data["options"] = options
         if self.tools is not None:
             data["tools"] = [asdict(tool) for tool in self.tools]
+        if self.echo:
+            data["echo"] = dict(self.echo)
         return data
 
     def over(self, defaults: RunOptions) -> RunOptions:
         """Return these options, with what they leave out taken from ``defaults``. An empty system prompt is none."""
         own = {f.name: value for f in fields(Options) if (value := getattr(self.options, f.name)) != f.default}
         system = defaults.system if self.system is None else self.system
-        return RunOptions(system or None, replace(defaults.options, **own), self.tools)
+        return RunOptions(system or None, replace(defaults.options, **own), self.tools, self.echo)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunOptions:
@@ -123,7 +127,7 @@ class RunOptions:
             options["stop"] = tuple(options["stop"])
         tools = data.get("tools")
         specs = None if tools is None else tuple(ToolSpec(t["name"], t["description"], t["parameters"]) for t in tools)
-        return cls(data.get("system"), Options(**options), specs)
+        return cls(data.get("system"), Options(**options), specs, data.get("echo") or {})
 
 
 TEMPORARY = "temporary-"
@@ -133,6 +137,20 @@ TEMPORARY = "temporary-"
 def is_temporary(identifier: object) -> bool:
     """Return whether an id is that of a temporary chat, or of one of its messages."""
     return isinstance(identifier, str) and identifier.startswith(TEMPORARY)
+
+
+UNKEPT = TEMPORARY + "unkept-"
+"""The prefix of the ids of temporary chats that are deleted as soon as their answer has ended."""
+
+
+def is_unkept(identifier: object) -> bool:
+    """Return whether an id is that of a chat that is deleted after its answer, or of one of its messages."""
+    return isinstance(identifier, str) and identifier.startswith(UNKEPT)
+
+
+def kind_of(identifier: object) -> str:
+    """Return the prefix that an id shares with all ids of its conversation, ``""`` if the chat is stored."""
+    return UNKEPT if is_unkept(identifier) else TEMPORARY if is_temporary(identifier) else ""
 
 
 MAX_COMPARED = 3
@@ -164,6 +182,7 @@ class NewRun:
     the client sends); there may be no question then. ``options.tools``: the client's own tools, offered instead of the
     server's and never run here. ``temporary``: the new conversation is kept in memory only. ``credential``: the id of
     the API key that asks, if one does. ``tools_off``: tools and servers that are disabled in a new conversation.
+    ``archived``: a new conversation begins in the archive.
     """
 
     client_message_id: str
@@ -179,3 +198,4 @@ class NewRun:
     temporary: bool = False
     credential: str = ""
     tools_off: Sequence[str] = ()
+    archived: bool = False

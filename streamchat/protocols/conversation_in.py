@@ -108,7 +108,12 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """A request. ``results``: those whose calls are not in ``turns``. ``after``: the run that it continues from."""
+    """A request.
+
+    ``results``: those whose calls are not in ``turns``. ``after``: the run that it continues from. ``conversation_id``:
+    the conversation that all of its turns are added to. ``keep``: ``False`` deletes all of it after the answer.
+    ``echo``: see ``RunOptions``.
+    """
 
     model: str
     turns: tuple[Message, ...]
@@ -118,6 +123,9 @@ class ClientRequest:
     tools: tuple[ToolSpec, ...] = ()
     stream: bool = False
     after: str | None = None
+    conversation_id: str | None = None
+    keep: bool = True
+    echo: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def answers(self) -> dict[str, Result]:

@@ -236,6 +236,10 @@ class Store(FileStore, Protocol):
         """Return the answers in progress."""
         ...
 
+    async def delete(self, owner: str, conversation_id: str) -> None:
+        """Delete a conversation for good."""
+        ...
+
 
 class Models(Protocol):
     """The models on offer."""

@@ -21,7 +21,7 @@ from time import monotonic
 from streamchat.chat.events import QUEUED, Ending, Notice, Stopped
 from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, close_open_calls, repair_surrogates
-from streamchat.chat.request import MAX_COMPARED, NewRun, Request, RunOptions, compared_ids, is_temporary
+from streamchat.chat.request import MAX_COMPARED, NewRun, Request, RunOptions, compared_ids, is_temporary, is_unkept
 from streamchat.chat.timing import Stopwatch
 from streamchat.chat.writes import End
 from streamchat.errors import InvalidInput, NotFound, StillAnswering, StorageError, StreamchatError
@@ -43,6 +43,7 @@ from streamchat.runs.run_locks import RunLocks
 from streamchat.runs.run_task import ActiveRun, drive
 from streamchat.runs.takeover import Budget, ending_of_orphan, has_begun_tools, seam
 from streamchat.runs.tool_rounds import Tools
+from streamchat.runs.unkept import Unkept
 from streamchat.runs.upstream import Checkpoint, Upstream
 from streamchat.tools.tool_context import Context, Services
 from streamchat.tools.toolbox import Toolbox
@@ -104,6 +105,7 @@ class RunService:
         self._budget = budget
         self.queue = queue or AnswerQueue()
         self._suspended = SuspendedRuns(store, log, worker)
+        self.unkept = Unkept(store)
         self._locks = RunLocks()
         self._running: dict[str, ActiveRun] = {}
         self._closing = False
@@ -389,6 +391,7 @@ class RunService:
         async with self._locks.lock(run_id):
             if stored := await self._suspended.stop(owner, run_id):
                 self._report(run_id, stored.conversation_id, self._watches.pop(run_id, None))
+                self._delete_unkept(owner, stored.conversation_id, run_id)
                 self.feed.publish(owner, Notification("ended", stored.conversation_id, run_id))
         return stored is not None
 
@@ -470,6 +473,7 @@ class RunService:
             logger.warning("answers are given up without their last words: %s", error)
         if self._cancellations:
             await asyncio.wait(self._cancellations, timeout=patience)
+        await self.unkept.close(patience)
 
     async def _release(self, runs: Sequence[ActiveRun]) -> None:
         if runs:
@@ -578,7 +582,16 @@ class RunService:
             self._keep_watch(run)
             self._report(run.run_id, run.conversation_id, run.watch)
             self.on_ended(run)
+            self._delete_unkept(run.owner, run.conversation_id, run.run_id)
             self.feed.publish(run.owner, Notification("ended", run.conversation_id, run.run_id))
+
+    def _delete_unkept(self, owner: str, conversation_id: str, run_id: str) -> None:
+        """Delete a chat that is not kept, if its answer has ended."""
+        if is_unkept(run_id):
+            with suppress(NotFound):
+                message = self.log.snapshot(run_id).message
+                if message.ended:
+                    self.unkept.ended(owner, conversation_id, message)
 
     def _cancel_response(self, models: Models, model: str, response_id: str) -> None:
         """Have the provider end a response that it stores, in the background."""

@@ -352,7 +352,9 @@ def _first_question(history: Iterable[Message]) -> tuple[Part, ...]:
 def _new_conversation(connection: Connection, owner: str, title: str, new: NewRun) -> str:
     time, conversation_id = now(), new.new_conversation_id or new_id(TEMPORARY if new.temporary else "")
     row = {"id": conversation_id, "owner": owner, "title": title, "model": plain_text(new.model)}
-    kept = settings_to_columns(new.options) if new.inherit else {}
+    kept: dict[str, Any] = {"archived": new.archived}
+    if new.inherit:
+        kept |= settings_to_columns(new.options)
     if new.tools_off:
         kept["tools"] = {"always": [], "off": sorted(set(new.tools_off))}
     connection.execute(insert(conversation), {**row, "created_at": time, "updated_at": time, **kept})

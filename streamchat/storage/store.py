@@ -171,6 +171,13 @@ class Storage:
 
         return await self._of(conversation_id).read(read)
 
+    async def created_at(self, owner: str, conversation_id: str) -> datetime:
+        """Return when a conversation began. Raises ``NotFound``."""
+        row = await self._of(conversation_id).read(
+            lambda connection: queries.owned(connection, _owner(owner), conversation_id)
+        )
+        return row.created_at
+
     async def model_of(self, owner: str, conversation_id: str | None, message_id: str | None = None) -> str:
         """Return the id of a conversation's model, "" if it has none. ``None``: the conversation of the message.
 

@@ -44,7 +44,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from streamchat.chat.request import TEMPORARY, is_temporary
+from streamchat.chat.request import kind_of
 
 OPEN = text("status IN ('streaming', 'waiting')")
 """The condition for answers in progress: literal, as SQLite uses a partial index only if the query repeats its text."""
@@ -57,7 +57,7 @@ def new_id(like: str = "") -> str:
 
     ``like``: an id of the same conversation; those of temporary ones have a prefix.
     """
-    return (TEMPORARY if is_temporary(like) else "") + token_urlsafe(16)
+    return kind_of(like) + token_urlsafe(16)
 
 
 def now() -> datetime:

@@ -34,7 +34,14 @@ from streamchat.web import (
 )
 from streamchat.web.access import Access, Policy
 from streamchat.web.body_limit import Bodies
-from streamchat.web.compat import ag_ui_routes, ai_sdk_routes, model_routes, responses_routes, vendor_routes
+from streamchat.web.compat import (
+    ag_ui_routes,
+    ai_sdk_routes,
+    conversations_routes,
+    model_routes,
+    responses_routes,
+    vendor_routes,
+)
 from streamchat.web.gate import Gate
 from streamchat.web.page_socket import PageSocket
 from streamchat.web.proxies import Proxies, ProxyRules
@@ -92,6 +99,7 @@ def build_api(holder: ServiceHolder) -> FastAPI:
         model_routes,
         vendor_routes,
         responses_routes,
+        conversations_routes,
         ai_sdk_routes,
         ag_ui_routes,
         account_routes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -146,6 +147,7 @@ class ChatRequest(Shape):
     stop: Stop | Stops | None = None
     seed: Seed | None = None
     parallel_tool_calls: bool | None = None
+    store: bool | None = None
 
     def client_request(self) -> ClientRequest:
         """Convert the request. Raises ``InvalidInput``."""
@@ -167,7 +169,8 @@ class ChatRequest(Shape):
             tool_choice=tool_choice_of(self.tool_choice, tools),
             parallel_tool_calls=self.parallel_tool_calls,
         )
-        return transcript.client_request(self.model, options, tools, stream=bool(self.stream))
+        request = transcript.client_request(self.model, options, tools, stream=bool(self.stream))
+        return replace(request, keep=self.store is not False)
 
     def _schema(self) -> dict[str, Any] | None:
         if (format := self.response_format) is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from streamchat.chat.messages import Part, TextPart, repair_surrogates
+from streamchat.chat.messages import Message, Part, TextPart, repair_surrogates
 from streamchat.chat.request import Options, ToolSpec
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.protocols import attachments
@@ -37,6 +38,7 @@ from streamchat.protocols.fields import (
 )
 
 PREFIX = "resp_"
+CONVERSATION_PREFIX = "conv_"
 
 
 class Content(Shape):
@@ -51,9 +53,10 @@ class Content(Shape):
 
 
 class Item(Shape):
-    """An input item. A message has a role; other items have a type."""
+    """An input item. A message has a role; other items have a type; a reference may have an id only."""
 
-    type: str = "message"
+    type: str | None = None
+    id: str | None = None
     role: Literal["system", "developer", "user", "assistant"] | None = None
     content: str | list[Content] | None = None
     call_id: str | None = None
@@ -62,6 +65,12 @@ class Item(Shape):
     output: str | list[Content] | None = None
     summary: list[Content] | None = None
     encrypted_content: str | None = None
+
+    @property
+    def reference(self) -> str | None:
+        """The id of the stored item that this one stands for, ``None`` if it is an item itself."""
+        bare = self.type is None and self.role is None
+        return self.id if self.type == "item_reference" or bare else None
 
 
 class ToolIn(Shape):
@@ -88,12 +97,17 @@ class Reasoning(Shape):
 
 # Fields that nothing here honours, with their values that change nothing. What is unknown to OpenAI too is ignored.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
-    "conversation": (),
     "max_tool_calls": (),
     "moderation": (),
     "prompt": (),
     "top_logprobs": (),
 }
+
+
+class ConversationIn(Shape):
+    """The conversation that a response belongs to."""
+
+    id: Annotated[str, Field(max_length=200)]
 
 
 class ResponsesRequest(Shape):
@@ -114,6 +128,8 @@ class ResponsesRequest(Shape):
     parallel_tool_calls: bool | None = None
     top_p: TopP | None = None
     metadata: dict[str, Any] | None = None
+    store: bool | None = None
+    conversation: Annotated[str, Field(max_length=200)] | ConversationIn | None = None
 
     def client_request(self) -> ClientRequest:
         """Convert the request. Raises ``InvalidInput``, ``NotFound``."""
@@ -136,7 +152,8 @@ class ResponsesRequest(Shape):
             tool_choice=tool_choice_of(self.tool_choice, tools),
             parallel_tool_calls=self.parallel_tool_calls,
         )
-        return transcript.client_request(self.model, options, tools, stream=bool(self.stream), after=self._after())
+        request = transcript.client_request(self.model, options, tools, stream=bool(self.stream), after=self._after())
+        return replace(request, conversation_id=self._conversation(), keep=self.store is not False, echo=self._kept())
 
     def echo(self) -> dict[str, Any]:
         """Return the fields that a response repeats of its request."""
@@ -144,9 +161,11 @@ class ResponsesRequest(Shape):
         return {
             "instructions": self.instructions,
             "max_output_tokens": self.max_output_tokens,
+            "conversation": {"id": self._conversation_name} if self.conversation else None,
             "metadata": self.metadata or {},
             "parallel_tool_calls": self.parallel_tool_calls is not False,
             "previous_response_id": self.previous_response_id,
+            "store": self.store is not False,
             "reasoning": {"effort": None, "summary": None, **(fields.get("reasoning") or {})},
             "temperature": self.temperature,
             "text": {"format": {"type": "text"}, **(fields.get("text") or {})},
@@ -155,6 +174,24 @@ class ResponsesRequest(Shape):
             "top_p": self.top_p,
             "truncation": "disabled",
         }
+
+    def _kept(self) -> dict[str, Any]:
+        """Return what of ``echo`` is stored with the run, because its options do not tell it."""
+        echo, empty = self.echo(), ResponsesRequest(model="-", input="").echo()
+        names = ("conversation", "metadata", "previous_response_id", "reasoning", "text", "tool_choice")
+        return {name: echo[name] for name in names if echo[name] != empty[name]}
+
+    @property
+    def _conversation_name(self) -> str:
+        given = self.conversation
+        return given.id if isinstance(given, ConversationIn) else given or ""
+
+    def _conversation(self) -> str | None:
+        if not self.conversation:
+            return None
+        if self.previous_response_id:
+            raise InvalidInput("conversation: it cannot be combined with previous_response_id.")
+        return conversation_of(self._conversation_name)
 
     def _schema(self) -> dict[str, Any] | None:
         format = self.text.format if self.text else None
@@ -168,8 +205,23 @@ class ResponsesRequest(Shape):
         return self.previous_response_id.removeprefix(PREFIX)
 
 
+def conversation_of(name: str) -> str:
+    """Return our id of a conversation. Raises ``NotFound``."""
+    if not name.startswith(CONVERSATION_PREFIX):
+        raise NotFound("There is no conversation with this id.")
+    return name.removeprefix(CONVERSATION_PREFIX)
+
+
+def turns_of(items: Sequence[Item]) -> tuple[Message, ...]:
+    """Return items as the turns of a conversation. Raises ``InvalidInput``."""
+    transcript = Transcript()
+    for item in items:
+        _add(transcript, item)
+    return transcript.turns
+
+
 def _add(transcript: Transcript, item: Item) -> None:
-    match item.type:
+    match item.type or "message":
         case "message" if item.role in ("system", "developer"):
             transcript.system(_text(item.content))
         case "message" if item.role == "user":
@@ -184,7 +236,7 @@ def _add(transcript: Transcript, item: Item) -> None:
             text = "".join(part.text or "" for part in item.summary or ())
             transcript.answer([reasoning_part(text, item.encrypted_content or "")])
         case _:
-            raise InvalidInput(f"input: an item of type {item.type[:40]} is not supported, or lacks a field.")
+            raise InvalidInput(f"input: an item of type {str(item.type)[:40]} is not supported, or lacks a field.")
 
 
 def _list(content: str | list[Content] | None) -> list[Content]:

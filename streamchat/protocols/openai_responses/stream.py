@@ -189,7 +189,6 @@ class ResponsesWriter:
             "incomplete_details": None,
             "model": self._model,
             "output": list(self._output),
-            "store": True,
             "usage": _usage(self._usage),
             **self._echo,
         }

@@ -31,12 +31,13 @@ from streamchat.protocols.replay import Replay, parts_after
 from streamchat.protocols.vendor_errors import RUN_STARTED, Failure, error_of
 from streamchat.protocols.vendor_stream import Dialect, VendorEncoder
 from streamchat.runs.reader import RunReader, encode
-from streamchat.web.compat.start import start
+from streamchat.web.compat.start import Place, start
 from streamchat.web.streaming import SSE_HEADERS, EventStream, release_on_error, streams
 from streamchat.wiring.request_context import RequestContext
 
 PATIENCE = 15.0
 STOP_HEADER = "x-stop-on-disconnect"
+ARCHIVE_HEADER = "x-archive"
 _stops: set[asyncio.Task[None]] = set()
 Batches = AsyncGenerator[Iterable[bytes], None]
 
@@ -57,7 +58,7 @@ async def serve(request: Request, context: RequestContext, client_request: Clien
     """Start the run, or find it again, and respond with it. Raises ``StreamchatError`` if none could be started."""
     with release_on_error(streams.take(context)) as slot:
         key = request.headers.get("idempotency-key") or uuid.uuid4().hex
-        started, prefix = await start(context, client_request, request.headers.get("x-conversation-id"), key)
+        started, prefix = await start(context, client_request, _place(request, context), key)
         dialect.begin(started.run_id, int(time.time()), sum(isinstance(part, ReasoningPart) for part in prefix))
         reader = RunReader(context.runs, context.owner, started.run_id)
         empty = Message(
@@ -65,7 +66,7 @@ async def serve(request: Request, context: RequestContext, client_request: Clien
         )
         headers = {"X-Run-Id": started.run_id, "X-Conversation-Id": started.conversation_id}
         headers |= {"X-Request-Id": started.run_id, "Request-Id": started.run_id}  # OpenAI's, and Anthropic's
-        gone = _stopping(context, reader, started.run_id) if _wants_stop(request) else reader.close
+        gone = _stopping(context, reader, started.run_id) if _is_set(request, STOP_HEADER) else reader.close
         answering = Answering(request, reader, dialect, headers, slot, gone)
         return await (stream(answering, Replay(empty)) if client_request.stream else whole(answering, empty))
 
@@ -124,8 +125,13 @@ def _refusal(answering: Answering, ending: Ending | None) -> Response | None:
     return failure_response(answering.dialect.failure(error_of(ending)), {**answering.headers, **RUN_STARTED})
 
 
-def _wants_stop(request: Request) -> bool:
-    return request.headers.get(STOP_HEADER, "").lower() in ("1", "true")
+def _place(request: Request, context: RequestContext) -> Place:
+    archived = context.settings.archive_api_calls or _is_set(request, ARCHIVE_HEADER)
+    return Place(request.headers.get("x-conversation-id"), archived)
+
+
+def _is_set(request: Request, header: str) -> bool:
+    return request.headers.get(header, "").lower() in ("1", "true")
 
 
 def _stopping(context: RequestContext, reader: RunReader, run_id: str) -> Callable[[], None]:

@@ -3,29 +3,43 @@
 Knows runs and the store. Rules:
 
 * Without a conversation, the client's messages are the conversation: they are stored with the question.
-* In a stored conversation the store has the history. Only the client's last message counts, or the results of the tool
-  calls of the previous answer. In the second case the new answer continues that one, as its sibling.
+* In a stored conversation the store has the history. With ``X-Conversation-Id`` the client sends its own too, so only
+  its last message counts, or the results of the tool calls of the previous answer. After a response, and in a
+  conversation of the Responses API, everything counts that it sends.
+* Results continue the answer with the calls, as its sibling. With a question behind them, a copy of that answer has the
+  results, and begins a branch.
+* What is not to be kept has a copy of the history, in a temporary chat that is deleted after the answer.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from secrets import token_urlsafe
 
+from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import Message, Part, ToolCallPart
-from streamchat.chat.request import NewRun, RunOptions
+from streamchat.chat.request import ROOT, UNKEPT, NewRun, RunOptions, is_unkept
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.protocols.conversation_in import ClientRequest, Result
-from streamchat.protocols.reasoning_handles import recall
+from streamchat.protocols.reasoning_handles import Stored, recall
 from streamchat.runs.ports import Begun, Models
 from streamchat.wiring.request_context import RequestContext
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request wants its run. ``header``: its ``X-Conversation-Id``. ``archived``: a new one, in the archive."""
+
+    header: str | None = None
+    archived: bool = False
+
+
 async def start(
-    context: RequestContext, client_request: ClientRequest, conversation_id: str | None, key: str
+    context: RequestContext, client_request: ClientRequest, place: Place, key: str
 ) -> tuple[Begun, Sequence[Part]]:
     """Start the run, or find the one with the same ``key``. Returns it, and the parts with which its answer begins.
 
@@ -34,7 +48,7 @@ async def start(
     models = await context.models()
     check_model(models, client_request.model)
     check_options(models, client_request)
-    new = await _new_run(context, client_request, conversation_id, key)
+    new = await _new_run(context, client_request, place, key)
     return await context.start(new), new.prefix
 
 
@@ -56,26 +70,69 @@ def check_options(models: Models, client_request: ClientRequest) -> None:
         raise InvalidInput(f"tool_choice: {model.label} cannot be made to call a tool.")
 
 
-async def _new_run(
-    context: RequestContext, client_request: ClientRequest, conversation_id: str | None, key: str
-) -> NewRun:
-    new = NewRun(
-        client_message_id=key,
-        model=client_request.model,
-        options=RunOptions(client_request.system, client_request.options, tuple(client_request.tools)),
+async def _new_run(context: RequestContext, client_request: ClientRequest, place: Place, key: str) -> NewRun:
+    options = RunOptions(
+        client_request.system, client_request.options, tuple(client_request.tools), client_request.echo
     )
-    if conversation_id is not None and not _ID.fullmatch(conversation_id):
+    new = NewRun(client_message_id=key, model=client_request.model, options=options, archived=place.archived)
+    if place.header is not None and not _ID.fullmatch(place.header):
         raise InvalidInput("X-Conversation-Id is not the id of a conversation.")
-    if conversation_id is None and client_request.after is not None:
+    if None not in (place.header, client_request.conversation_id) and place.header != client_request.conversation_id:
+        raise InvalidInput("conversation: X-Conversation-Id names another one.")
+    if not client_request.keep:
+        return await _unkept(context, new, client_request, place.header)
+    if (conversation_id := client_request.conversation_id) is not None:
+        return await _appended(context, replace(new, conversation_id=conversation_id), client_request)
+    if place.header is not None:
+        return await _in_stored(context, replace(new, conversation_id=place.header), client_request)
+    if client_request.after is not None:
         conversation_id, earlier = await _after(context, client_request.after)
         if conversation_id is None:
             return _after_stored(new, client_request, earlier)
-    if conversation_id is not None:
-        return await _in_stored(context, replace(new, conversation_id=conversation_id), client_request)
+        return await _appended(context, replace(new, conversation_id=conversation_id), client_request)
+    return await _with_own_history(context, new, client_request)
+
+
+async def _with_own_history(context: RequestContext, new: NewRun, client_request: ClientRequest) -> NewRun:
+    """Return the run in a new conversation with the history that the client sends."""
     if client_request.results:
         raise InvalidInput("A tool result refers to a call that is not among the messages.")
-    client_request = replace(client_request, turns=await recall(context.store, context.owner, client_request.turns))
+    turns = await recall(_Answers(context), context.owner, client_request.turns)
+    client_request = replace(client_request, turns=turns)
     return replace(new, parts=client_request.question, history=client_request.earlier, prefix=client_request.prefix)
+
+
+class _Answers:
+    """The answers whose reasoning may come back: stored ones, and those of chats that were not kept."""
+
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
+
+    async def answer(self, owner: str, run_id: str) -> Stored:
+        """See ``reasoning_handles.Answers``."""
+        return await (self._context.runs.unkept if is_unkept(run_id) else self._context.store).answer(owner, run_id)
+
+
+async def _unkept(context: RequestContext, new: NewRun, client_request: ClientRequest, header: str | None) -> NewRun:
+    """Return the run in a chat that is deleted after its answer, with a copy of what is stored before it."""
+    if context.settings.redis_url is not None:
+        raise InvalidInput("store: false needs a server of one process; this one has several, which share a database.")
+    earlier: tuple[Message, ...] = ()
+    if (conversation_id := client_request.conversation_id or header) is not None:
+        earlier = (await context.store.conversation(context.owner, conversation_id)).messages
+    elif client_request.after is not None:
+        stored = await context.store.answer(context.owner, client_request.after)
+        earlier = (*await context.store.question_branch(context.owner, client_request.after), stored.message)
+    if all_file_ids(earlier):
+        raise InvalidInput("store: false cannot continue a conversation with uploaded files.")
+    if not earlier:
+        new = await _with_own_history(context, new, client_request)
+    elif header is not None:  # its client sends the history too
+        question = client_request.turns[-1:] if client_request.question else ()
+        new = _after_stored(new, replace(client_request, turns=question or client_request.turns), earlier)
+    else:
+        new = _after_stored(new, client_request, earlier)
+    return replace(new, temporary=True, archived=False, new_conversation_id=UNKEPT + token_urlsafe(16))
 
 
 async def _after(context: RequestContext, run_id: str) -> tuple[str | None, tuple[Message, ...]]:
@@ -90,8 +147,26 @@ async def _after(context: RequestContext, run_id: str) -> tuple[str | None, tupl
 def _after_stored(new: NewRun, client_request: ClientRequest, earlier: tuple[Message, ...]) -> NewRun:
     """Return the run in a new conversation with a copy of the history: the stored one has continued since."""
     if client_request.question:
+        if results := client_request.results:
+            earlier = (*earlier[:-1], replace(earlier[-1], parts=with_results(earlier[-1].parts, results)))
         return replace(new, parts=client_request.question, history=(*earlier, *client_request.earlier))
-    return replace(new, history=earlier[:-1], prefix=with_results(earlier[-1].parts, client_request.answers))
+    if not (answers := client_request.answers):
+        raise InvalidInput("There is no message to answer.")
+    return replace(new, history=earlier[:-1], prefix=with_results(earlier[-1].parts, answers))
+
+
+async def _appended(context: RequestContext, new: NewRun, client_request: ClientRequest) -> NewRun:
+    """Return the run with everything that the client sends behind the stored history."""
+    if not client_request.question:
+        return await _in_stored(context, new, client_request)
+    new = replace(new, parts=client_request.question, history=client_request.earlier)
+    if not client_request.results:
+        return new
+    messages = (await context.store.conversation(context.owner, new.conversation_id or "")).messages
+    answer = _last_answer(messages)
+    answered = replace(answer, parts=with_results(answer.parts, client_request.results))
+    parent = messages[-2].id if len(messages) > 1 else ROOT
+    return replace(new, parent_id=parent, history=(answered, *client_request.earlier))
 
 
 async def _in_stored(context: RequestContext, new: NewRun, client_request: ClientRequest) -> NewRun:
@@ -99,14 +174,18 @@ async def _in_stored(context: RequestContext, new: NewRun, client_request: Clien
         return replace(new, parts=client_request.question)
     if answers := client_request.answers:
         conversation = await context.store.conversation(context.owner, new.conversation_id or "")
-        last = conversation.messages[-1] if conversation.messages else None
-        if last is None or last.role != "assistant":
-            raise InvalidInput("No answer in this conversation waits for a tool result.")
-        return replace(new, prefix=with_results(last.parts, answers))
+        return replace(new, prefix=with_results(_last_answer(conversation.messages).parts, answers))
     before_prefill = replace(client_request, turns=client_request.earlier)
     if not before_prefill.question:
         raise InvalidInput("There is no message to answer.")
     return replace(new, parts=before_prefill.question, prefix=client_request.prefix)
+
+
+def _last_answer(messages: Sequence[Message]) -> Message:
+    last = messages[-1] if messages else None
+    if last is None or last.role != "assistant":
+        raise InvalidInput("No answer in this conversation waits for a tool result.")
+    return last
 
 
 def with_results(parts: Sequence[Part], results: Mapping[str, Result]) -> tuple[Part, ...]:

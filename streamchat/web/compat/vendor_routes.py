@@ -22,6 +22,7 @@ from streamchat.protocols.openai_responses.stream import ResponsesWriter
 from streamchat.protocols.vendor_errors import anthropic_failure, openai_failure
 from streamchat.runs.context_window import estimate
 from streamchat.web.compat.respond import failure_response, serve
+from streamchat.web.compat.responses_routes import resolved
 from streamchat.web.compat.start import check_model
 from streamchat.web.dependencies import Context
 from streamchat.web.error_responses import SHAPES
@@ -67,6 +68,8 @@ async def responses(
     idempotency_key: Key = None,
 ) -> Response:
     """Responses, compatible with OpenAI's SDK. `previous_response_id` continues after an answer that is stored here."""
+    if isinstance(body.input, list):
+        body.input = await resolved(context, body.input)
     return await serve(request, context, body.client_request(), ResponsesWriter(body.model, body.echo()))
 
 

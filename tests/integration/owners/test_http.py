@@ -40,6 +40,7 @@ FOR_ALL = {
     "GET /api/keys": "lists the caller's own: accounts/test_own_keys",
     "PUT /api/keys/{vendor}": "sets the caller's own: accounts/test_own_keys",
     "POST /v1/messages/count_tokens": "counts what is sent with it",
+    "POST /v1/conversations": "begins a conversation of the caller's own",
 }
 CHAT = {"model": "fake:one", "messages": [{"role": "user", "content": "hi"}]}
 PART = {"type": "text", "text": "hi"}
@@ -97,6 +98,16 @@ FOREIGN = {
     "POST /v1/messages": ("/v1/messages", CHAT | {"max_tokens": 9}, 404),
     "GET /v1/responses/{response_id}": ("/v1/responses/resp_{run}", None, 404),
     "POST /v1/responses/{response_id}/cancel": ("/v1/responses/resp_{run}/cancel", {}, 404),
+    "DELETE /v1/responses/{response_id}": ("/v1/responses/resp_{run}", None, 404),
+    "GET /v1/responses/{response_id}/input_items": ("/v1/responses/resp_{run}/input_items", None, 404),
+    "GET /v1/conversations/{conversation}": ("/v1/conversations/conv_{conversation}", None, 404),
+    "DELETE /v1/conversations/{conversation}": ("/v1/conversations/conv_{conversation}", None, 404),
+    "GET /v1/conversations/{conversation}/items": ("/v1/conversations/conv_{conversation}/items", None, 404),
+    "GET /v1/conversations/{conversation}/items/{item_id}": (
+        "/v1/conversations/conv_{conversation}/items/msg_{run}_0",
+        None,
+        404,
+    ),
     # The id of a chat is the client's: the other's conversation of this name is another chat of one's own.
     "POST /api/chat": (
         "/api/chat",
@@ -142,7 +153,7 @@ class Two:
     async def ask(self, operation: str, owner: dict[str, str]) -> httpx.Response:
         method, (path, body, _) = operation.partition(" ")[0], FOREIGN[operation]
         headers = {**owner, "Content-Type": "application/json"}
-        if "/v1/" in operation and "{response_id}" not in operation and "previous_response_id" not in str(body):
+        if "/v1/" in operation and "{" not in operation and "previous_response_id" not in str(body):
             headers["X-Conversation-Id"] = self.conversation
         if "/stream" in operation and "/api/" not in operation:
             headers["Last-Event-ID"] = f"{self.run}:0"

@@ -45,7 +45,7 @@ NOTHING = {
     "metadata": {"a": "b"},
     "prompt_cache_key": "k",
 }
-RESPONSES = {"conversation": "conv_1", "max_tool_calls": 2, "prompt": {"id": "pmpt_1"}, "top_logprobs": 3}
+RESPONSES = {"max_tool_calls": 2, "prompt": {"id": "pmpt_1"}, "top_logprobs": 3}
 MESSAGES = {"top_k": 5, "container": "c", "mcp_servers": [{"type": "url", "url": "https://example.com", "name": "x"}]}
 
 
