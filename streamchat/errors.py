@@ -78,6 +78,14 @@ class InvalidInput(StreamchatError):
     kind = "invalid-input"
 
 
+class WrongArguments(InvalidInput):
+    """Arguments do not fit. ``paths``: those that do not, from the outside in: ``("place", "lat")``."""
+
+    def __init__(self, user_message: str, paths: tuple[tuple[str, ...], ...] = ()) -> None:
+        super().__init__(user_message)
+        self.paths = paths
+
+
 class StillAnswering(InvalidInput):
     """Another answer is being written in this conversation: only one at a time is allowed."""
 

@@ -21,6 +21,9 @@ export interface Undo {
   action: () => Promise<unknown>;
 }
 
+/** An answer is ready that was not looked at yet, or one waits for an approval. */
+export type News = "" | "ready" | "waiting";
+
 export interface Chat {
   store: TranscriptStore;
   painter: Painter;
@@ -42,6 +45,10 @@ export interface Chat {
   /** The conversations of the list, as far as they are known here. */
   rows: SharedValue<ConversationRow[]>;
   undo: SharedValue<Undo | null>;
+  /** What the tab's title tells of the conversation. */
+  news: SharedValue<News>;
+  /** When a call that was waiting here was decided elsewhere: ms of the page's clock. */
+  decidedElsewhere: SharedValue<number>;
   /** Waits for a call of the server; what it refuses is shown beside the composer. Returns whether it succeeded. */
   attempt: (call: () => Promise<unknown>) => Promise<boolean>;
   /** Whether the sidebar is shown on a narrow screen. */
@@ -69,6 +76,8 @@ export function createChat(): Chat {
     submit: new SharedValue<Submit | null>(null),
     rows: new SharedValue<ConversationRow[]>([]),
     undo: new SharedValue<Undo | null>(null),
+    news: new SharedValue<News>(""),
+    decidedElsewhere: new SharedValue(Number.NEGATIVE_INFINITY),
     attempt: async (call) => {
       try {
         await call();

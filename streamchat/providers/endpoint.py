@@ -53,7 +53,7 @@ class Endpoint:
     def error_context(self, request: Request) -> ErrorContext:
         """Return the context of error messages. Raises ``ProviderError`` if the vendor's key is missing."""
         if self.is_vendor and not self.api_key:
-            raise ProviderError(f"There is no API key for {self.vendor}. Add it in the settings.", kind="bad-key")
+            raise ProviderError(f"There is no API key for {self.vendor} on this server.", kind="bad-key")
         secrets = (self.api_key,) if self.api_key else ()
         vendor = self.vendor if self.is_vendor else ""
         return ErrorContext(self.url, request.model, secrets, largest_attachment(request), vendor)

@@ -73,7 +73,7 @@ class Kind:
 KINDS: dict[ErrorKind, Kind] = {
     "connect": Kind(True, "Cannot reach {host}.", quote=False),
     "timeout": Kind(True, "{who} did not answer in time.", quote=False),
-    "bad-key": Kind(False, "{who} rejected the API key. Check it in the settings.", quote=False),
+    "bad-key": Kind(False, "{who} rejected the API key. It is wrong, or no longer valid.", quote=False),
     "forbidden": Kind(False, "{who} does not allow this with the configured API key."),
     "model-not-found": Kind(False, "The model {model} is not available at {host}. Choose another one."),
     "context-too-long": Kind(False, "The conversation is too long for {model}. Shorten it or start a new chat."),

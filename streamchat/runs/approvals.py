@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from streamchat.chat.events import Event, Json, Stopped, ToolCallReady, ToolResult
 from streamchat.chat.fold import fold
 from streamchat.chat.messages import Message, ToolCallPart
-from streamchat.errors import InvalidInput, NotFound, StreamchatError
+from streamchat.errors import InvalidInput, NotFound, StreamchatError, WrongArguments
 from streamchat.runs.log import Log, Snapshot
 from streamchat.runs.ports import Store, StoredAnswer
+from streamchat.tools.signature import BadArguments
 from streamchat.tools.toolbox import Toolbox
 
 DENIED = "The person did not allow this call."
@@ -107,6 +108,8 @@ def decided(message: Message, call_id: str, decision: Decision, toolbox: Toolbox
     if toolbox is not None and (tool := toolbox.get(call.name)):
         try:
             arguments = tool.check(arguments)
+        except BadArguments as error:
+            raise WrongArguments(error.user_message, error.paths) from None
         except StreamchatError as error:
             raise InvalidInput(error.user_message) from None
     return [ToolCallReady(call_id, dict(arguments), call.opaque)]

@@ -395,8 +395,15 @@ class RunService:
                 self.feed.publish(owner, Notification("ended", stored.conversation_id, run_id))
         return stored is not None
 
-    async def stop(self, owner: str, conversation_id: str) -> None:
-        """Stop every answer in progress in a conversation, whoever owns it. Raises as ``cancel``."""
+    async def stop(self, owner: str, conversation_id: str, *, waiting_only: bool = False) -> None:
+        """Stop every answer in progress in a conversation, whoever owns it. Raises as ``cancel``.
+
+        ``waiting_only``: only those that still wait for an approval.
+        """
+        if waiting_only:
+            rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
+            await asyncio.gather(*(self._locks.shielded(self._end_waiting(owner, row.run_id)) for row in rows))
+            return
         here = [run.run_id for run in self.running(owner, conversation_id)]
         await asyncio.gather(*(self.cancel(owner, run_id) for run_id in here))
         rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]

@@ -317,9 +317,15 @@ def walk(
 def _listed(owner: str, archived: bool, limit: int) -> Any:
     """Return the query over a list, unordered. (``Any``: the type would repeat the columns.)"""
     answering = exists().where(message.c.conversation_id == conversation.c.id, OPEN).correlate(conversation)
+    waiting = (
+        exists()
+        .where(message.c.conversation_id == conversation.c.id, OPEN, message.c.status == "waiting")
+        .correlate(conversation)
+    )
     columns = conversation.c
+    marks = (answering.label("answering"), waiting.label("waiting"))
     return (
-        select(columns.id, columns.title, columns.updated_at, answering.label("answering"), columns.pinned)
+        select(columns.id, columns.title, columns.updated_at, *marks, columns.pinned)
         .where(columns.owner == owner, columns.archived == archived, columns.deleted_at.is_(None))
         .limit(max(1, min(limit, _LAST_PAGE)))
     )
@@ -327,7 +333,7 @@ def _listed(owner: str, archived: bool, limit: int) -> Any:
 
 def _rows_of(connection: Connection, query: Select[Any], archived: bool) -> list[ConversationRow]:
     return [
-        ConversationRow(row.id, row.title, row.updated_at, bool(row.answering), row.pinned, archived)
+        ConversationRow(row.id, row.title, row.updated_at, bool(row.answering), row.pinned, archived, bool(row.waiting))
         for row in connection.execute(query)
     ]
 

@@ -18,7 +18,10 @@ from streamchat.storage.cursor import PINNED, cursor
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """One conversation in a list. ``answering``: one of its answers is being written or awaits approval."""
+    """One conversation in a list. ``answering``: one of its answers is being written or awaits approval.
+
+    ``waiting``: one awaits approval.
+    """
 
     id: str
     title: str
@@ -26,6 +29,7 @@ class ConversationRow:
     answering: bool
     pinned: bool = False
     archived: bool = False
+    waiting: bool = False
 
     @property
     def cursor(self) -> str:

@@ -38,9 +38,13 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 
 class BadArguments(StreamchatError):
-    """The arguments do not fit the tool's schema; the tool was not run."""
+    """The arguments do not fit the tool's schema; the tool was not run. ``paths``: see ``WrongArguments``."""
 
     kind = "bad-arguments"
+
+    def __init__(self, user_message: str, paths: tuple[tuple[str, ...], ...] = ()) -> None:
+        super().__init__(user_message)
+        self.paths = paths
 
 
 class _Plain(GenerateJsonSchema):
@@ -77,7 +81,10 @@ class Signature:
         try:
             parsed = self.model.model_validate_json(text, strict=True, extra="forbid")
         except ValidationError as error:
-            raise BadArguments(_error_message(error)) from None
+            paths = tuple(
+                tuple(map(str, problem["loc"])) for problem in error.errors(include_url=False)[:_MAX_PROBLEMS]
+            )
+            raise BadArguments(_error_message(error), paths) from None
         return {name: getattr(parsed, field) for field, name in self.names.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamchat.chat.messages import repair_surrogates
-from streamchat.errors import InvalidInput, StreamchatError
+from streamchat.errors import InvalidInput, StreamchatError, WrongArguments
 from streamchat.protocols.page.stream import Frame, undecided
 from streamchat.runs.approvals import Decision
 from streamchat.ui.context import Tab, handling
@@ -32,6 +32,8 @@ async def decide(tab: Tab, run_id: Any, call_id: Any, data: Any) -> Frame | None
     try:
         async with handling(tab) as context:
             await context.runs.decide(context.owner, run_id, call_id, decision_of(data))
+    except WrongArguments as error:
+        return undecided(run_id, call_id, error.user_message, error.paths)
     except StreamchatError as error:
         return undecided(run_id, call_id, error.user_message)
     return None

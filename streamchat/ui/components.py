@@ -47,7 +47,7 @@ class Composer(rx.Component):
     models: rx.Var[list[Any]]
     default_model: rx.Var[str]
     on_send: _Send
-    on_stop: rx.EventHandler[rx.event.no_args_event_spec]
+    on_stop: rx.EventHandler[rx.event.passthrough_event_spec(bool)]
 
 
 class Sidebar(rx.Component):

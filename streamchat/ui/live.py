@@ -94,14 +94,17 @@ class Live(rx.State):
             yield rx.redirect(f"/c/{started.conversation_id}", replace=True)
 
     @rx.event(background=True)
-    async def stop(self):
-        """Stop the answer in this tab's conversation."""
+    async def stop(self, waiting_only: bool = False):
+        """Stop the answer in this tab's conversation.
+
+        ``waiting_only``: only if it still waits for an approval, which is what the person saw.
+        """
         async with self:
             tab = tab_of(self)
         try:
             if tab.conversation_id:
                 async with handling(tab) as context:
-                    await context.runs.stop(context.owner, tab.conversation_id)
+                    await context.runs.stop(context.owner, tab.conversation_id, waiting_only=waiting_only is True)
         except StreamchatError as error:
             async with self:
                 self.f = refused(error)

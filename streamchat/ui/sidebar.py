@@ -32,7 +32,14 @@ async def listed(context: RequestContext, frame: Frame) -> Listed | None:
     except StorageError:
         return None  # the transcript shows the error
     rows = [
-        ConversationRow(id=c.id, title=c.title, answering=c.answering, when=c.updated_at.isoformat(), pinned=c.pinned)
+        ConversationRow(
+            id=c.id,
+            title=c.title,
+            answering=c.answering,
+            waiting=c.waiting,
+            when=c.updated_at.isoformat(),
+            pinned=c.pinned,
+        )
         for c in stored
     ]
     if len(stored) == SHOWN:

@@ -65,6 +65,7 @@ async def conversations(
             "title": row.title,
             "updated_at": row.updated_at.isoformat(),
             "answering": row.answering,
+            "waiting": row.waiting,
             "pinned": row.pinned,
             "archived": row.archived,
         }

@@ -390,12 +390,16 @@ class RunOut(BaseModel):
 
 
 class ConversationRow(BaseModel):
-    """A conversation in the list. ``answering``: an answer in it has not ended."""
+    """A conversation in the list.
+
+    ``answering``: an answer in it has not ended; ``waiting``: one waits for an approval.
+    """
 
     id: str
     title: str
     updated_at: str
     answering: bool
+    waiting: bool
     pinned: bool
     archived: bool
 

@@ -107,6 +107,8 @@ def test_large_results_are_named_and_not_shown(told: Told) -> None:
     """More than 20 KB of a result are behind a button that names the size."""
     lines = "\n".join(f"line {i}" for i in range(4000))
     panel = told.open(call("done", arguments={}, result=lines), status="finished").panel()
+    expect(panel).not_to_have_attribute("open", "")
+    panel.locator("summary").click()
     button = panel.get_by_role("button", name="Show result (38 KB)")
     expect(panel).not_to_contain_text("line 77")
     button.click()
@@ -232,6 +234,8 @@ def test_hostile_calls(told: Told) -> None:
     told.open(*[call("done", f"c{i}", name=f"{turned}{long}", result=r, **more) for i, r in enumerate(results)])
     told.change(0, state="awaiting-approval", status="waiting", schema={"properties": {tag: {"title": long}}})
     told.page.locator(".recharts-line path").first.wait_for()
+    told.page.evaluate("document.querySelectorAll('.tool:not([open]) > summary').forEach((one) => one.click())")
+    expect(told.page.locator(".tool:not([open])")).to_have_count(0)
     for button in told.page.locator(".tool button.more").all():
         button.click()
     inside = told.page.locator(".thread")

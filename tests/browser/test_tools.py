@@ -78,7 +78,7 @@ def test_parallel_calls(chat: ChatPage):
     expect(panels(chat)).to_have_count(3)
     names = panels(chat).locator("summary .tool-name").all_inner_texts()
     assert names == ["look_up", "book", "table_of"]
-    fields = [panel.locator("dl").first.inner_text().split("\n") for panel in panels(chat).all()]
+    fields = [panel.locator("dl").first.locator("dt, dd").all_text_contents() for panel in panels(chat).all()]
     assert fields[0] == ["City", "Paris", "Days", "1"]
     assert fields[1][:4] == ["City", "Tokyo", "Unit", "imperial"]
     assert fields[2][0] == "Count"
@@ -157,6 +157,8 @@ def test_approval_in_every_tab(chat: ChatPage, open_page: OpenPage, server: Serv
     approve = form.get_by_role("button", name="Approve with changes")
     approve.click()
     expect(form.locator(".refusal")).to_contain_text("7")
+    expect(form.get_by_label("Nights")).to_have_attribute("aria-invalid", "true")
+    expect(form.get_by_label("Nights")).to_be_focused()
     expect(form.get_by_label("Note")).to_have_value("quiet")
     form.get_by_label("Nights").fill("3")
     approve.click()

@@ -39,6 +39,11 @@ class Wire:
         assert self._browser is not None
         self._browser.close(code=1011)
 
+    def farewell(self) -> None:
+        """Close the socket as a server does that means it."""
+        assert self._browser is not None
+        self._browser.send(f"41{NAMESPACE},")
+
     def tell(self, frame: dict[str, Any]) -> None:
         """What the server could have said."""
         assert self._browser is not None

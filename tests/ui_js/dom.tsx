@@ -6,7 +6,7 @@ import { BrowserRouter } from "react-router";
 import { ChatProvider, createChat } from "../../assets/chat/chat";
 import type { Frame } from "../../assets/chat/store/frames";
 
-export { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
+export { act, cleanup, fireEvent, screen, waitFor, within } from "@testing-library/react";
 
 /**
  * Renders a component at an address. `feed` gives frames to its store, as the server does, and paints; `replace` renders

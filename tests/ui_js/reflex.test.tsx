@@ -1,12 +1,12 @@
 // The contract with Reflex: what `assets/chat/common/reflex.ts` relies on, checked against the Reflex that is installed.
 // Each failure says which part changed; docs/decisions/2026-11-29-front-end-in-typescript.md says what to do.
 
-import { expect, test } from "bun:test";
+import { expect, mock, test } from "bun:test";
 import { useContext } from "react";
 import * as context from "$/utils/context";
 import * as registry from "$/utils/context-registry";
 import { useColorMode, useConnectionLost, useStateVar } from "../../assets/chat/common/reflex";
-import { renderChat } from "./dom";
+import { act, renderChat, waitFor } from "./dom";
 import { ReflexState } from "./reflex-state";
 
 function promise(kept: boolean, sentence: string): void {
@@ -44,6 +44,42 @@ test("the event loop's context is a pair whose second member are the errors of t
   expect(container.textContent).toBe("false");
   replace(lost([new Error("refused")]));
   expect(container.textContent).toBe("true");
+});
+
+test("the socket tells its instrumentation of every change, and is opened again by sending nothing", async () => {
+  const source = await Bun.file(`${import.meta.dir}/../../node_modules/.cache/reflex/utils/state.js`).text();
+  for (const hook of ["onSocketConnect?.()", "onSocketDisconnect?.(reason)"]) {
+    promise(source.includes(`window.__reflex_otel?.${hook}`), `window.__reflex_otel has no ${hook} any more.`);
+  }
+  const opens =
+    /addEvents = useCallback\([^;]*;[^;]*;\s*if \(!event_actions\?\.temporal\) \{[^}]*ensureSocketConnected\(\)/;
+  promise(opens.test(source), "addEvents does not open a socket that is closed any more.");
+  const closes = source.includes('addEventListener("beforeunload", disconnectTrigger)');
+  const still = source.includes('addEventListener("pagehide", pagehideHandler)');
+  promise(closes && still, "the socket is not closed at beforeunload and pagehide any more.");
+
+  const addEvents = mock((_: unknown[]) => {});
+  const Probe = () => String(useConnectionLost());
+  const { container } = renderChat(
+    <registry.EventLoopContext.Provider value={[addEvents, []]}>
+      <Probe />
+    </registry.EventLoopContext.Provider>,
+  );
+  const { __reflex_otel: told } = window as unknown as { __reflex_otel: Record<string, (reason?: string) => void> };
+  expect(container.textContent).toBe("false");
+  act(() => told.onSocketDisconnect("io client disconnect"));
+  expect(container.textContent).toBe("true");
+  await waitFor(() => expect(addEvents.mock.calls[0]).toEqual([[]]), { timeout: 10_000 });
+  act(() => told.onSocketConnect());
+  expect(container.textContent).toBe("false");
+});
+
+test("a load that is only about to happen does not close the socket", () => {
+  const closed = mock(() => {});
+  addEventListener("beforeunload", closed);
+  dispatchEvent(new Event("beforeunload"));
+  expect(closed).not.toHaveBeenCalled();
+  removeEventListener("beforeunload", closed);
 });
 
 test("states are found by their full name, and vars by their name and the suffix", () => {

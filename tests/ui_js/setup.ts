@@ -3,7 +3,7 @@
 // `$/…` are the modules of the Reflex that is installed in .venv, and the one that its compiler generates. They are
 // copied into node_modules, so that what they import (react …) is found from there.
 
-import { afterEach, beforeEach } from "bun:test";
+import { afterEach, beforeEach, setDefaultTimeout } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { GlobalRegistrator } from "@happy-dom/global-registrator";
@@ -12,6 +12,9 @@ import { plugin } from "bun";
 GlobalRegistrator.register({ url: "http://localhost:3000/" });
 // Needs the DOM when it is loaded.
 const { cleanup } = await import("@testing-library/react");
+
+// A guard that a busy machine does not reach.
+setDefaultTimeout(60_000);
 
 beforeEach(() => {
   // Timers and the loading of modules change components between the steps of a test, as they do on the page.

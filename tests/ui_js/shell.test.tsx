@@ -3,6 +3,7 @@ import { EventLoopContext } from "$/utils/context-registry";
 import { Header } from "../../assets/chat/shell/header";
 import { NotifyToggle } from "../../assets/chat/shell/notify";
 import { Sidebar } from "../../assets/chat/shell/sidebar";
+import { crc32 } from "../../assets/chat/store/checksum";
 import type { ToolsFrame } from "../../assets/chat/store/frames";
 import { act, fireEvent, renderChat, screen } from "./dom";
 import { open, streaming } from "./messages";
@@ -130,16 +131,36 @@ test("at midnight what was of today is of yesterday", () => {
   }
 });
 
-test("the title of a tab that is not looked at says whether an answer is ready or waits for a decision", () => {
-  const { feed } = renderChat(<NotifyToggle />);
-  feed(open([streaming("a", "x", 1)]));
-  document.title = "T";
+test("that an answer waits is news as long as it does; that one is ready, until the tab is looked at", () => {
+  const { chat, feed } = renderChat(<NotifyToggle />);
+  feed(open([streaming("a", "x", 1, { status: "waiting" })]));
+  expect(chat.news.get()).toBe("waiting");
+  feed({ k: "patch", m: "a", s: 2, set: {}, status: "streaming" });
+  expect(chat.news.get()).toBe("");
   Object.defineProperty(document, "hidden", { configurable: true, value: true });
-  feed({ k: "patch", m: "a", s: 2, set: {}, status: "waiting" });
-  expect(document.title).toBe("Needs you · T");
-  feed({ k: "end", m: "a", s: 3, status: "finished", stop_reason: "stop", length: 1, c: 0 });
-  expect(document.title).toBe("● T");
+  feed({ k: "patch", m: "a", s: 3, set: {}, status: "waiting" });
+  expect(chat.news.get()).toBe("waiting");
+  feed({ k: "end", m: "a", s: 4, status: "finished", stop_reason: "stop", length: 1, c: crc32("x") });
+  expect(chat.news.get()).toBe("ready");
   Reflect.deleteProperty(document, "hidden");
   fireEvent(document, new Event("visibilitychange"));
-  expect(document.title).toBe("T");
+  expect(chat.news.get()).toBe("");
+  feed(open([streaming("a", "x", 1, { status: "waiting" })]));
+  feed(open([], { conversation: "d" }));
+  expect(chat.news.get()).toBe("");
+});
+
+test("the list says which conversation needs a person, and which is only answering", () => {
+  const when = new Date().toISOString();
+  renderChat(
+    <Sidebar
+      rows={[
+        { id: "c", title: "Asks", answering: true, waiting: true, when },
+        { id: "d", title: "Writes", answering: true, waiting: false, when },
+      ]}
+    />,
+  );
+  const [asks, writes] = screen.getAllByTestId("conversation-item");
+  expect([asks.textContent, asks.querySelector(".dot")]).toEqual(["AsksNeeds you", null]);
+  expect(writes.querySelector(".dot")?.getAttribute("aria-label")).toBe("answering");
 });

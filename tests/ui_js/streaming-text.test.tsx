@@ -207,6 +207,17 @@ test("a Markdown file in a fence keeps the fences within it", () => {
   expect(texts(answer, "p")).toEqual(["Here:", "Save it."]);
 });
 
+test("a fence ends at one of its own kind and length, in a list too, and none of its characters is shown", () => {
+  const text =
+    "````markdown\n```bash\nls -la\n```\n````\n\n1. In a list:\n\n   ````md\n   ```js\n   a()\n   ```\n   ````\n\n2. Next.\n\n" +
+    "~~~text\n``` not a fence\n~~~\n\nEnd.\n";
+  const { samples, answer } = stream(text);
+  expect(texts(answer, "pre")).toEqual(["```bash\nls -la\n```", "```js\na()\n```", "``` not a fence"]);
+  expect(texts(answer, "figcaption > :first-child")).toEqual(["markdown", "md", "text"]);
+  expect(answer.querySelector("ol[start='2'], ol > li:nth-child(2)")?.textContent).toContain("Next.");
+  expectNever(samples, /`|~/);
+});
+
 test("the headings of an answer are below those of the page, in their order", () => {
   const { answer } = stream("# Plan\n\nText.\n\n## Part\n\n### Detail\n\n###### Deep\n");
   const headings = [...answer.querySelectorAll("h1, h2, h3, h4, h5, h6")];

@@ -3,7 +3,7 @@ import type { ToolCallPart } from "../../assets/chat/store/frames";
 import type { ToolCallView } from "../../assets/chat/store/message-parts";
 import { ToolCall } from "../../assets/chat/tools/tool-call";
 import { type Actions, ActionsProvider } from "../../assets/chat/transcript/actions";
-import { fireEvent, renderChat, screen, toggle, within } from "./dom";
+import { cleanup, fireEvent, renderChat, screen, toggle, within } from "./dom";
 import { open, streaming } from "./messages";
 
 const schema = {
@@ -94,6 +94,18 @@ test("a denial goes with its reason and decides once; a refused decision can be 
   expect(decide).toHaveBeenCalledTimes(2);
 });
 
+test("what the server does not accept is marked at its field, which gets the focus", () => {
+  const { feed, id } = show("awaiting-approval", { schema });
+  type(/^Lat/, "200");
+  approve();
+  feed({ k: "undecided", m: id, call: "t", text: "The arguments do not fit.", paths: [["place", "lat"]], n: 1 });
+  const field = screen.getByLabelText(/^Lat/);
+  expect([field.getAttribute("aria-invalid"), document.activeElement]).toEqual(["true", field]);
+  expect(screen.getByText("The arguments do not fit.")).toBeTruthy();
+  approve();
+  expect(field.getAttribute("aria-invalid")).toBeNull();
+});
+
 test("a tool can be allowed always", () => {
   const { decide } = show("awaiting-approval", { schema });
   fireEvent.click(screen.getByLabelText(/Always allow/));
@@ -137,12 +149,90 @@ test("a panel says its state, its duration and its progress, and remembers that 
   expect(within(panel()).getByText("half")).toBeTruthy();
   first.become("done", { result: "sunny", duration_ms: 1234 });
   expect(panel().querySelector("summary")?.textContent).toContain("done · 1.2 s");
-  toggle(panel(), false);
   // The browser's search finds it all the same.
   expect(screen.getByText("sunny")).toBeTruthy();
+  toggle(panel(), true);
   first.unmount();
   show("done", { result: "sunny" }, first.id);
+  expect(panel().open).toBe(true);
+  toggle(panel(), false);
+  cleanup();
+  show("running", {}, first.id);
   expect(panel().open).toBe(false);
+});
+
+test("a call that is done is one line, with what it was about; what failed, or is to be looked at, stays open", () => {
+  const { become } = show("running");
+  expect(panel().open).toBe(true);
+  become("done", { result: "sunny", duration_ms: 300 });
+  expect(panel().open).toBe(false);
+  expect(panel().querySelector("summary")?.textContent).toBe("weatherLimadone · 0.3 s");
+  cleanup();
+  for (const state of ["error", "timeout", "denied", "unknown"] as const) {
+    show(state, { error: "Why." });
+    expect(panel().open).toBe(true);
+    cleanup();
+  }
+  show("done", { result: { $view: "table", columns: ["a"], rows: [[1]] } });
+  expect(panel().open).toBe(true);
+});
+
+const fallbacks = {
+  type: "object",
+  properties: {
+    city: { type: "string" },
+    days: { type: "integer", default: 5 },
+    fine: { type: "boolean", default: true },
+    unit: { enum: ["metric", "imperial"], default: "metric" },
+    tags: { type: "array", items: { type: "string" }, default: ["a", "b"] },
+  },
+  required: ["city"],
+};
+
+test("the values that will be used stand beside the buttons, and what an empty field stands for in it", () => {
+  const { decide } = show("awaiting-approval", { schema: fallbacks, arguments: { city: "Lima" } });
+  const about = () => screen.getByTestId("decided-about").textContent;
+  expect(about()).toBe("weatherCity: LimaDays: 5Fine: yesUnit: metric1 more");
+  expect(screen.getByTestId("approve").parentElement).toBe(screen.getByTestId("decided-about").parentElement);
+  expect(screen.getByLabelText<HTMLInputElement>(/^Days/).placeholder).toBe("5 (default)");
+  const chosen = (label: RegExp) => screen.getByLabelText<HTMLSelectElement>(label).selectedOptions[0].textContent;
+  expect([chosen(/^Fine/), chosen(/^Unit/)]).toEqual(["Yes (default)", "metric (default)"]);
+  expect(screen.getByText('[ "a", "b" ] (default)')).toBeTruthy();
+  type(/^City/, "Quito");
+  expect(about()).toContain("City: Quito");
+  approve();
+  expect(decide.mock.calls[0][2].arguments).toEqual({ city: "Quito" });
+});
+
+test("what is typed survives a reload until the call is decided, and no other call gets it", () => {
+  const waits = { schema, id: "again" };
+  const first = show("awaiting-approval", waits, "kept");
+  type(/^City/, "Quito");
+  fireEvent.change(screen.getByLabelText(/Reason/), { target: { value: "because" } });
+  cleanup();
+  show("awaiting-approval", { ...waits, arguments: { ...args, days: 4 } }, "kept");
+  expect(screen.getByLabelText<HTMLInputElement>(/^City/).value).toBe("Lima");
+  cleanup();
+  const second = show("awaiting-approval", waits, first.id);
+  expect(screen.getByLabelText<HTMLInputElement>(/^City/).value).toBe("Quito");
+  expect(screen.getByLabelText<HTMLInputElement>(/Reason/).value).toBe("because");
+  const part = { type: "tool_call", id: "again", name: "weather", state: "running", arguments: args } as const;
+  second.feed(open([streaming("kept", "", 1, { parts: [part] })]));
+  second.become("running", { id: "again" });
+  cleanup();
+  show("awaiting-approval", waits, first.id);
+  expect(screen.getByLabelText<HTMLInputElement>(/^City/).value).toBe("Lima");
+});
+
+test("a form that another tab answered is told from one that was answered here", () => {
+  const elsewhere = show("awaiting-approval", { schema });
+  elsewhere.become("running");
+  expect(elsewhere.chat.decidedElsewhere.get()).toBeGreaterThan(0);
+  cleanup();
+  const here = show("awaiting-approval", { schema });
+  approve();
+  here.become("running");
+  expect(here.chat.decidedElsewhere.get()).toBe(Number.NEGATIVE_INFINITY);
 });
 
 test("a result is shown as what it is, and what is large only on demand", () => {

@@ -207,6 +207,15 @@ test("screen readers hear the end of a first answer that was faster than its pag
   expect(heard()).toContain("Complete, 3 words");
 });
 
+test("the title of the tab says what waits or is ready", async () => {
+  const { chat } = await show(message("a", "x"));
+  expect(document.title).toBe("T · streamchat");
+  act(() => chat.news.set("waiting"));
+  expect(document.title).toBe("Needs you · T · streamchat");
+  act(() => chat.news.set("ready"));
+  expect(document.title).toBe("● T · streamchat");
+});
+
 test("an empty conversation offers what can be answered; one that does not exist says so", async () => {
   const { chat, send } = await show();
   expect(screen.getAllByRole("button").map((button) => button.textContent)).toEqual(["ExplainExplain streaming"]);

@@ -6,7 +6,7 @@ declare module "$/utils/context-registry" {
   export const ColorModeContext: Context<{ resolvedColorMode: string; toggleColorMode: () => void }>;
 
   /** How events are sent, and the errors of the connection: none while it is up. */
-  export const EventLoopContext: Context<[unknown, unknown[]] | null>;
+  export const EventLoopContext: Context<[((events: unknown[]) => unknown) | null, unknown[]] | null>;
 
   /** The browser's copy of the tab's states, by their full Python names. */
   export const StateStoreContext: Context<{

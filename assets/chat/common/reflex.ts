@@ -6,6 +6,7 @@
 
 import { useContext, useEffect } from "react";
 import { ColorModeContext, EventLoopContext, StateStoreContext } from "$/utils/context-registry";
+import { SharedValue, useShared } from "./shared-value";
 
 // The compiler appends this to the name of every state var.
 const SUFFIX = "_rx_state_";
@@ -37,10 +38,49 @@ export function useStateVar<Value>(
   }, [states, state, name]);
 }
 
-/** Whether the socket to the server is down. */
+const REOPEN_MS = 1000;
+
+// Whether the socket was open and is not any more. Reflex has a list of errors, which stays empty if the socket was
+// closed on purpose, but tells its instrumentation of every change.
+const socketGone = new SharedValue(false);
+
+interface Instrumentation {
+  onSocketConnect?: () => void;
+  onSocketDisconnect?: (reason: string) => void;
+}
+
+function observeSocket(page: Window & { __reflex_otel?: Instrumentation }): void {
+  const { onSocketConnect, onSocketDisconnect } = page.__reflex_otel ?? {};
+  page.__reflex_otel = {
+    ...page.__reflex_otel,
+    onSocketConnect: () => {
+      socketGone.set(false);
+      onSocketConnect?.();
+    },
+    onSocketDisconnect: (reason) => {
+      socketGone.set(true);
+      onSocketDisconnect?.(reason);
+    },
+  };
+  // Reflex closes its socket as soon as another page is about to be loaded, which may be cancelled or turn out to be a
+  // file: it also closes it when this page really goes.
+  page.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), { capture: true });
+}
+
+if (typeof window !== "undefined") observeSocket(window);
+
+/** Whether the socket to the server is down. One that Reflex does not open again by itself is opened again. */
 export function useConnectionLost(): boolean {
-  const [, errors] = useContext(EventLoopContext) ?? [null, []];
-  return errors.length > 0;
+  const [addEvents, errors] = useContext(EventLoopContext) ?? [null, []];
+  const gone = useShared(socketGone);
+  const lost = errors.length > 0 || gone;
+  useEffect(() => {
+    if (!lost) return;
+    // To send no events at all opens the socket if it is closed and not about to be opened.
+    const timer = setInterval(() => addEvents?.([]), REOPEN_MS);
+    return () => clearInterval(timer);
+  }, [lost, addEvents]);
+  return lost;
 }
 
 /** The colour theme that is shown, and how to switch it. */

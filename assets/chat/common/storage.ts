@@ -29,22 +29,22 @@ export const storage = {
   },
 };
 
-/** What this tab remembers over a reload: numbers. */
+/** What this tab remembers over a reload. */
 export const visit = {
-  /** The stored number, or `null`. */
-  get(name: string): number | null {
+  /** The stored value, or `null`. */
+  get<Value>(name: string): Value | null {
     try {
-      return Number(sessionStorage.getItem(PREFIX + name)) || null;
+      return JSON.parse(sessionStorage.getItem(PREFIX + name) ?? "null") as Value | null;
     } catch {
       return null;
     }
   },
 
-  /** Stores a number; `null` removes it. */
-  set(name: string, value: number | null): void {
+  /** Stores a JSON value; `null` removes it. */
+  set(name: string, value: unknown): void {
     try {
       if (value === null) sessionStorage.removeItem(PREFIX + name);
-      else sessionStorage.setItem(PREFIX + name, String(value));
+      else sessionStorage.setItem(PREFIX + name, JSON.stringify(value));
     } catch {
       // The page works without.
     }

@@ -26,7 +26,7 @@ import { Compare, ComparingNote, comparedModels } from "./compare";
 import { useCompletions } from "./completions";
 import { Draft } from "./draft";
 import { ModelPicker } from "./model-picker";
-import { type Extra, Outbox, type Send, TOO_LONG } from "./outbox";
+import { type Extra, MAX_CHARACTERS, Outbox, type Send, TOO_LONG } from "./outbox";
 import { Parameters } from "./parameters";
 import { useLoadedPresets } from "./presets";
 import { Queue, type Queued } from "./queue";
@@ -35,6 +35,7 @@ import { TemporaryNote, TemporarySwitch, useTemporary } from "./temporary";
 
 // Safari ends a composition before the Enter that ended it arrives.
 const COMPOSITION_MS = 60;
+const DECIDED_MS = 1500; // for so long after a decision elsewhere Escape is not about the answer
 const KEEP_ONE = "Keep one of the answers first: the conversation goes on with it.";
 const NOT_UPLOADED = "One of the files could not be uploaded. Remove it, or attach it again, and then send.";
 
@@ -42,10 +43,12 @@ interface Props {
   models: Model[];
   defaultModel: string;
   onSend: Send;
-  onStop: () => void;
+  /** `waitingOnly`: only an answer that still waits for an approval. */
+  onStop: (waitingOnly: boolean) => void;
 }
 
-export function Composer({ models, defaultModel, onSend, onStop }: Props) {
+export function Composer({ models, defaultModel, onSend, onStop: stop }: Props) {
+  const onStop = () => stop(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const form = useRef<HTMLFormElement>(null);
   const composedAt = useRef(Number.NEGATIVE_INFINITY);
@@ -60,7 +63,7 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
   useTemporary();
   const completions = useCompletions(area, draft.typed);
   useLoadedPresets();
-  useEscape(answering, onStop);
+  useEscape(answering, stop);
   const shared = useSyncExternalStore(
     chat.store.subscribeMeta,
     () => chat.store.meta().shared,
@@ -108,6 +111,7 @@ export function Composer({ models, defaultModel, onSend, onStop }: Props) {
           onInput={() => {
             draft.typed();
             completions.look();
+            if (error === TOO_LONG && (area.current?.value.length ?? 0) <= MAX_CHARACTERS) setError("");
           }}
           onBlur={completions.close}
           onPaste={(event) => {
@@ -179,6 +183,16 @@ function useAnswering(): boolean {
   return useSyncExternalStore(
     store.subscribeMeta,
     () => store.meta().answering,
+    () => false,
+  );
+}
+
+// Whether answers stand side by side.
+function useCompared(): boolean {
+  const { store } = useChat();
+  return useSyncExternalStore(
+    store.subscribeMeta,
+    () => store.meta().compared.length > 0,
     () => false,
   );
 }
@@ -294,7 +308,15 @@ function useSending(
   useEffect(() => {
     waiting.current = false;
     waitsForFiles.current = false;
+    setError("");
   }, [conversation]);
+  // A reason that is none any more is not said: an answer that was under way, answers side by side, a file.
+  useEffect(() => chat.store.onFrame((frame) => frame.k === "end" && setError("")), [chat]);
+  const compared = useCompared();
+  const hasBadFile = files.items.some((item) => item.state === "error");
+  useEffect(() => {
+    if ((error === KEEP_ONE && !compared) || (error === NOT_UPLOADED && !hasBadFile)) setError("");
+  }, [error, compared, hasBadFile]);
   useEffect(() => {
     shown.current = !pending;
     if (!pending && waiting.current) submit(area.current?.value ?? "");
@@ -388,16 +410,25 @@ function useDraft(
   return draft;
 }
 
-function useEscape(answering: boolean, onStop: () => void): void {
+function useEscape(answering: boolean, onStop: Props["onStop"]): void {
+  const { store, decidedElsewhere } = useChat();
   const { stop } = useStableCallbacks({ stop: onStop });
   useEffect(() => {
     if (!answering) return;
     const pressed = (event: KeyboardEvent) => {
-      if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) stop();
+      if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || isOpenList(event.target)) return;
+      // It was meant for a form that another tab has just answered.
+      if (performance.now() - decidedElsewhere.get() < DECIDED_MS) return;
+      stop(store.meta().waiting);
     };
     document.addEventListener("keydown", pressed);
     return () => document.removeEventListener("keydown", pressed);
-  }, [answering, stop]);
+  }, [answering, stop, store, decidedElsewhere]);
+}
+
+// The browser's own list of options, which Escape closes.
+function isOpenList(target: EventTarget | null): boolean {
+  return target instanceof HTMLSelectElement && CSS.supports("selector(:open)") && target.matches(":open");
 }
 
 // Enter sends, unless it breaks a line or ends a composition (of Chinese, Japanese, Korean …).

@@ -42,6 +42,7 @@ export function Conversation({ row, current, close, onChange, archived = false }
         data-testid="conversation-item"
         data-conversation-id={row.id}
         data-answering={row.answering}
+        data-waiting={!!row.waiting}
         data-pinned={!!row.pinned}
         aria-current={current ? "page" : undefined}
         title={row.title}
@@ -50,7 +51,11 @@ export function Conversation({ row, current, close, onChange, archived = false }
         <span className="title" dir="auto">
           {row.title || t.newChat}
         </span>
-        {row.answering && <span className="dot" role="img" aria-label={t.answering} />}
+        {row.waiting ? (
+          <span className="needs-you">{t.needsYou}</span>
+        ) : (
+          row.answering && <span className="dot" role="img" aria-label={t.answering} />
+        )}
       </Link>
       <Menu label={t.actionsFor(row.title || t.newChat)} testId="conversation-menu" items={items} />
       {sharing && <ShareDialog id={row.id} onClose={() => setSharing(false)} />}

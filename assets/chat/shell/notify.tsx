@@ -1,5 +1,5 @@
-// Tells when an answer is ready, or waits for approval, while the page is not looked at: a mark in its title, and a
-// notification of the browser if the person switched it on.
+// Tells that an answer waits for approval, and when one is ready while the page is not looked at: a mark in the page's
+// title, and a notification of the browser if the person switched it on.
 
 import { Bell, BellOff } from "lucide-react";
 import { useEffect, useState } from "react";
@@ -8,9 +8,6 @@ import { appName } from "../common/page-settings";
 import { storage } from "../common/storage";
 import { strings, useStrings } from "../common/strings";
 import type { Signal } from "../store/transcript-store";
-
-const MARK = "● ";
-const needsYou = () => `${strings().shell.needsYou} · `;
 
 export function NotifyToggle() {
   const t = useStrings().shell;
@@ -49,32 +46,29 @@ function isAllowed(): boolean {
 }
 
 function useNotifications(on: boolean): void {
-  const { store } = useChat();
+  const { store, news } = useChat();
   useEffect(() => {
     const seen = () => {
-      if (!document.hidden) document.title = unmarked(document.title);
+      if (!document.hidden && news.get() === "ready") news.set("");
     };
     document.addEventListener("visibilitychange", seen);
+    if (store.meta().waiting) news.set("waiting");
     const stop = store.onFrame((frame) => {
-      const text = news(frame);
-      if (!text || !document.hidden) return;
-      const { title } = store.meta();
-      document.title = (frame.k === "end" ? MARK : needsYou()) + unmarked(document.title);
-      if (on && isAllowed()) notify(title || appName(), text);
+      const { title, waiting } = store.meta();
+      const text = newsOf(frame);
+      if (waiting) news.set("waiting");
+      else if (frame.k === "end" && text && document.hidden) news.set("ready");
+      else if (news.get() === "waiting") news.set("");
+      if (text && document.hidden && on && isAllowed()) notify(title || appName(), text);
     });
     return () => {
       document.removeEventListener("visibilitychange", seen);
       stop();
     };
-  }, [store, on]);
+  }, [store, news, on]);
 }
 
-function unmarked(title: string): string {
-  const mark = [MARK, needsYou()].find((mark) => title.startsWith(mark)) ?? "";
-  return title.slice(mark.length);
-}
-
-function news(frame: Signal): string | null {
+function newsOf(frame: Signal): string | null {
   if (frame.k === "end") return frame.status === "stopped" ? null : strings().shell.answerReady;
   return "status" in frame && frame.status === "waiting" ? strings().shell.toolWaits : null;
 }

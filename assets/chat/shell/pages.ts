@@ -6,7 +6,14 @@ import { request } from "../common/request";
 import type { ConversationRow } from "../store/frames";
 
 interface Listed {
-  conversations: { id: string; title: string; updated_at: string; answering: boolean; pinned: boolean }[];
+  conversations: {
+    id: string;
+    title: string;
+    updated_at: string;
+    answering: boolean;
+    waiting: boolean;
+    pinned: boolean;
+  }[];
   next: string | null;
 }
 

@@ -7,6 +7,7 @@ import { Activity, Archive, ArrowLeft, FileUp, Plus, Search, Timer, X } from "lu
 import { type ChangeEvent, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { useChat } from "../chat";
+import { useAddress } from "../common/address";
 import { useAppName } from "../common/page-settings";
 import { request } from "../common/request";
 import { useShared } from "../common/shared-value";
@@ -14,7 +15,7 @@ import { strings, useStrings } from "../common/strings";
 import type { ConversationRow, Person } from "../store/frames";
 import { Conversation } from "./conversation";
 import { groupByDate, midnight } from "./group-by-date";
-import { useArchive, usePages } from "./pages";
+import { type Pages, useArchive, usePages } from "./pages";
 import { SearchHits } from "./search-hits";
 import { SignedIn } from "./signed-in";
 
@@ -33,6 +34,8 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
   useEffect(() => sidebarOpen.set(false), [sidebarOpen, pathname]);
   useDialogKeys(open, panel, close);
   const pages = usePages(rows);
+  const list = useRef<HTMLDivElement>(null);
+  useCurrentRow(list, pages);
   useEffect(() => chat.rows.set(pages.rows), [chat, pages.rows]);
   return (
     <>
@@ -66,7 +69,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
             onChange={(event) => setQuery(event.target.value)}
           />
         </label>
-        <div className="conversations" tabIndex={-1}>
+        <div className="conversations" tabIndex={-1} ref={list}>
           {query.trim() ? (
             <SearchHits query={query} close={close} />
           ) : archived ? (
@@ -96,6 +99,37 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
 }
 
 const IMPORT = `import`;
+const PAGES_FOR_CURRENT = 10; // that are loaded to show the row of an old conversation
+
+// The row of the conversation that is shown comes into view, whatever page of the list it is on.
+function useCurrentRow(list: RefObject<HTMLElement | null>, { rows, more, load }: Pages): void {
+  const { id, pending } = useAddress();
+  const state = useRef({ id: "", shown: false, left: PAGES_FOR_CURRENT });
+  const there = rows.some((row) => row.id === id);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: again with each page that came
+  useEffect(() => {
+    if (!id) return;
+    if (state.current.id !== id) state.current = { id, shown: false, left: PAGES_FOR_CURRENT };
+    const { current } = state;
+    if (current.shown) return;
+    if (there && list.current) {
+      current.shown = true;
+      intoView(list.current);
+    } else if (!pending && more && current.left > 0) {
+      current.left -= 1;
+      load();
+    }
+  }, [list, id, pending, there, more, load, rows.length]);
+}
+
+// Not `scrollIntoView`, which also moves the page around the list.
+function intoView(list: HTMLElement): void {
+  const row = list.querySelector("[aria-current=page]");
+  if (!row) return;
+  const [view, box] = [list.getBoundingClientRect(), row.getBoundingClientRect()];
+  if (box.top < view.top) list.scrollTop -= view.top - box.top;
+  else if (box.bottom > view.bottom) list.scrollTop += box.bottom - view.bottom;
+}
 
 interface ListProps {
   rows: ConversationRow[];

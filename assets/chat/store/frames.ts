@@ -305,6 +305,8 @@ export interface UndecidedFrame {
   call: string;
   text: string;
   n: number;
+  /** The arguments that do not fit, from the outside in. */
+  paths?: string[][];
 }
 
 export interface ToolRow {
@@ -353,6 +355,8 @@ export interface ConversationRow {
   id: string;
   title: string;
   answering: boolean;
+  /** Whether an answer waits for an approval. */
+  waiting?: boolean;
   /** ISO 8601. */
   when: string;
   pinned?: boolean;

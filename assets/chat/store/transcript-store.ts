@@ -59,6 +59,8 @@ export interface Meta {
   generation: number;
   ids: string[];
   answering: boolean;
+  /** Whether an answer waits for an approval. */
+  waiting: boolean;
   /** The id of the model that answers next, or "". */
   model: string;
   settings: Settings;
@@ -102,6 +104,7 @@ export class TranscriptStore {
     generation: 0,
     ids: [],
     answering: false,
+    waiting: false,
     model: "",
     settings: {},
     shared: false,
@@ -374,6 +377,7 @@ export class TranscriptStore {
   private setMeta(change: Partial<Meta>): void {
     const meta = { ...this.current, ...change };
     meta.answering = meta.ids.some((id) => isRunning(this.entries.get(id)?.fields.status));
+    meta.waiting = meta.ids.some((id) => this.entries.get(id)?.fields.status === "waiting");
     const compared = this.beside.size ? meta.ids.filter((id) => this.beside.has(id)) : [];
     meta.compared = compared.length > 1 ? compared : [];
     this.current = meta;

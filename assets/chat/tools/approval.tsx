@@ -14,11 +14,18 @@ import {
   useSyncExternalStore,
 } from "react";
 import { useChat } from "../chat";
-import type { ToolCallPart } from "../store/frames";
+import { visit } from "../common/storage";
+import type { Json, ToolCallPart } from "../store/frames";
 import { type Decision, useActions } from "../transcript/actions";
 import { Fields } from "./fields";
 import { Inputs } from "./form-inputs";
-import { draftOf, formOf, type GroupDraft, readDraft, same } from "./schema-form";
+import { draftOf, formOf, type Group, type GroupDraft, readDraft, same } from "./schema-form";
+import { clip, formatCell, isScalar, type JsonObject } from "./values";
+
+const NONE: [string, string][] = [];
+const NOT_ACCEPTED = "This was not accepted.";
+const SHOWN_ARGUMENTS = 4; // of the summary beside the buttons
+const SHOWN_CHARACTERS = 80; // of each of them
 
 interface Props {
   part: ToolCallPart;
@@ -29,21 +36,24 @@ interface Props {
 export function Approval({ part, runId }: Props) {
   const { schema, arguments: args } = part;
   const call = useMemo(() => JSON.stringify([schema, args]), [schema, args]);
-  return <ApprovalForm key={call} part={part} runId={runId} />;
+  return <ApprovalForm key={call} call={call} part={part} runId={runId} />;
 }
 
-function ApprovalForm({ part, runId }: Props) {
+function ApprovalForm({ call, part, runId }: Props & { call: string }) {
   const form = useMemo(() => formOf(part.schema, part.arguments ?? {}), [part.schema, part.arguments]);
-  const [draft, setDraft] = useState(() => draftOf(form) as GroupDraft);
-  const [reason, setReason] = useState("");
+  const { draft, setDraft, reason, setReason } = useEdits(form, call, runId, part.id);
   const [always, setAlways] = useState(false);
   const [tried, setTried] = useState(false);
-  const { sent, refusal, decide } = useDecision(runId, part.id);
+  const { sent, refusal, refused, decide } = useDecision(runId, part.id);
+  useDecidedElsewhere(sent);
   const place = usePlace(runId, part.id);
   const element = useFocusKeeper();
   const id = useId();
   // The first field that is wrong, once it is marked.
   const refocus = useRef(false);
+  useEffect(() => {
+    if (refused.length) refocus.current = true;
+  }, [refused]);
   useEffect(() => {
     if (!refocus.current) return;
     refocus.current = false;
@@ -67,7 +77,13 @@ function ApprovalForm({ part, runId }: Props) {
         {place && <span className="kind"> {place}</span>}
       </p>
       {form.fields.length > 0 && (
-        <Inputs group={form} draft={draft} onChange={setDraft} errors={new Map(tried ? errors : [])} disabled={sent} />
+        <Inputs
+          group={form}
+          draft={draft}
+          onChange={setDraft}
+          errors={new Map([...refused, ...(tried ? errors : [])])}
+          disabled={sent}
+        />
       )}
       {form.fields.length === 0 && <Fields fields={{}} />}
       {refusal && <p className="tool-error refusal">{refusal}</p>}
@@ -79,6 +95,7 @@ function ApprovalForm({ part, runId }: Props) {
         </span>
       </label>
       <div className="decision">
+        <Summary form={form} name={part.name} value={value as JsonObject | undefined} />
         <button type="button" className="button primary" aria-disabled={sent} data-testid="approve" onClick={approve}>
           {labels.approve}
         </button>
@@ -102,6 +119,87 @@ function ApprovalForm({ part, runId }: Props) {
         </div>
       </div>
     </div>
+  );
+}
+
+// What is decided about stays beside the buttons, however long the form is.
+function Summary({ form, name, value }: { form: Group; name: string; value: JsonObject | undefined }) {
+  const used = form.fields
+    .map(({ key, label, fallback }) => [label, value && Object.hasOwn(value, key) ? value[key] : fallback] as const)
+    .filter(([, used]) => used !== undefined && used !== null && used !== "");
+  const shown = used.flatMap(([label, value]) => {
+    const text = inOneLine(value as Json);
+    return text === null ? [] : [[label, text] as const];
+  });
+  const left = used.length - Math.min(shown.length, SHOWN_ARGUMENTS);
+  return (
+    <p className="decided-about" data-testid="decided-about">
+      <bdi className="tool-name">{clip(name, 80)}</bdi>
+      {shown.slice(0, SHOWN_ARGUMENTS).map(([label, text]) => (
+        <span key={label}>
+          <bdi>{label}</bdi>: <bdi>{clip(text, SHOWN_CHARACTERS)}</bdi>
+        </span>
+      ))}
+      {left > 0 && <span>{left} more</span>}
+    </p>
+  );
+}
+
+// A value as words; null if it has too many parts for a line.
+function inOneLine(value: Json): string | null {
+  if (Array.isArray(value)) return value.every(isScalar) ? value.map(formatCell).join(", ") : null;
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return isScalar(value) ? formatCell(value) : null;
+}
+
+interface Edits {
+  /** The schema and the arguments that they are edits of. */
+  call: string;
+  draft: GroupDraft;
+  reason: string;
+}
+
+// What is typed into the form. It survives a reload of the tab, until the call is decided.
+function useEdits(form: Group, call: string, runId: string, callId: string) {
+  const { store, temporary } = useChat();
+  const name = `approval.${runId}.${callId}`;
+  const [edits, setEdits] = useState<Edits>(() => {
+    const kept = visit.get<Edits>(name);
+    return kept?.call === call ? kept : { call, draft: draftOf(form) as GroupDraft, reason: "" };
+  });
+  const change = (changes: Partial<Edits>) => {
+    const changed = { ...edits, ...changes };
+    setEdits(changed);
+    // Of a chat that is never stored nothing is.
+    if (!temporary.get()) visit.set(name, changed);
+  };
+  useEffect(
+    () => () => {
+      const parts = store.message(runId)?.parts ?? [];
+      const part = parts.find((part) => part.type === "tool_call" && part.id === callId);
+      if (part?.type === "tool_call" && part.state !== "awaiting-approval") visit.set(name, null);
+    },
+    [store, runId, callId, name],
+  );
+  const { draft, reason } = edits;
+  return {
+    draft,
+    setDraft: (draft: GroupDraft) => change({ draft }),
+    reason,
+    setReason: (reason: string) => change({ reason }),
+  };
+}
+
+// A form that goes without a decision here was answered elsewhere.
+function useDecidedElsewhere(sent: boolean): void {
+  const { decidedElsewhere } = useChat();
+  const decidedHere = useRef(sent);
+  decidedHere.current = sent;
+  useEffect(
+    () => () => {
+      if (!decidedHere.current) decidedElsewhere.set(performance.now());
+    },
+    [decidedElsewhere],
   );
 }
 
@@ -142,12 +240,14 @@ function useDecision(runId: string, callId: string) {
   const actions = useActions();
   const [sent, setSent] = useState(false);
   const [refusal, setRefusal] = useState("");
+  const [refused, setRefused] = useState(NONE);
   useEffect(
     () =>
       store.onFrame((frame) => {
         if (frame.k === "undecided" && frame.m === runId && frame.call === callId) {
           setSent(false);
           setRefusal(frame.text);
+          setRefused((frame.paths ?? []).map((path) => [`/${path.join("/")}`, NOT_ACCEPTED]));
         } else if (frame.k === "open") setSent(false);
       }),
     [store, runId, callId],
@@ -156,9 +256,10 @@ function useDecision(runId: string, callId: string) {
     if (sent) return;
     setSent(true);
     setRefusal("");
+    setRefused(NONE);
     actions.decide(runId, callId, decision);
   };
-  return { sent, refusal, decide };
+  return { sent, refusal, refused, decide };
 }
 
 // When the form disappears, the keyboard stays in its panel.

@@ -2,7 +2,7 @@
 
 import { type ChangeEvent, useId, useRef } from "react";
 import { type Draft, type DraftItem, draftOf, type Field, type Group, type GroupDraft } from "./schema-form";
-import { hasInvisible } from "./values";
+import { clip, formatCell, hasInvisible } from "./values";
 
 type Errors = ReadonlyMap<string, string>;
 
@@ -51,6 +51,9 @@ function LabelledInput({ field, draft, onChange, errors, disabled, path }: Label
           {error}
         </p>
       )}
+      {defaultOf(field) !== undefined &&
+        (field.kind === "group" || field.kind === "list") &&
+        field.initial === undefined && <p className="hint">{defaultOf(field)}</p>}
       {typeof draft === "string" && hasInvisible(draft) && (
         <p className="unseen">This contains invisible characters.</p>
       )}
@@ -96,6 +99,13 @@ function LabelledInput({ field, draft, onChange, errors, disabled, path }: Label
   );
 }
 
+// What an empty field stands for.
+function defaultOf({ fallback }: Field): string | undefined {
+  if (fallback === undefined) return undefined;
+  const value = typeof fallback === "boolean" ? (fallback ? "Yes" : "No") : clip(formatCell(fallback), 200);
+  return `${value || "empty"} (default)`;
+}
+
 function Name({ field: { label, required, kind } }: { field: Field }) {
   return (
     <>
@@ -130,6 +140,7 @@ function Input({ field, draft, onChange, disabled, id, invalid, describedBy, lab
   const text = {
     ...common,
     spellCheck: false,
+    placeholder: defaultOf(field),
     value: draft as string,
     onChange: (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement>) =>
       onChange(event.target.value),
@@ -145,10 +156,10 @@ function Input({ field, draft, onChange, disabled, id, invalid, describedBy, lab
         />
       );
     case "choice": {
-      const { spellCheck: _, ...select } = text;
+      const { spellCheck: _, placeholder = "–", ...select } = text;
       return (
         <select {...select}>
-          {(draft === "" || !field.required || field.nullable) && <option value="">–</option>}
+          {(draft === "" || !field.required || field.nullable) && <option value="">{placeholder}</option>}
           {field.options.map((option, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: the value of an option is its index
             <option key={i} value={String(i)}>

@@ -17,6 +17,8 @@ interface FieldBase {
   nullable: boolean;
   /** `undefined` if the arguments do not have it. */
   initial: Json | undefined;
+  /** The value that is used if it is left out, if the schema says so. */
+  fallback?: Json;
 }
 
 export interface Group extends FieldBase {
@@ -90,6 +92,7 @@ function fieldOf(
     required,
     nullable: full.nullable === true,
     initial,
+    ...(!required && full.default !== undefined && full.default !== null && { fallback: full.default }),
   };
   if (Array.isArray(full.enum)) return choiceOf(base, full.enum);
   const type = full.type ?? typeOf(initial, full);

@@ -16,7 +16,7 @@ import type { ToolCallView } from "../store/message-parts";
 import { Approval } from "./approval";
 import { Fields } from "./fields";
 import { Folded, Result } from "./result";
-import { clip, formatDuration, formatJson, isObject } from "./values";
+import { clip, formatCell, formatDuration, formatJson, isObject, isScalar } from "./values";
 
 const LABELS: Record<ToolState, string> = {
   receiving: "preparing",
@@ -49,6 +49,7 @@ const EXPLANATIONS: Partial<Record<ToolState, string>> = {
   denied: "You denied this.",
 };
 
+const KEY_CHARACTERS = 80; // of the argument that the line of a folded call shows
 const FOLDED = 400; // characters of arguments that are shown beside a drawn result
 
 interface Props {
@@ -77,11 +78,12 @@ interface PanelProps {
   children: ReactNode;
 }
 
-// Open until the reader closes it; one that asks for a decision opens once more.
+// Open until the reader closes it, or until it is done: then it is one line, unless its result is something to look at.
+// One that asks for a decision opens once more.
 function Panel({ part, name, children }: PanelProps) {
   const [choice, setChoice] = useState(() => ({ name, open: panelStorage.get(name) }));
   if (choice.name !== name) setChoice({ name, open: panelStorage.get(name) });
-  const open = choice.open ?? true;
+  const open = choice.open ?? !(part.state === "done" && !isDrawn(part));
   const element = useRef<HTMLDetailsElement>(null);
   // The browser toggles by itself, and reports it later.
   // biome-ignore lint/correctness/useExhaustiveDependencies: another name is another panel
@@ -109,9 +111,10 @@ function Panel({ part, name, children }: PanelProps) {
       <summary onClick={() => panelStorage.set(name, !open)}>
         <StateIcon state={part.state} />
         <bdi className="tool-name">{clip(part.name, 200)}</bdi>
+        {!open && <KeyArgument part={part} />}
         {part.server && <bdi className="tool-server">{clip(part.server, 60)}</bdi>}
         <span className="state">
-          {LABELS[part.state] ?? part.state}
+          {part.state === "done" && !open ? <span className="sr-only">done</span> : (LABELS[part.state] ?? part.state)}
           {duration && <span className="duration"> · {duration}</span>}
         </span>
       </summary>
@@ -121,12 +124,24 @@ function Panel({ part, name, children }: PanelProps) {
   );
 }
 
+// Whether its result is drawn: a plot, a table, a picture.
+function isDrawn({ result }: ToolCallView): boolean {
+  return isObject(result) && typeof result.$view === "string";
+}
+
+// The first argument that fits into the line.
+function KeyArgument({ part }: { part: ToolCallView }) {
+  const values = Object.values(part.arguments ?? part.fields ?? {});
+  const value = values.find((value) => value !== null && value !== "" && isScalar(value));
+  if (value === undefined) return null;
+  return <bdi className="key-argument">{clip(formatCell(value), KEY_CHARACTERS)}</bdi>;
+}
+
 function Arguments({ part }: { part: ToolCallView }) {
   const fields = part.arguments ?? part.fields;
   if (!fields) return null;
   // A plot or a table shows what it was made from.
-  const drawn = isObject(part.result) && typeof part.result.$view === "string";
-  if (!drawn) return <Fields fields={fields} />;
+  if (!isDrawn(part)) return <Fields fields={fields} />;
   return (
     <Folded size={formatJson(fields).length} limit={FOLDED} what="arguments">
       {() => <Fields fields={fields} />}

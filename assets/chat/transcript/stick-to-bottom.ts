@@ -4,7 +4,8 @@
 //
 // * One scroll, wheel, touch or key up releases the view at once; from then on the position is never touched.
 // * It sticks again when the reader returns to the end, asks for it, or sends a message.
-// * While the pointer is held down, and while text of the conversation is selected, nothing moves.
+// * While the pointer is held down nothing moves, and text of the conversation that is selected releases the view.
+// * To zoom, by a wheel or two fingers, is no scroll.
 // * An approval that is asked for is shown from its top.
 // * While it sticks, every change of size, of whatever part, is answered within the same frame.
 
@@ -45,12 +46,13 @@ export class StickToBottom {
     const listening = new AbortController();
     const passive = { passive: true, signal: listening.signal };
     scroller.addEventListener("scroll", () => this.scrolled(), passive);
-    scroller.addEventListener("wheel", (event) => this.moved(event.deltaY), passive);
-    scroller.addEventListener("touchstart", (event) => this.touched(event.touches[0].clientY, false), passive);
-    scroller.addEventListener("touchmove", (event) => this.touched(event.touches[0].clientY, true), passive);
+    scroller.addEventListener("wheel", (event) => event.ctrlKey || this.moved(event.deltaY), passive);
+    scroller.addEventListener("touchstart", (event) => this.touched(event.touches, false), passive);
+    scroller.addEventListener("touchmove", (event) => this.touched(event.touches, true), passive);
     document.addEventListener("keydown", (event) => this.pressed(event), passive);
     scroller.addEventListener("pointerdown", (event) => this.hold(event), passive);
     for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, () => this.letGo(), passive);
+    document.addEventListener("selectionchange", () => this.isSelected() && this.set(false), passive);
     this.resized();
     return () => {
       sizes.disconnect();
@@ -118,13 +120,18 @@ export class StickToBottom {
   private letGo(): void {
     if (!this.held) return;
     this.held = false;
-    const selection = getSelection();
-    const selected = !!selection && !selection.isCollapsed && !!this.scroller?.contains(selection.anchorNode);
-    if (selected) this.set(false);
+    if (this.isSelected()) this.set(false);
     else this.resized();
   }
 
-  private touched(y: number, moving: boolean): void {
+  private isSelected(): boolean {
+    const selection = getSelection();
+    return !!selection && !selection.isCollapsed && !!this.scroller?.contains(selection.anchorNode);
+  }
+
+  private touched(touches: TouchList, moving: boolean): void {
+    if (touches.length > 1) return;
+    const y = touches[0].clientY;
     if (moving) this.moved(this.touchY - y);
     this.touchY = y;
   }

@@ -6,12 +6,14 @@ import "./transcript.css";
 import { ArrowDown } from "lucide-react";
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link, useLocation } from "react-router";
-import { useChat } from "../chat";
+import { type News, useChat } from "../chat";
 import { conversationAt, useAddress } from "../common/address";
 import { goToSignIn, routePath } from "../common/base-path";
 import { useStateVar } from "../common/reflex";
 import { messagePath, request } from "../common/request";
+import { useShared } from "../common/shared-value";
 import { useStableCallbacks } from "../common/stable-callbacks";
+import { useStrings } from "../common/strings";
 import type { Suggestion } from "../composer/models";
 import { whenRendered } from "../markdown/render-budget";
 import type { Frame } from "../store/frames";
@@ -23,6 +25,7 @@ import { Announcements } from "./announcements";
 import { Compared } from "./compared";
 import { elementOf } from "./element-of";
 import { Empty } from "./empty";
+import { currentPlace, keepPlace, placeIn } from "./reading-place";
 import { UndoBar } from "./undo";
 
 // Markdown is the greater part of the page's code: it is loaded while the rest is there already.
@@ -47,7 +50,7 @@ interface Props {
 
 export function Transcript(props: Props) {
   const { state, suggestions, onResync, onRetry, onContinue, onEarlier, onDecide, onPace } = props;
-  const { store } = useChat();
+  const { store, news } = useChat();
   const actions = useStableCallbacks({ retry: onRetry, continue: onContinue, decide: onDecide });
   useFrames(state, onResync);
   usePace(onPace);
@@ -57,12 +60,13 @@ export function Transcript(props: Props) {
   const ids = pending ? NONE : meta.ids;
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  useStickToBottom(scroller, content, meta.conversation, !ids.length);
   const Message = useMessage();
+  useStickToBottom(scroller, content, meta.conversation, !ids.length, !!Message);
   const eager = useEager(ids);
   const showEarlier = useEarlier(scroller, meta.ids[0], onEarlier);
+  useWhole(!pending && meta.earlier, meta.ids[0], showEarlier);
   useJump(Message ? ids : NONE, meta, onEarlier);
-  useTitle(pending ? "" : meta.title);
+  useTitle(pending ? "" : meta.title, useShared(news));
   const settled = useSettled(meta);
   const lastId = ids.at(-1);
   const compared = pending ? NONE : meta.compared;
@@ -168,16 +172,39 @@ function useStickToBottom(
   content: RefObject<HTMLElement | null>,
   conversation: string | null,
   empty: boolean,
+  rendered: boolean,
 ): void {
   const { scroll } = useChat();
+  const { hash } = useLocation();
   useEffect(() => {
     if (scroller.current && content.current) return scroll.attach(scroller.current, content.current);
   }, [scroll, scroller, content]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation begins at its end
+  // Another conversation begins where it was left, or at its end.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when another one is there
   useLayoutEffect(() => {
     scroll.empty = empty;
-    scroll.stick();
-  }, [scroll, conversation, empty]);
+    const place = conversation && !hash && !empty ? placeIn(conversation) : undefined;
+    if (!place || !elementOf(place.message)) return scroll.stick();
+    scroll.release();
+    return holdAt(place.message, place.top);
+  }, [scroll, conversation, empty, rendered]);
+  useEffect(() => {
+    const { current } = scroller;
+    if (!current || !conversation || empty || !rendered) return;
+    let planned = 0;
+    const keep = () => {
+      planned = 0;
+      keepPlace(conversation, scroll.isStuck() ? null : currentPlace(current));
+    };
+    const scrolled = () => {
+      planned ||= requestAnimationFrame(keep);
+    };
+    current.addEventListener("scroll", scrolled, { passive: true });
+    return () => {
+      cancelAnimationFrame(planned);
+      current.removeEventListener("scroll", scrolled);
+    };
+  }, [scroll, scroller, conversation, empty, rendered]);
 }
 
 // What is near the end is rendered at once, the rest in the frames that follow.
@@ -203,10 +230,12 @@ function useSettled({ conversation, ids }: Meta): boolean {
   return settled === place;
 }
 
-function useTitle(title: string): void {
+function useTitle(title: string, news: News): void {
+  const { needsYou } = useStrings().shell;
   useEffect(() => {
-    document.title = title ? `${title} · streamchat` : "streamchat";
-  }, [title]);
+    const marks: Record<News, string> = { "": "", ready: "● ", waiting: `${needsYou} · ` };
+    document.title = marks[news] + (title ? `${title} · streamchat` : "streamchat");
+  }, [title, news, needsYou]);
 }
 
 // Earlier messages come in above: what the reader looks at stays where it is.
@@ -229,6 +258,38 @@ function useEarlier(
     scroll.release();
     onEarlier(first);
   };
+}
+
+// The browser's search and its printing reach what is in the page: with their keys all of the conversation is loaded.
+function useWhole(earlier: boolean, first: string | undefined, showEarlier: () => void): void {
+  const wanted = useRef({ all: false, print: false });
+  const { load } = useStableCallbacks({ load: showEarlier });
+  useEffect(() => {
+    if (!earlier) return;
+    const pressed = (event: KeyboardEvent) => {
+      const key = event.key.toLowerCase();
+      if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey || (key !== "f" && key !== "p")) return;
+      const { current } = wanted;
+      if (key === "p") {
+        event.preventDefault();
+        current.print = true;
+      }
+      if (!current.all) load();
+      current.all = true;
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [earlier, load]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: again with each page that came
+  useEffect(() => {
+    const { current } = wanted;
+    if (!current.all) return;
+    if (earlier) return load();
+    current.all = false;
+    if (!current.print) return;
+    current.print = false;
+    return whenRendered(() => window.print());
+  }, [earlier, first, load]);
 }
 
 // Goes to the message that the address names behind "#": shows its branch, and pages before it, until it is there. `ids`:
@@ -260,22 +321,33 @@ function useJump(ids: string[], { conversation, earlier }: Meta, onEarlier: (fir
   }, [attempt, scroll, load, ids, conversation, earlier, target, key]);
 }
 
-// Scrolls to a message, and stays there until the reader's own next move: what is rendered or skipped above moves it, on a
-// slow machine long after.
+// Scrolls to a message, and marks it for a moment.
 function show(messageId: string): void {
   const message = elementOf(messageId);
-  if (!message?.parentElement) return;
-  const scroll = () => message.scrollIntoView({ block: "start" });
+  if (!message) return;
+  message.setAttribute("data-marked", "true");
+  setTimeout(() => message.removeAttribute("data-marked"), MARKED_MS);
+  holdAt(messageId, 0);
+}
+
+// Scrolls so that a message is so far below the top of the view, and stays there until the reader's own next move: what is
+// rendered or skipped above moves it, on a slow machine long after. Returns what ends that.
+function holdAt(messageId: string, top: number): () => void {
+  const message = elementOf(messageId);
+  const scroller = message?.closest(".scroller");
   const moved = new AbortController();
+  if (!message?.parentElement || !scroller) return () => {};
+  const scroll = () => {
+    scroller.scrollTop += message.getBoundingClientRect().top - scroller.getBoundingClientRect().top - top;
+  };
   const sizes = new ResizeObserver(scroll);
   moved.signal.addEventListener("abort", () => sizes.disconnect());
   for (const type of ["wheel", "touchstart", "pointerdown", "keydown"]) {
     addEventListener(type, () => moved.abort(), { capture: true, passive: true, signal: moved.signal });
   }
-  message.setAttribute("data-marked", "true");
-  setTimeout(() => message.removeAttribute("data-marked"), MARKED_MS);
   scroll();
   sizes.observe(message.parentElement);
+  return () => moved.abort();
 }
 
 function Skeleton() {

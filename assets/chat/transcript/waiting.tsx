@@ -29,7 +29,7 @@ export function Waiting({ view }: { view: MessageView }) {
 // When this tab first saw the answer, also if it was loaded anew since.
 function useStarted({ id, firstReceived }: MessageView): number {
   const name = `started.${id}`;
-  const [started] = useState(() => Math.min(visit.get(name) ?? firstReceived, firstReceived));
+  const [started] = useState(() => Math.min(visit.get<number>(name) ?? firstReceived, firstReceived));
   useEffect(() => {
     visit.set(name, started);
     return () => visit.set(name, null);

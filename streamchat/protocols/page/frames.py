@@ -326,13 +326,14 @@ class SayFrame(TypedDict):
 
 
 class UndecidedFrame(TypedDict):
-    """A decision about a tool call was not accepted."""
+    """A decision about a tool call was not accepted. ``paths``: the arguments that do not fit, from the outside in."""
 
     k: Literal["undecided"]
     m: str
     call: str
     text: str
     n: int
+    paths: NotRequired[list[list[str]]]
 
 
 class ToolRow(TypedDict):
@@ -380,11 +381,15 @@ AnyFrame: TypeAlias = TranscriptFrame | SentFrame | SayFrame | UndecidedFrame | 
 
 
 class ConversationRow(TypedDict):
-    """A row of the list of conversations; ``when`` is ISO 8601. ``cursor``: of the page after it, in the last row."""
+    """A row of the list of conversations; ``when`` is ISO 8601. ``cursor``: of the page after it, in the last row.
+
+    ``answering``: an answer has not ended; ``waiting``: one waits for an approval.
+    """
 
     id: str
     title: str
     answering: bool
+    waiting: NotRequired[bool]
     when: str
     pinned: NotRequired[bool]
     cursor: NotRequired[str]

@@ -54,9 +54,10 @@ def sent(client_id: str) -> Frame:
     return {"k": "sent", "client_id": client_id, "n": number()}
 
 
-def undecided(run_id: str, call_id: str, text: str) -> Frame:
-    """Return the frame that rejects a decision about a tool call, with the reason."""
-    return {"k": "undecided", "m": run_id, "call": call_id, "text": repair_surrogates(text), "n": number()}
+def undecided(run_id: str, call_id: str, text: str, paths: Sequence[Sequence[str]] = ()) -> Frame:
+    """Return the frame that rejects a decision about a tool call, with the reason. ``paths``: the bad arguments."""
+    frame: Frame = {"k": "undecided", "m": run_id, "call": call_id, "text": repair_surrogates(text), "n": number()}
+    return frame | {"paths": [list(path) for path in paths]} if paths else frame
 
 
 def about(title: str, settings: ConversationSettings, compared: Sequence[str] = ()) -> Frame:

@@ -107,13 +107,15 @@ def _validate(validator: BoundedValidator, arguments: Mapping[str, Json]) -> dic
     except ValueError:
         raise BadArguments("The arguments are nested too deeply.") from None
     try:
-        problems = [_describe(error) for error in validator.errors(values, _MAX_PROBLEMS)]
+        errors = list(validator.errors(values, _MAX_PROBLEMS))
+        problems = [_describe(error) for error in errors]
     except TooManySteps:
         raise BadArguments("The arguments are too large to be checked against the schema of the server.") from None
     except Exception:
         raise BadArguments("The arguments cannot be checked against the schema that the server gave.") from None
     if problems:
-        raise BadArguments(f"The arguments do not fit: {'; '.join(problems)}.")
+        paths = tuple(tuple(map(str, error.absolute_path)) for error in errors)
+        raise BadArguments(f"The arguments do not fit: {'; '.join(problems)}.", paths)
     return values
 
 

@@ -431,12 +431,16 @@ async def test_an_ending_moves_the_conversation_up(storage: Storage) -> None:
 
 
 async def test_the_list_marks_what_is_answering(storage: Storage) -> None:
-    """Streaming and waiting both count; an ending does not."""
+    """Streaming and waiting both count, and are told apart; an ending does not."""
     streaming, waiting, ended = [await begin(storage, name) for name in ("streaming", "waiting", "ended")]
     await save(storage, [(with_text(waiting.answer, "?", "waiting"), 1)])
     await storage.end(with_text(ended.answer, "x", "failed"), 1)
-    marks = {row.id: row.answering for row in await storage.conversations("local")}
-    assert marks == {streaming.conversation_id: True, waiting.conversation_id: True, ended.conversation_id: False}
+    marks = {row.id: (row.answering, row.waiting) for row in await storage.conversations("local")}
+    assert marks == {
+        streaming.conversation_id: (True, False),
+        waiting.conversation_id: (True, True),
+        ended.conversation_id: (False, False),
+    }
 
 
 @pytest.mark.parametrize("before", ["", "x", "2024-01-01~abc", "~", 7, "9" * 3000, "0001-01-01T00:00:00+23:59~a"])

@@ -178,7 +178,7 @@ async def test_real_frames_have_their_types(monkeypatch: pytest.MonkeyPatch, tmp
         for scene in scenes:
             kinds |= check(await frames_of(services, f"simulator:{scene}", f"{scene} rate=200 n=30"))
         assert kinds >= {"piece", "open", "part", "patch", "end"}
-    check([say("No."), say("No.", "c"), sent("c"), undecided("m", "t", "Late.")])
+    check([say("No."), say("No.", "c"), sent("c"), undecided("m", "t", "Late.", [["a", "b"]])])
 
 
 @pytest.mark.timeout(120)

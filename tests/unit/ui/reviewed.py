@@ -23,7 +23,7 @@ _SETVAR = "Reflex's own, on every state: calls ``set_<name>``, and only Reflex' 
 HANDLERS = {
     f"{LIVE}.follow": "takes nothing; shows the conversation that the tab's address names, to its owner",
     f"{LIVE}.send": "text, client id and model are checked by the runs, types included",
-    f"{LIVE}.stop": "takes nothing; stops what runs in the tab's conversation, for its owner",
+    f"{LIVE}.stop": "a flag is checked; stops what runs or waits in the tab's conversation, for its owner",
     f"{LIVE}.retry": "message id, client id and model are checked by the runs and the store",
     f"{LIVE}.continue_answer": "as retry",
     f"{LIVE}.decide": "every argument is checked; the runs look for the call in the owner's answers only",
@@ -56,7 +56,7 @@ VARS = {
     f"{LAB}.f": "the newest frame of an answer of the owner's, or the times of one",
     f"{LAB}.w": "the id of a model, from the browser itself",
     f"{LAB}.g": "text of an answer of the owner's and when it came, or why gRPC cannot be read",
-    f"{CHATS}.rows": "the owner's conversations: id, title, time, whether it is answering",
+    f"{CHATS}.rows": "the owner's conversations: id, title, time, whether it is answering or waits for them",
     f"{CHATS}.models": "ids, labels and notes of models, and why one cannot be used: no key, no address",
     f"{CHATS}.default_model": "the id of a model",
     f"{CHATS}.person": "the name of the person who is signed in, to that person",
