@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(None, ge=1, le=36_500, validation_alias="STREAMCHAT_RETENTION_DAYS")
     audit_days: int = Field(180, ge=1, le=36_500, validation_alias="STREAMCHAT_AUDIT_DAYS")
 
+    webhook_private: bool = Field(False, validation_alias="STREAMCHAT_WEBHOOK_PRIVATE")
+
     # Set by the supervisor of several workers, not by users: the number of this one, from 0 on, and the socket through
     # which it shares its children.
     worker: int = Field(0, ge=0, validation_alias="STREAMCHAT_WORKER", repr=False)

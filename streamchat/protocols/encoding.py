@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -118,9 +119,18 @@ _caches: WeakValueDictionary[tuple[str, Any], EncodedEntryCache[Any]] = WeakValu
 
 def entry_cache(run_id: str, encode: Callable[[Entry], Piece]) -> EncodedEntryCache[Piece]:
     """Return the cache of encoded entries that the readers of this run share. Keep a reference while reading."""
-    cache = _caches.get((run_id, encode))
+    return _cache(run_id, encode, encode)
+
+
+def named_entry_cache(run_id: str, encode: Callable[[str, Entry], Piece]) -> EncodedEntryCache[Piece]:
+    """Return the same of entries that are encoded together with the id of their run."""
+    return _cache(run_id, encode, partial(encode, run_id))
+
+
+def _cache(run_id: str, key: Any, encode: Callable[[Entry], Piece]) -> EncodedEntryCache[Piece]:
+    cache = _caches.get((run_id, key))
     if cache is None:
-        cache = _caches[run_id, encode] = EncodedEntryCache(encode)
+        cache = _caches[run_id, key] = EncodedEntryCache(encode)
     return cache
 
 

@@ -20,7 +20,7 @@ from streamchat.chat.events import Event
 from streamchat.chat.messages import Message
 from streamchat.chat.outcome import ending_of
 from streamchat.errors import InvalidInput, NotFound, StorageError
-from streamchat.runs.log import Snapshot
+from streamchat.runs.log import Entry, Snapshot
 from streamchat.runs.reader import HEARTBEAT_SECONDS, RunReader, Runs
 from streamchat.runs.wakeup import Wakeup
 
@@ -40,6 +40,12 @@ class Cursor:
 
     def __str__(self) -> str:
         return ",".join([str(self.position), *(f"{position}:{seq}" for position, seq in sorted(self.open.items()))])
+
+    def around(self, position: int) -> tuple[str, str]:
+        """Return the text before and behind the number of the answer at ``position``, which is one of ``open``."""
+        before = [f"{at}:{seq}" for at, seq in sorted(self.open.items()) if at < position]
+        behind = [f",{at}:{seq}" for at, seq in sorted(self.open.items()) if at > position]
+        return ",".join([str(self.position), *before, f"{position}:"]), "".join(behind)
 
     @classmethod
     def parse(cls, text: str | None) -> Cursor:
@@ -91,13 +97,14 @@ class Step:
     """One thing that happened, and the cursor after it.
 
     ``placed``: a message that came, if ``event`` is ``None``; else the answer to which the event or snapshot belongs.
-    ``seq``: the number of the event in the log of its answer.
+    ``seq``: the number of the event in the log of its answer. ``entry``: the entry of that log, if it comes from it.
     """
 
-    cursor: Cursor
+    cursor: str
     placed: Placed
     event: Event | Snapshot | None = None
     seq: int = 0
+    entry: Entry | None = None
 
 
 Steps: TypeAlias = Iterable[Step]
@@ -190,20 +197,20 @@ class ConversationReader:
         self._position = max(self._position, position)
         if resumed is None and message.ended:
             if message.role != "assistant":
-                return [Step(self.cursor, placed)]
-            return [Step(self._cursor_with(position, 0), placed), *self._whole(placed, message, placed.seq)]
+                return [Step(str(self.cursor), placed)]
+            return [Step(str(self._cursor_with(position, 0)), placed), *self._whole(placed, message, placed.seq)]
         reader = RunReader(self._runs, self._owner, message.id, resumed or 0, wakeup=self._wakeup)
         self._live[position] = placed, reader
         self._wakeup.set()
-        return [] if resumed is not None else [Step(self.cursor, placed)]
+        return [] if resumed is not None else [Step(str(self.cursor), placed)]
 
     def _whole(self, placed: Placed, message: Message, seq: int) -> list[Step]:
         """Return the steps for a snapshot. Between it and the ending it is as if the ending had not been read."""
         snapshot = Snapshot(seq, message)
         if not message.ended:
-            return [Step(self.cursor, placed, snapshot)]
-        before = self._cursor_with(placed.position, max(0, seq - 1))
-        return [Step(before, placed, snapshot), Step(self.cursor, placed, ending_of(message), seq)]
+            return [Step(str(self.cursor), placed, snapshot)]
+        before = str(self._cursor_with(placed.position, max(0, seq - 1)))
+        return [Step(before, placed, snapshot), Step(str(self.cursor), placed, ending_of(message), seq)]
 
     def _cursor_with(self, position: int, seq: int) -> Cursor:
         return Cursor(self._position, {**self.cursor.open, position: seq})
@@ -221,13 +228,15 @@ class ConversationReader:
             return []
         if isinstance(batch, Snapshot):
             return self._whole(placed, batch.message, batch.seq)
-        after, opened = self.cursor, dict(self.cursor.open)
+        after = self.cursor
+        before, behind = after.around(position)
         return [
             Step(
-                after if entry.last else Cursor(after.position, opened | {position: entry.seq}),
+                str(after) if entry.last else f"{before}{entry.seq}{behind}",
                 placed,
                 entry.event,
                 entry.seq,
+                entry,
             )
             for entry in batch
         ]

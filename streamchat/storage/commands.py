@@ -32,6 +32,7 @@ from streamchat.storage.records import Begun, StoredRun
 from streamchat.storage.search import index
 from streamchat.storage.tables import OPEN, clock, new_id, now
 from streamchat.storage.usage import BY, count_ended
+from streamchat.storage.webhooks import enqueue
 
 CONTINUED = NoticePart("continued", "Continued from the partial answer.")
 _ROW = (message.c.id == bindparam("run"), OPEN, message.c.epoch == bindparam("token"))
@@ -221,6 +222,7 @@ def _write_ends(connection: Connection, ends: Sequence[End], words: Mapping[str,
     if new:
         _touch_all(connection, [end.message.id for end in new])
         count_ended(connection, [end.message for end in new])
+        enqueue(connection, [(end.message, end.seq) for end in new])
     return frozenset(end.message.id for end in stored)
 
 
@@ -272,6 +274,7 @@ def move_on(connection: Connection, changed: Message, seq: int, after: int, work
         index(connection, changed)
         _touch_all(connection, [changed.id])
         count_ended(connection, [changed])
+        enqueue(connection, [(changed, seq)])
     return updated
 
 

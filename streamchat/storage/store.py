@@ -50,6 +50,7 @@ from streamchat.storage.records import (
     ToolChoices,
 )
 from streamchat.storage.usage import BY, UsageStore
+from streamchat.storage.webhooks import WebhookStore
 
 One = TypeVar("One", Change, End, Timed)
 _PLAIN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
@@ -72,6 +73,7 @@ class Storage:
         self._patience = patience
         self._database = Database(read_address(url), patience)
         self._memory = MemoryDatabase() if temporary else None
+        self._queries: dict[tuple[str, str, int, tuple[int, ...], int], asyncio.Task[list[PlacedMessage]]] = {}
         self.accounts = AccountStore(self._database)
         self.personal = PersonalStore(self._database, lambda: self._used)
         self.audit = AuditStore(self._database)
@@ -79,6 +81,7 @@ class Storage:
         self.presets = PresetStore(self._database)
         self.latency = LatencyStore(self._database)
         self.provider_keys = ProviderKeyStore(self._database)
+        self.webhooks = WebhookStore(self._database)
 
     @property
     def shown(self) -> str:
@@ -202,8 +205,20 @@ class Storage:
     ) -> list[PlacedMessage]:
         """Return the messages of all branches behind a position, and those at the positions ``also``, in their order.
 
-        Raises ``NotFound``.
+        All who follow a conversation ask at the same moment: who asks for the same in one step of the loop shares one
+        query. Raises ``NotFound``.
         """
+        key = (owner, conversation_id, position, tuple(also), limit)
+        if (query := self._queries.get(key)) is None:
+            query = self._queries[key] = asyncio.create_task(self._messages_after(*key))
+            query.add_done_callback(_retrieve)
+        return await asyncio.shield(query)
+
+    async def _messages_after(
+        self, owner: str, conversation_id: str, position: int, also: Sequence[int], limit: int
+    ) -> list[PlacedMessage]:
+        # From here on nobody joins: what is stored from now on may not be in the result.
+        del self._queries[owner, conversation_id, position, tuple(also), limit]
         return await self._of(conversation_id).read(
             lambda connection: queries.messages_after(connection, _owner(owner), conversation_id, position, also, limit)
         )
@@ -694,3 +709,9 @@ def _id_of(item: Change | End | Timed) -> str:
 
 def _words(ends: Sequence[End]) -> dict[str, Sequence[str]]:
     return {end.message.id: search.words_to_index(end.message) for end in ends}
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Take the exception of a query whose callers have all gone, so that asyncio does not log it."""
+    if not task.cancelled():
+        task.exception()

@@ -30,6 +30,7 @@ from streamchat.web import (
     sign_in,
     simple_stream,
     status,
+    webhook_routes,
     websocket,
 )
 from streamchat.web.access import Access, Policy
@@ -93,6 +94,7 @@ def build_api(holder: ServiceHolder) -> FastAPI:
         file_routes,
         preset_routes,
         key_routes,
+        webhook_routes,
         simple_stream,
         health,
         status,

@@ -6,7 +6,8 @@ Knows the messages of ``proto/``, not connections. Rules: an entry is encoded on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, assert_never
 
 from grpc import StatusCode
@@ -15,9 +16,11 @@ from streamchat.chat import events as e
 from streamchat.chat.messages import Message
 from streamchat.chat.outcome import ending_of
 from streamchat.chat.wire import message_to_wire
-from streamchat.errors import StreamchatError
+from streamchat.errors import NotFound, StreamchatError
+from streamchat.protocols.conversation_events import SharedEntries
 from streamchat.protocols.encoding import entry_cache, json_bytes
 from streamchat.protocols.http_status import status_of
+from streamchat.runs.conversation_reader import ConversationReader, Step
 from streamchat.runs.log import AnswerView, Entry, Snapshot
 from streamchat.runs.reader import Encoder
 from streamchat.v1 import runs_pb2 as pb
@@ -80,6 +83,41 @@ def snapshot_bytes(snapshot: Snapshot) -> bytes:
 def alive_bytes(seq: int) -> bytes:
     """Return a serialised ``Entry`` without an event, as a sign of life."""
     return pb.Entry(seq=seq).SerializeToString()
+
+
+async def conversation_stream(reader: ConversationReader) -> AsyncGenerator[Iterable[bytes], None]:
+    """Yield serialised ``ConversationEvent``s. They end with ``deleted`` if the conversation is."""
+    shared = SharedEntries(_conversation_entry)
+    try:
+        async with aclosing(reader.batches()) as batches:
+            async for steps in batches:
+                yield (_ALIVE,) if steps is None else [_step_bytes(step, shared) for step in steps]
+    except NotFound:
+        yield (pb.ConversationEvent(deleted=True).SerializeToString(),)
+
+
+_ALIVE = pb.ConversationEvent().SerializeToString()
+
+
+def _conversation_entry(run_id: str, entry: Entry) -> bytes:
+    return pb.ConversationEvent(run_id=run_id, entry=event_pb(entry.seq, entry.event)).SerializeToString()
+
+
+def _step_bytes(step: Step, shared: SharedEntries[bytes]) -> bytes:
+    """Return a step, serialised. Serialised messages can be put together: the second one completes the first."""
+    cursor, message = pb.ConversationEvent(cursor=step.cursor), step.placed.message
+    if step.entry is not None:
+        return cursor.SerializeToString() + shared(step, step.entry)
+    cursor.run_id = message.id if message.role == "assistant" else ""
+    if step.event is None:
+        cursor.message.message.CopyFrom(message_pb(message))
+        if step.placed.parent_id is not None:
+            cursor.message.parent_id = step.placed.parent_id
+    elif isinstance(step.event, Snapshot):
+        cursor.entry.CopyFrom(pb.Entry(seq=step.event.seq, snapshot=message_pb(step.event.message)))
+    else:
+        cursor.entry.CopyFrom(event_pb(step.seq, step.event))
+    return cursor.SerializeToString()
 
 
 def run_pb(conversation_id: str, snapshot: Snapshot) -> pb.Run:

@@ -26,6 +26,7 @@ from streamchat.runs.approvals import Decision
 from streamchat.runs.reader import RunReader, encode, get_run
 from streamchat.v1 import runs_pb2 as pb
 from streamchat.web import grpc_encoding as as_pb
+from streamchat.web.conversation_events import reader_of
 from streamchat.web.dependencies import joined
 from streamchat.web.schemas import RunIn
 from streamchat.web.streaming import streams
@@ -33,7 +34,10 @@ from streamchat.wiring import Services
 from streamchat.wiring.request_context import RequestContext, context_for
 
 SERVICE = "streamchat.v1.Runs"
-SCOPES: dict[str, Scope] = {"Start": CHAT, "Get": READ, "Stop": CHAT, "Decide": CHAT, "Follow": READ}
+SCOPES: dict[str, Scope] = {
+    **{"Start": CHAT, "Get": READ, "Stop": CHAT, "Decide": CHAT},
+    **{"Follow": READ, "FollowConversation": READ},
+}
 In = TypeVar("In")
 Out = TypeVar("Out")
 logger = logging.getLogger(__name__)
@@ -57,25 +61,37 @@ class RunsServicer:
                 ("Decide", _decide, pb.DecideRequest, pb.Run),
             )
         }
-        calls["Follow"] = grpc.unary_stream_rpc_method_handler(self.follow, pb.FollowRequest.FromString, None)
+        stream = grpc.unary_stream_rpc_method_handler
+        calls["Follow"] = stream(self._streaming(_entries, SCOPES["Follow"]), pb.FollowRequest.FromString, None)
+        calls["FollowConversation"] = stream(
+            self._streaming(_conversation_events, SCOPES["FollowConversation"]),
+            pb.FollowConversationRequest.FromString,
+            None,
+        )
         return grpc.method_handlers_generic_handler(SERVICE, calls)
 
-    async def follow(self, request: pb.FollowRequest, grpc_context: ServicerContext) -> AsyncGenerator[bytes, None]:
-        """Send every entry after the given number, up to the ending."""
-        try:
-            context = await self._context(grpc_context, SCOPES["Follow"])
-            with streams.take(context):
-                batches = await _entries(request, context)
-                async with aclosing(batches):
-                    async for entries in batches:
-                        for entry in entries:
-                            yield entry
-        except StreamchatError as error:
-            await _refuse(grpc_context, error)
-        except grpc.aio.AbortError:
-            raise
-        except Exception:
-            await _refuse(grpc_context, _unexpected())
+    def _streaming(
+        self, call: Callable[[In, RequestContext], Awaitable[AsyncGenerator[Iterable[bytes], None]]], scope: Scope
+    ) -> Callable[[In, ServicerContext], AsyncGenerator[bytes, None]]:
+        """Wrap a call whose answer is a stream, as ``_answering`` does the others."""
+
+        async def follow(request: In, grpc_context: ServicerContext) -> AsyncGenerator[bytes, None]:
+            try:
+                context = await self._context(grpc_context, scope)
+                with streams.take(context):
+                    batches = await call(request, context)
+                    async with aclosing(batches):
+                        async for entries in batches:
+                            for entry in entries:
+                                yield entry
+            except StreamchatError as error:
+                await _refuse(grpc_context, error)
+            except grpc.aio.AbortError:
+                raise
+            except Exception:
+                await _refuse(grpc_context, _unexpected())
+
+        return follow
 
     def _answering(
         self, call: Callable[[In, RequestContext], Awaitable[Out]], scope: Scope
@@ -131,6 +147,13 @@ async def _entries(request: pb.FollowRequest, context: RequestContext) -> AsyncG
     await get_run(context.runs, context.owner, request.run_id)
     reader = RunReader(context.runs, context.owner, request.run_id, request.after)
     return encode(reader, as_pb.GrpcEncoder(request.run_id, request.after))
+
+
+async def _conversation_events(
+    request: pb.FollowConversationRequest, context: RequestContext
+) -> AsyncGenerator[Iterable[bytes], None]:
+    """Start reading. Raises ``BadRequest``, ``NotFound``, ``StorageError``."""
+    return as_pb.conversation_stream(await reader_of(context, request.conversation_id, request.after))
 
 
 def _address(grpc_context: ServicerContext) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamchat.accounts.service import Accounts
+from streamchat.encryption import Encryption
 from streamchat.errors import StorageError
 from streamchat.identity import Identify, identify_local
 from streamchat.providers.catalog import Catalog
@@ -33,6 +34,8 @@ from streamchat.settings import Settings, load_settings
 from streamchat.storage import Storage
 from streamchat.tools.toolbox import Toolbox
 from streamchat.watchdog import Watchdog
+from streamchat.webhooks.attempt import Sender
+from streamchat.webhooks.service import Webhooks
 from streamchat.wiring.administration import Administration
 from streamchat.wiring.build_accounts import build_accounts, hear_revocations
 from streamchat.wiring.build_models import build_catalog, build_policy
@@ -80,6 +83,7 @@ class Services:
     record: CompletionLog | None = None
     telemetry: Telemetry | None = None
     keys: PersonalKeys = None  # pyright: ignore[reportAssignmentType] set below
+    webhooks: Webhooks = None  # pyright: ignore[reportAssignmentType] set below
     administration: Administration = field(init=False)
     usage: Usage = field(init=False)
 
@@ -89,6 +93,8 @@ class Services:
         if self.keys is None:
             keys = PersonalKeys(self.settings, self.store.provider_keys, self.models, self.runs.feed)
             object.__setattr__(self, "keys", keys)
+        if self.webhooks is None:
+            object.__setattr__(self, "webhooks", build_webhooks(self.settings, self.store))
         object.__setattr__(self, "usage", Usage(self.settings, administration))
 
 
@@ -195,7 +201,8 @@ async def running_services(
                         settings, models, store, runs, tools, identify, watchdog, accounts, record, telemetry, keys
                     )
                     await services.administration.reload()
-                    await behind.enter_async_context(_behind(*work, services.administration.work()))
+                    work += [services.administration.work(), services.webhooks.work()]
+                    await behind.enter_async_context(_behind(*work))
                     yield services
             finally:
                 watchdog.close()
@@ -209,6 +216,13 @@ async def running_services(
     finally:
         await models.close()
         await store.close()
+
+
+def build_webhooks(settings: Settings, store: Storage) -> Webhooks:
+    """Return the webhooks of everybody."""
+    secrets = [secret.get_secret_value() for secret in settings.secret_key]
+    encryption = Encryption(secrets) if secrets else None
+    return Webhooks(store.webhooks, Sender(private=settings.webhook_private), encryption)
 
 
 def build_titles(

@@ -36,8 +36,9 @@ BELOW = {
     "runs": {"defaults", "backoff", "chat", "providers.base", "tools", "errors", "liveness"},
     "storage": {"chat", "daemon_threads", "errors", "extras", "liveness"},
     "telemetry": {"chat", "errors"},
+    "webhooks": {"encryption", "errors", "storage.tables", "storage.webhooks", "tools.ssrf_guard"},
     "wiring": {"accounts", "chat", "files", "processes", "providers", "simulator", "tools", "runs", "storage"}
-    | {"telemetry"}
+    | {"telemetry", "webhooks"}
     | {"settings", "identity", "limits", "liveness", "encryption", "errors", "prices", "watchdog"},
     "protocols": {"chat", "runs", "errors"},
     "web": {
@@ -106,6 +107,7 @@ OWNED = {
     "opentelemetry": {"telemetry"},
     "prometheus_client": {"telemetry"},
     "grpc": {"web"},
+    "standardwebhooks": {"webhooks"},
     "grpc_tools": {"protos"},
 }
 # streamchat/v1 is made from proto/.

@@ -18,6 +18,7 @@ from streamchat.storage import (  # noqa: F401 their tables are metadata
     presets,
     provider_keys,
     usage_tables,
+    webhooks,
 )
 from streamchat.storage.tables import Table, UtcDateTime, is_ours
 

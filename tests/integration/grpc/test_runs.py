@@ -18,8 +18,10 @@ from streamchat.chat.messages import ToolCallPart
 from streamchat.chat.wire import EVENT_NAMES, message_to_wire
 from streamchat.errors import InvalidInput, NotFound, ProviderError, StorageError, StreamchatError
 from streamchat.identity import Credentials, Identity
+from streamchat.protocols import conversation_events, encoding
 from streamchat.runs import reader
 from streamchat.runs.log import Entry
+from streamchat.runs.notifications import Notification
 from streamchat.web import grpc_encoding
 from streamchat.web.error_responses import TooManyStreams
 from streamchat.web.grpc_encoding import code_of, event_pb
@@ -353,3 +355,74 @@ def test_where_it_is_off_nothing_of_it_is_loaded():
     program = "import sys, streamchat.web.grpc_server; print(sorted(n for n in sys.modules if n.startswith('grpc')))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=50)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+async def followed(call: Any, until: int) -> list[Any]:
+    """The events of a conversation, up to so many endings."""
+    events = []
+    async with asyncio.timeout(60):
+        async for event in call:
+            events.append(event)
+            until -= event.WhichOneof("event") == "entry" and event.entry.WhichOneof("event") in ENDINGS
+            if not until:
+                break
+    call.cancel()
+    return events
+
+
+ENDINGS = {"finished", "stopped", "failed", "interrupted"}
+
+
+async def test_a_conversation_is_followed_without_knowing_its_runs(server: Served):
+    """Questions and answers in their order, those to come too; from each cursor on exactly the rest."""
+    begun = await server.stub.Start(pb.StartRequest(text="one?"))
+    follow = server.stub.FollowConversation
+    call = follow(pb.FollowConversationRequest(conversation_id=begun.conversation_id))
+    server.world.provider.say(e.TextDelta("1"), e.Finished())
+    await server.world.ended(begun.run_id)
+    second = await server.stub.Start(pb.StartRequest(text="two?", conversation_id=begun.conversation_id))
+    server.world.provider.say(e.TextDelta("2"), e.Finished())
+    events = await followed(call, 2)
+    messages = [event.message for event in events if event.WhichOneof("event") == "message"]
+    assert [message.message.role for message in messages] == ["user", "assistant", "user", "assistant"]
+    assert not messages[0].HasField("parent_id")
+    assert messages[1].parent_id == messages[0].message.id
+    entries = [event for event in events if event.WhichOneof("event") == "entry"]
+    texts = {event.run_id: event.entry.text_delta or event.entry.snapshot.text for event in entries[::2]}
+    assert texts == {begun.run_id: "1", second.run_id: "2"}
+    for place, event in enumerate(events[:-1]):
+        rest = pb.FollowConversationRequest(conversation_id=begun.conversation_id, after=event.cursor)
+        got = await followed(follow(rest), sum(one in entries[1::2] for one in events[place + 1 :]))
+        assert got[-1].cursor == events[-1].cursor
+
+
+async def test_a_conversation_that_is_deleted_or_unknown(server: Served):
+    """``deleted`` is its last event; a cursor that is none, and a conversation that is not there, are refused."""
+    begun = await server.stub.Start(pb.StartRequest(text="one?"))
+    server.world.provider.say(e.Finished())
+    await server.world.ended(begun.run_id)
+    request = pb.FollowConversationRequest(conversation_id=begun.conversation_id)
+    call = server.stub.FollowConversation(request)
+    assert (await call.read()).message.message.role == "user"
+    await server.world.store.delete("local", begun.conversation_id)
+    server.world.feed.publish("local", Notification("changed", begun.conversation_id))
+    while (event := await call.read()) is not EOF and not event.deleted:
+        pass
+    assert event.deleted
+    assert await call.read() is EOF
+    for more, code in (({}, "NOT_FOUND"), ({"after": "x"}, "INVALID_ARGUMENT")):
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await server.stub.FollowConversation(
+                pb.FollowConversationRequest(conversation_id=begun.conversation_id, **more)
+            ).read()
+        assert error.value.code().name == code
+
+
+async def test_followers_of_a_conversation_share_what_is_encoded(server: Served):
+    """The same bytes for all: an entry is encoded for the first of them, over each protocol."""
+    entry = Entry(1, 0.0, 0, 0, e.TextDelta("x"))
+    encoders: list[Any] = [conversation_events.sse_entry, conversation_events.message_entry]
+    for encode in (*encoders, grpc_encoding._conversation_entry):
+        readers = [encoding.named_entry_cache("run", encode) for _ in range(3)]
+        first, *others = [reader(entry) for reader in readers]
+        assert all(other is first for other in others)

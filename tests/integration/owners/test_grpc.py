@@ -18,6 +18,7 @@ CALLS = {
     "Stop": lambda run, conversation: pb.StopRequest(run_id=run),
     "Decide": lambda run, conversation: pb.DecideRequest(run_id=run, call_id="c", approve=True),
     "Follow": lambda run, conversation: pb.FollowRequest(run_id=run),
+    "FollowConversation": lambda run, conversation: pb.FollowConversationRequest(conversation_id=conversation),
 }
 
 
@@ -32,7 +33,7 @@ async def test_no_call_reaches_the_run_of_another(make_server: MakeServer):
             for metadata, code in ((tuple(B.items()), "NOT_FOUND"), ((), "INTERNAL")):
                 with pytest.raises(grpc.aio.AioRpcError) as error:
                     call = getattr(server.stub, method)(request(begun.run_id, begun.conversation_id), metadata=metadata)
-                    await (call.read() if method == "Follow" else call)
+                    await (call.read() if method.startswith("Follow") else call)
                 assert error.value.code().name == code, method
         run = await server.stub.Get(pb.GetRequest(run_id=begun.run_id), metadata=mine)
         assert run.message.status == pb.STREAMING

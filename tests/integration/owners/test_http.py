@@ -39,6 +39,8 @@ FOR_ALL = {
     "POST /api/presets": "saves one of the caller's own: test_presets",
     "GET /api/keys": "lists the caller's own: accounts/test_own_keys",
     "PUT /api/keys/{vendor}": "sets the caller's own: accounts/test_own_keys",
+    "GET /api/webhooks": "lists the caller's own: test_webhooks",
+    "POST /api/webhooks": "adds one of the caller's own: test_webhooks",
     "POST /v1/messages/count_tokens": "counts what is sent with it",
     "POST /v1/conversations": "begins a conversation of the caller's own",
 }
@@ -86,6 +88,13 @@ FOREIGN = {
     "PATCH /api/presets/{preset_id}": ("/api/presets/{preset}", {"name": "mine"}, 404),
     "DELETE /api/presets/{preset_id}": ("/api/presets/{preset}", None, 404),
     "DELETE /api/keys/{vendor}": ("/api/keys/openai", None, 404),
+    "DELETE /api/webhooks/{webhook_id}": ("/api/webhooks/{webhook}", None, 404),
+    "GET /api/webhooks/{webhook_id}/deliveries": ("/api/webhooks/{webhook}/deliveries", None, 404),
+    "POST /api/webhooks/{webhook_id}/deliveries/{delivery_id}/retry": (
+        "/api/webhooks/{webhook}/deliveries/msg_{run}_1/retry",
+        {},
+        404,
+    ),
     "GET /stream": ("/stream?query=x", None, 404),
     "GET /stream-chat": ("/stream-chat?query=x", None, 404),
     "GET /stream-with-meta": ("/stream-with-meta?query=x", None, 404),
@@ -136,17 +145,18 @@ OPERATIONS = [
 
 @dataclass
 class Two:
-    """``run``, ``conversation``, ``file`` and ``preset`` are A's; the run is being written."""
+    """``run``, ``conversation``, ``file``, ``preset`` and ``webhook`` are A's; the run is being written."""
 
     api: Api
     run: str
     conversation: str
     file: str
     preset: str
+    webhook: str
 
     def filled(self, value: object) -> str:
         text = value if isinstance(value, str) else json.dumps(value)
-        for name in ("run", "conversation", "file", "preset"):
+        for name in ("run", "conversation", "file", "preset", "webhook"):
             text = text.replace("{" + name + "}", getattr(self, name))
         return text
 
@@ -170,7 +180,8 @@ async def two(make_api) -> AsyncIterator[Two]:
         file = (await api.client.post("/api/files", files=form, headers=A)).json()
         preset = {"name": SECRET, "system": SECRET}
         saved = (await api.client.post("/api/presets", json=preset, headers=A)).json()
-        yield Two(api, body["run_id"], body["conversation_id"], file["id"], saved["id"])
+        hook = (await api.client.post("/api/webhooks", json={"url": "https://a.example/"}, headers=A)).json()
+        yield Two(api, body["run_id"], body["conversation_id"], file["id"], saved["id"], hook["id"])
 
 
 def test_every_operation_is_looked_at():

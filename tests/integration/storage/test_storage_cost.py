@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, event, insert, update
 
 from streamchat.chat.messages import Message, TextPart
 from streamchat.chat.request import NewRun
+from streamchat.errors import NotFound
 from streamchat.storage import Begun, Storage
 from streamchat.storage.mapping import message_to_columns
 from streamchat.storage.queries import conversation, message
@@ -130,3 +132,32 @@ async def test_no_call_reads_a_whole_table(tmp_path: Path) -> None:
     ]
     assert whole == []
     await storage.close()
+
+
+async def test_all_who_follow_a_conversation_share_a_query(storage: Storage) -> None:
+    """A thousand readers that are woken together cost one query, and one that asks later sees what came meanwhile."""
+    conversation_id = await long_conversation(storage, 2)
+    with statements(storage) as seen:
+        pages = await asyncio.gather(
+            *(storage.messages_after("local", conversation_id, 0, (), 50) for _ in range(1000))
+        )
+    assert len(seen) < 10
+    assert all(page == pages[0] for page in pages)
+    reading = asyncio.gather(*(storage.messages_after("local", conversation_id, 0, (), 50) for _ in range(10)))
+    await asyncio.sleep(0)
+    await turn(storage, "new", conversation_id)
+    later = await storage.messages_after("local", conversation_id, 0, (), 50)
+    assert len(later) == len(pages[0]) + 2
+    await reading
+
+
+async def test_a_query_that_is_shared_fails_for_all_and_outlives_who_leaves(storage: Storage) -> None:
+    """A conversation that is not there is missing for each; one that leaves ends nobody else's query."""
+    calls = [asyncio.create_task(storage.messages_after("local", "none", 0, (), 50)) for _ in range(3)]
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(outcome, NotFound)
+    conversation_id = await long_conversation(storage, 1)
+    calls = [asyncio.create_task(storage.messages_after("local", conversation_id, 0, (), 50)) for _ in range(3)]
+    await asyncio.sleep(0)
+    calls[0].cancel()
+    assert len(await calls[1]) == len(await calls[2]) == 2
