@@ -15,9 +15,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
-from streamchat.chat.events import Event, Notice, UsageReported, merge
+from streamchat.chat.events import Event, Notice, TextDelta, UsageReported, merge
 from streamchat.chat.fold import Folding
 from streamchat.chat.messages import ErrorInfo, Message, NoticePart, Part
 from streamchat.chat.wire import event_from_wire, event_to_wire, part_from_wire, part_to_wire
@@ -78,12 +79,15 @@ def message_from_columns(row: Mapping[str, Any]) -> Message:
 def events_to_json(events: Iterable[Event]) -> list[dict[str, Any]]:
     """Return the events of a piece in the private wire form, with neighbouring deltas joined."""
     joined: list[Event] = []
-    for event in events:
-        both = merge(joined[-1], event) if joined else None
-        if both is None:
-            joined.append(event)
-        else:
-            joined[-1] = both
+    for kind, same in groupby(events, type):
+        if kind is TextDelta:  # nearly all of them
+            same = [TextDelta("".join(event.text for event in same if isinstance(event, TextDelta)))]
+        for event in same:
+            both = merge(joined[-1], event) if joined else None
+            if both is None:
+                joined.append(event)
+            else:
+                joined[-1] = both
     return [event_to_wire(event, public=False) for event in joined]
 
 
