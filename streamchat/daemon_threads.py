@@ -34,33 +34,35 @@ class DaemonPool(Executor):
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._begin()
+
+    def _begin(self) -> None:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads = 0
-        self._closed = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Call ``fn`` in a thread. Returns the future of its result. Raises ``RuntimeError`` after ``shutdown``."""
-        if self._closed:
-            raise RuntimeError("the threads were shut down")
+        """Call ``fn`` in a thread. Returns the future of its result."""
         call = _Call(fn, args, kwargs)
         self._calls.put(call)
         if not self._idle.acquire(blocking=False):
             self._threads += 1
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            work = threading.Thread(target=_work, args=(self._calls, self._idle), name=self._name, daemon=True)
+            work.start()
         return call.future
 
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call.run()
-            del call  # nothing of it is kept while the thread waits
-            self._idle.release()
-
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads that are idle, and the others after their call. None is waited for."""
-        self._closed = True
+        """End the idle threads, and the others after their call. None is waited for; later calls get new ones."""
         for _ in range(self._threads):
             self._calls.put(None)
+        self._begin()
+
+
+def _work(calls: SimpleQueue[_Call | None], idle: threading.Semaphore) -> None:
+    while (call := calls.get()) is not None:
+        call.run()
+        del call  # nothing of it is kept while the thread waits
+        idle.release()
 
 
 class _Call:

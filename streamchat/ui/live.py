@@ -26,7 +26,7 @@ from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.protocols.page.stream import Frame, sent
 from streamchat.ui import approvals, sidebar, tool_menu
 from streamchat.ui.context import Tab, context_of, handling, refused, services, tab_of
-from streamchat.ui.tab_session import Follower, set_pace, show_earlier
+from streamchat.ui.tab_session import Follower, followed_by, move_to, set_pace, show_earlier
 from streamchat.ui.transcript import shared_messages
 from streamchat.wiring import state_lost
 
@@ -88,6 +88,8 @@ class Live(rx.State):
             async with self:
                 self.f = refused(error, client_id if isinstance(client_id, str) else None)
             return
+        if tab.conversation_id is None:
+            move_to(tab.token, started.conversation_id)
         async with self:
             self.f = sent(client_id)
         if tab.conversation_id is None:
@@ -102,9 +104,10 @@ class Live(rx.State):
         async with self:
             tab = tab_of(self)
         try:
-            if tab.conversation_id:
+            # A conversation that has just begun is followed before its address is there.
+            if conversation_id := tab.conversation_id or followed_by(tab.token):
                 async with handling(tab) as context:
-                    await context.runs.stop(context.owner, tab.conversation_id, waiting_only=waiting_only is True)
+                    await context.runs.stop(context.owner, conversation_id, waiting_only=waiting_only is True)
         except StreamchatError as error:
             async with self:
                 self.f = refused(error)

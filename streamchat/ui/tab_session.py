@@ -5,6 +5,7 @@ Rules:
 
 * Reflex keeps running a background handler after its tab has closed: the follower checks, and ends.
 * A tab has one follower: a newer one (reconnect, navigation, a gap) ends the previous one.
+* A tab that begins a conversation gets it at once (``move_to``): its first words do not wait for the new address.
 * A frame that could not be stored in the tab's state is not lost: the tab starts over with the whole transcript.
 """
 
@@ -47,7 +48,7 @@ class Follower:
         self._identify = identify
         self._identified_at = monotonic()
         self._token = token
-        self._conversation_id = conversation_id
+        self.conversation_id = conversation_id
         self._transcript: Transcript | None = None
         self._missed = False
 
@@ -55,6 +56,12 @@ class Follower:
     def active(self) -> bool:
         """True if this is the tab's newest follower, and its socket is open."""
         return _followers.get(self._token) is self and is_open(self._token)
+
+    def move_to(self, conversation_id: str) -> None:
+        """Follow another conversation from now on."""
+        self.conversation_id = conversation_id
+        if self._transcript:
+            self._transcript.close()
 
     def missed(self) -> None:
         """Report that the last frame did not reach the tab."""
@@ -70,7 +77,7 @@ class Follower:
         try:
             while self.active:
                 self._missed = False
-                self._transcript = Transcript(self._context.services, self._context.owner, self._conversation_id)
+                self._transcript = Transcript(self._context.services, self._context.owner, self.conversation_id)
                 async with aclosing(self._transcript.frames()) as frames:
                     async for frame in frames:
                         if not self.active:
@@ -82,7 +89,8 @@ class Follower:
                             yield frame
                         if self._missed:
                             break
-                await asyncio.sleep(PAUSE_SECONDS)
+                if self._missed:
+                    await asyncio.sleep(PAUSE_SECONDS)
         finally:
             if unwatch is not None:
                 unwatch()
@@ -111,6 +119,18 @@ def show_earlier(token: str, before: str) -> None:
     """Let the follower of a tab send the page of messages before ``before``. A tab without one gets everything anew."""
     if (follower := _followers.get(token)) and follower._transcript:
         follower._transcript.show_earlier(before)
+
+
+def move_to(token: str, conversation_id: str) -> None:
+    """Let the follower of a tab follow the conversation that the tab has begun."""
+    if follower := _followers.get(token):
+        follower.move_to(conversation_id)
+
+
+def followed_by(token: str) -> str | None:
+    """Return the conversation that the tab has begun or shows, ``None`` for a new chat."""
+    follower = _followers.get(token)
+    return follower.conversation_id if follower else None
 
 
 def set_pace(token: str, seconds: float) -> None:

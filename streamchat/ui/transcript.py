@@ -132,6 +132,7 @@ class Transcript:
         self._versions: dict[str, tuple[str, ...]] = {}
         self._about: Frame | None = None  # ``None`` if no conversation is shown
         self._pace = self._pieces_due = 0.0
+        self._closed = False
         # The answers without an ending: those being written, in any worker, and those whose worker died.
         self._live: dict[str, tuple[RunReader, PageEncoder]] = {}
 
@@ -147,18 +148,19 @@ class Transcript:
         self._wakeup.set()
 
     def close(self) -> None:
-        """Wake the follower, so that it notices that it was replaced."""
+        """End the frames."""
+        self._closed = True
         self._wakeup.set()
 
     async def frames(self) -> AsyncGenerator[Frame | None, None]:
-        """Yield frames, and ``None`` as a heartbeat. Never ends by itself: close the generator."""
+        """Yield frames, and ``None`` as a heartbeat, until ``close`` is called or the generator is closed."""
         runs = self._services.runs
         subscription = runs.feed.subscribe(self._owner, self._wakeup)
         pending: Frame | None = None
         due = 0.0
         try:
             yield await self._open()
-            while True:
+            while not self._closed:
                 if monotonic() >= self._pieces_due:
                     for run_id in list(self._live):
                         for frame in await self._grown(run_id):

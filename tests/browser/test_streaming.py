@@ -7,8 +7,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from devservers.app import Served
 from tests.browser.conftest import OpenPage
 from tests.support.chat_page import ChatPage, numbered
+from tests.support.raw import RawTab
 from tests.support.simulated import Simulated
 
 
@@ -99,3 +101,15 @@ def test_the_real_local_model_answers(open_page: OpenPage):
     assert len(chat.text()) > 3
     lengths = chat.seen()["lengths"][chat.message_id()]
     assert len([length for length in lengths if length]) >= 2
+
+
+def test_the_first_words_do_not_wait_for_the_address(served: Served, mark: str):
+    """A tab that begins a conversation gets it, and its words, before it goes to the new address; it can stop it."""
+    with RawTab(served.url) as tab:
+        tab.frame("open")
+        tab.send(f"{mark} n=5000 rate=50 kind=numbered")
+        opened = tab.wait(lambda: next((f for f in tab.frames if f.get("k") == "open" and f["messages"]), None))
+        tab.wait(lambda: any("w000003" in f.get("t", "") for f in tab.frames), what="a word")
+        tab.call("stop")
+        assert tab.frame("end")["status"] == "stopped"
+        assert tab.redirect() == f"/c/{opened['conversation']}"
