@@ -40,14 +40,16 @@ _DEVELOPMENT_SERVER = """    {
         server: {
           host: "127.0.0.1",
           strictPort: true,
-          proxy: { "^/(api|v1|sign-in)(/|[?]|$)": { target: "http://127.0.0.1:%d", changeOrigin: true, ws: true } },
+          proxy: {
+            "^/(api|v1|sign-in|look)(/|[?]|$)": { target: "http://127.0.0.1:%d", changeOrigin: true, ws: true },
+          },
         },
       }),
     },
 """
 # What of a bundle names the page's root: addresses in quotes, React Router's base, Vite's prefix of preloaded chunks.
 _ROOTED = re.compile(
-    r"""(?<=["'`])/(?=assets/|favicon\.svg|(?:lab|latency)[`"'])|(?<=href=")/(?=")|(?<=href:[`"'])/(?=[`"'])"""
+    r"""(?<=["'`])/(?=assets/|favicon\.svg|look/|(?:lab|latency)[`"'])|(?<=href=")/(?=")|(?<=href:[`"'])/(?=[`"'])"""
 )
 _BASENAME = re.compile(r'(?<="basename":")/(?=")')
 _PRELOAD = re.compile(r"(?<=\{return[`\"'])/(?=[`\"']\+\w+\})")

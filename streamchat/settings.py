@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from streamchat import build, extras
@@ -37,6 +37,19 @@ _CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://", *_CLUSTER_SCHEMES)
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-])*")
 CommaList = Annotated[tuple[str, ...], NoDecode]
+LOGO_TYPES = (".svg", ".png", ".webp")
+LOGO_BYTES = 1_000_000
+
+
+class Suggestion(BaseModel):
+    """A prompt on the empty page. ``model``: answers it; without one, the chosen model does."""
+
+    label: str = Field(min_length=1, max_length=60)
+    text: str = Field(min_length=1, max_length=2000)
+    model: str | None = Field(None, max_length=200)
+
+
+_SUGGESTIONS = TypeAdapter(Annotated[tuple[Suggestion, ...], Field(max_length=12)])
 
 
 def default_data_dir() -> Path:
@@ -130,6 +143,13 @@ class Settings(BaseSettings):
     grpc_port: int | None = Field(None, ge=1, le=65535, validation_alias="STREAMCHAT_GRPC_PORT")
     grpc_host: str = Field("127.0.0.1", validation_alias="STREAMCHAT_GRPC_HOST")
 
+    app_name: str = Field("streamchat", min_length=1, max_length=60, validation_alias="STREAMCHAT_APP_NAME")
+    logo: Path | None = Field(None, validation_alias="STREAMCHAT_LOGO")
+    accent: str | None = Field(None, pattern=r"^#[0-9a-fA-F]{6}$", validation_alias="STREAMCHAT_ACCENT")
+    language: Literal["en", "de"] | None = Field(None, validation_alias="STREAMCHAT_LANGUAGE")
+    suggestions: Path | None = Field(None, validation_alias="STREAMCHAT_SUGGESTIONS")
+    system_prompt: str | None = Field(None, max_length=200_000, validation_alias="STREAMCHAT_SYSTEM_PROMPT")
+
     accounts: Literal["off", "invite", "open"] = Field("off", validation_alias="STREAMCHAT_ACCOUNTS")
     password: SecretStr | None = Field(None, min_length=8, validation_alias="STREAMCHAT_PASSWORD")
     trusted_user_header: str | None = Field(
@@ -194,6 +214,26 @@ class Settings(BaseSettings):
     def _long_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(secret.get_secret_value()) < MIN_SECRET for secret in value):
             raise ValueError(f"each secret needs {MIN_SECRET} characters at least")
+        return value
+
+    @field_validator("logo")
+    @classmethod
+    def _picture(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            if value.suffix.lower() not in LOGO_TYPES or not value.is_file():
+                raise ValueError(f"{str(value)!r} is not a file that ends with {', '.join(LOGO_TYPES)}")
+            if value.stat().st_size > LOGO_BYTES:
+                raise ValueError(f"{str(value)!r} is larger than {LOGO_BYTES // 1000} kB")
+        return value
+
+    @field_validator("suggestions")
+    @classmethod
+    def _prompts(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                _SUGGESTIONS.validate_json(value.read_bytes())
+            except (OSError, ValidationError):
+                raise ValueError(f'{str(value)!r} is not a file with [{{"label": "…", "text": "…"}}, …]') from None
         return value
 
     @field_validator("titles")
@@ -276,6 +316,11 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(_REDIS_SCHEMES):
             raise ValueError(f"it does not start with {', '.join(_REDIS_SCHEMES[:-1])} or {_REDIS_SCHEMES[-1]}")
         return value  # not in the message: it may hold a password
+
+    @property
+    def suggestion_list(self) -> tuple[Suggestion, ...]:
+        """The prompts on the empty page in the file that a setting names; none without it."""
+        return _SUGGESTIONS.validate_json(self.suggestions.read_bytes()) if self.suggestions else ()
 
     @property
     def page_redis_url(self) -> str | None:

@@ -32,7 +32,13 @@ class App(rx.App):
         return api.guard(super().__call__(), holder, page_folder())
 
 
-app = App(html_lang="en", toaster=None, api_transformer=partial(api.mount, holder=holder))
+app = App(
+    html_lang="en",
+    toaster=None,
+    api_transformer=partial(api.mount, holder=holder),
+    # Before anything is painted: what the settings make of the look, and the language.
+    head_components=[rx.el.link(rel="stylesheet", href="/look/look.css"), rx.el.script(src="/look/look.js")],
+)
 # The page itself shows that its socket is lost; Reflex's banner would cover it.
 remove_connection_banner(app)
 # One route for / and /c/<id>: moving between them keeps the page, its socket and its focus.

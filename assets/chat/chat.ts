@@ -15,6 +15,8 @@ import { StickToBottom } from "./transcript/stick-to-bottom";
 
 export type Submit = (text: string, model?: string) => void;
 
+export type Overlay = "palette" | "shortcuts" | "settings";
+
 /** What was done, and how to undo it. */
 export interface Undo {
   text: string;
@@ -44,6 +46,12 @@ export interface Chat {
   submit: SharedValue<Submit | null>;
   /** The conversations of the list, as far as they are known here. */
   rows: SharedValue<ConversationRow[]>;
+  /** What is searched for in all conversations. */
+  query: SharedValue<string>;
+  /** What is open over the page. */
+  overlay: SharedValue<Overlay | null>;
+  /** Makes a model that of the conversation, or of the next chat; `null` while there is no picker. */
+  chooseModel: SharedValue<((id: string) => void) | null>;
   undo: SharedValue<Undo | null>;
   /** What the tab's title tells of the conversation. */
   news: SharedValue<News>;
@@ -75,6 +83,9 @@ export function createChat(): Chat {
     temporary: new SharedValue(false),
     submit: new SharedValue<Submit | null>(null),
     rows: new SharedValue<ConversationRow[]>([]),
+    query: new SharedValue(""),
+    overlay: new SharedValue<Overlay | null>(null),
+    chooseModel: new SharedValue<((id: string) => void) | null>(null),
     undo: new SharedValue<Undo | null>(null),
     news: new SharedValue<News>(""),
     decidedElsewhere: new SharedValue(Number.NEGATIVE_INFINITY),

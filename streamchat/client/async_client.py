@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from weakref import WeakSet
 
 import httpx2
@@ -301,6 +301,14 @@ class AsyncClient:
     async def restore_message(self, message_id: str) -> None:
         """Bring back a deleted message, with what was deleted with it. Raises ``NotFound``."""
         await self._request("POST", p.message_path(message_id, "/restore"), {})
+
+    async def rate(self, message_id: str, rating: Literal["up", "down"] | None, *, reason: str = "") -> None:
+        """Say what you think of an answer, and why; ``None`` takes it back. Raises ``NotFound``, ``InvalidInput``."""
+        path = p.message_path(message_id, "/feedback")
+        if rating is None:
+            await self._request("DELETE", path)
+        else:
+            await self._request("POST", path, {"rating": rating, "reason": reason})
 
     async def regenerate(self, message_id: str, *, model: str | None = None) -> AsyncRun:
         """Answer again, beside an answer that has ended. Raises ``NotFound``, ``InvalidInput``."""

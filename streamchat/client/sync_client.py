@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part
 from streamchat.client.async_client import AsyncClient, AsyncRun
@@ -258,6 +258,10 @@ class Client:
     def restore_message(self, message_id: str) -> None:
         """Bring back a deleted message, with what was deleted with it. Raises ``NotFound``."""
         self._loop.call(self._client.restore_message(message_id))
+
+    def rate(self, message_id: str, rating: Literal["up", "down"] | None, *, reason: str = "") -> None:
+        """Say what you think of an answer, and why; ``None`` takes it back. Raises ``NotFound``, ``InvalidInput``."""
+        self._loop.call(self._client.rate(message_id, rating, reason=reason))
 
     def regenerate(self, message_id: str, *, model: str | None = None) -> Run:
         """Answer again, beside an answer that has ended. Raises ``NotFound``, ``InvalidInput``."""

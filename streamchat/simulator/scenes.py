@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamchat.simulator.tour import TOUR
+from streamchat.simulator.tour import DIAGRAM, TOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ SCENES: dict[str, Scene] = {
         "not of its copy, its export or its title.\n\n1. First the model thinks.\n2. Then it speaks.\n",
         reasoning=_THOUGHT,
     ),
+    "diagram": Scene("Simulator: a diagram", "Draws a diagram.", DIAGRAM),
     "tools": Scene("Simulator: a tool call", "Calls one tool, then quotes its result.", calls=1),
     "parallel-tools": Scene("Simulator: parallel tool calls", "Calls three tools at once.", calls=3),
     "rate-limited": Scene("Simulator: rate limit (429)", "Asks to wait two seconds.", fault="rate-limited"),

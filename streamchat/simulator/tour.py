@@ -1,4 +1,4 @@
-"""Text of the scene ``tour``, the first answer that many users see. Data only."""
+"""Texts of the scenes ``tour``, the first answer that many users see, and ``diagram``. Data only."""
 
 TOUR = """\
 # Welcome to streamchat
@@ -66,4 +66,19 @@ half-way. `ttft=2000` makes you wait two seconds for the first token, and `chunk
 
 Set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY` before the start, or point `OPENAI_BASE_URL` at a server of your own \
 ([llama.cpp](https://github.com/ggml-org/llama.cpp), Ollama, vLLM …). It then appears in the picker.
+"""
+
+DIAGRAM = """\
+This is the way of an answer. The diagram is drawn once its last line is there; until then you see its source.
+
+```mermaid
+flowchart LR
+    model[Model] -->|events| log[(Numbered log)]
+    log --> page[This page]
+    log --> api[HTTP, SSE, WebSocket]
+    log --> store[(Database)]
+    page -.->|Stop| model
+```
+
+Whatever reads the log can leave and come back: it says the number that it saw last, and goes on from there.
 """

@@ -54,6 +54,7 @@ from streamchat.storage.tables import (
     OPEN,
     ConversationTable,
     DeletedMessageTable,
+    FeedbackTable,
     MessageTable,
     PieceTable,
     UtcDateTime,
@@ -65,6 +66,7 @@ account: Table = AccountTable.__table__  # pyright: ignore[reportAttributeAccess
 conversation: Table = ConversationTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 message: Table = MessageTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 piece: Table = PieceTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+feedback: Table = FeedbackTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 deleted_message: Table = DeletedMessageTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
 
 MESSAGE = tuple(
@@ -83,11 +85,18 @@ _TRASH = (
     .where(deleted_message.c.conversation_id == bindparam("its_id"))
     .subquery()
 )
+_RATED = (
+    select(func.count().label("rated"), func.max(feedback.c.updated_at).label("rated_at"))
+    .where(feedback.c.conversation_id == bindparam("its_id"))
+    .subquery()
+)
 # One statement, made once: clients poll it. A row per answer in progress, at least one.
 _VERSION = (
-    select(conversation, message.c.id, message.c.seq, message.c.status, message.c.epoch, *_TRASH.c)
+    select(conversation, message.c.id, message.c.seq, message.c.status, message.c.epoch, *_TRASH.c, *_RATED.c)
     .select_from(
-        conversation.outerjoin(message, and_(message.c.conversation_id == conversation.c.id, OPEN)).join(_TRASH, true())
+        conversation.outerjoin(message, and_(message.c.conversation_id == conversation.c.id, OPEN))
+        .join(_TRASH, true())
+        .join(_RATED, true())
     )
     .where(conversation.c.id == bindparam("its_id"), conversation.c.owner == bindparam("its_owner"))
     .where(conversation.c.deleted_at.is_(None))

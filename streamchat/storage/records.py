@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from streamchat.chat.conversation_settings import ConversationSettings
+from streamchat.chat.feedback import Feedback
 from streamchat.chat.messages import Message, Role, Status
 from streamchat.chat.request import RunOptions
 from streamchat.storage.cursor import PINNED, cursor
@@ -42,7 +43,7 @@ class BranchPage:
     """A part of the active branch. ``ids``: its messages, oldest first; ``messages``: those that were not known.
 
     ``siblings``: as in ``Conversation``. ``earlier``: the branch has messages before these. ``compared``: the last of
-    ``ids``, if they are answers to one question that stand side by side.
+    ``ids``, if they are answers to one question that stand side by side. ``feedback``: by the id of the answer.
     """
 
     id: str
@@ -53,6 +54,7 @@ class BranchPage:
     siblings: Mapping[str, tuple[str, ...]]
     earlier: bool
     compared: tuple[str, ...] = ()
+    feedback: Mapping[str, Feedback] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class StoredMessage:
     parent_id: str
     created_at: datetime
     updated_at: datetime
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Conversation:
 
     ``siblings``: for each message of the branch that has other versions, the ids of all versions including its own,
     oldest first. ``compared``: the ids of the answers that stand side by side at its end, if there are several.
+    ``feedback``: by the id of the answer.
     """
 
     id: str
@@ -82,6 +86,7 @@ class Conversation:
     pinned: bool = False
     archived: bool = False
     compared: tuple[str, ...] = ()
+    feedback: Mapping[str, Feedback] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
 
+from streamchat.chat.feedback import Feedback
 from streamchat.chat.files import CheckedFile, FileInfo
 from streamchat.chat.messages import Message
 from streamchat.chat.request import TEMPORARY, NewRun, RunOptions, compared_ids, is_temporary
 from streamchat.chat.titles import clean_title, title_of
 from streamchat.chat.writes import Change, End, Timed, Written
 from streamchat.errors import InvalidInput, StorageError
-from streamchat.storage import branches, commands, files, organizing, queries, search
+from streamchat.storage import branches, commands, feedback, files, organizing, queries, search
 from streamchat.storage.accounts import AccountStore
 from streamchat.storage.address import read_address
 from streamchat.storage.audit import AuditStore
@@ -148,9 +150,12 @@ class Storage:
 
     async def conversation(self, owner: str, conversation_id: str) -> Conversation:
         """Return a conversation with its active branch. Raises ``NotFound``."""
-        return await self._of(conversation_id).read(
-            lambda connection: queries.load_conversation(connection, _owner(owner), conversation_id)
-        )
+
+        def read(connection: Connection) -> Conversation:
+            loaded = queries.load_conversation(connection, _owner(owner), conversation_id)
+            return replace(loaded, feedback=feedback.feedback_in(connection, owner, loaded.id))
+
+        return await self._of(conversation_id).read(read)
 
     async def branch_page(
         self, owner: str, conversation_id: str, *, limit: int, before: str | None = None, known: Collection[str] = ()
@@ -160,9 +165,12 @@ class Storage:
         ``known``: messages that the caller has. They are not read again, and the page begins with the first of them if
         it is above. Raises ``NotFound``.
         """
-        return await self._of(conversation_id).read(
-            lambda connection: branches.part_of_branch(connection, _owner(owner), conversation_id, limit, before, known)
-        )
+
+        def read(connection: Connection) -> BranchPage:
+            page = branches.part_of_branch(connection, _owner(owner), conversation_id, limit, before, known)
+            return replace(page, feedback=feedback.feedback_in(connection, owner, page.id))
+
+        return await self._of(conversation_id).read(read)
 
     async def about(self, owner: str, conversation_id: str) -> Conversation:
         """Return a conversation without its messages. Raises ``NotFound``."""
@@ -196,8 +204,21 @@ class Storage:
 
     async def message(self, owner: str, message_id: str) -> StoredMessage:
         """Return one message. Raises ``NotFound``."""
-        return await self._of(message_id).read(
-            lambda connection: branches.message_of(connection, _owner(owner), message_id)
+
+        def read(connection: Connection) -> StoredMessage:
+            stored = branches.message_of(connection, _owner(owner), message_id)
+            found = feedback.feedback_in(connection, owner, stored.conversation_id)
+            return replace(stored, feedback=found.get(message_id))
+
+        return await self._of(message_id).read(read)
+
+    async def put_feedback(self, owner: str, message_id: str, value: Feedback | None) -> str:
+        """Store what the owner thinks of an answer; ``None`` removes it. Returns the conversation's id.
+
+        Raises ``NotFound``, and ``InvalidInput`` for a message that is no answer or has not ended.
+        """
+        return await self._of(message_id).write(
+            lambda connection: feedback.put_feedback(connection, _owner(owner), message_id, value)
         )
 
     async def messages_after(

@@ -234,6 +234,22 @@ class DeletedMessageTable(Table, table=True):
     deleted_at: datetime = time_field()
 
 
+class FeedbackTable(Table, table=True):
+    """What the owner thinks of an answer. ``rating``: ``up`` or ``down``. ``reason``: ``""`` without one."""
+
+    __tablename__: ClassVar[str] = "feedback"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __table_args__ = (Index("ix_feedback_conversation_id", "conversation_id"),)
+
+    message_id: str = Field(sa_column=Column(Text, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True))
+    conversation_id: str = Field(
+        sa_column=Column(Text, ForeignKey("conversation.id", ondelete="CASCADE"), nullable=False)
+    )
+    owner: str = Field(sa_column=Column(Text, nullable=False))
+    rating: str = Field(sa_column=Column(Text, nullable=False))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    updated_at: datetime = time_field()
+
+
 class ShareTable(Table, table=True):
     """Links to read-only snapshots, one per conversation. ``leaf_id``: the end of the branch that is shown."""
 

@@ -11,14 +11,6 @@ from streamchat.ui.components import Composer, Header, LatencyPage, NotFound, Si
 from streamchat.ui.live import Live
 from streamchat.ui.sidebar import Chats
 
-# A suggestion with a model is shown only if that model is offered, and is answered by it.
-SUGGESTIONS = [
-    {"label": "Give me the tour", "text": "Show me what you can do", "model": "simulator:tour"},
-    {"label": "Explain", "text": "Explain how HTTP streaming works, in plain words"},
-    {"label": "Write", "text": "Write a short, friendly birthday message for a colleague"},
-    {"label": "Code", "text": "Write a Python function that merges two sorted lists"},
-]
-
 
 def page() -> rx.Component:
     """Return the page for all conversations."""
@@ -30,7 +22,6 @@ def page() -> rx.Component:
                 Header.create(on_tools=Live.tools, on_switch=Live.switch),
                 Transcript.create(
                     state=Live.get_full_name(),
-                    suggestions=SUGGESTIONS,
                     on_resync=Live.follow,
                     on_retry=Live.retry,
                     on_continue=Live.continue_answer,
@@ -63,9 +54,17 @@ def not_found() -> rx.Component:
 def head() -> rx.Component:
     """Return what every page has in the document's head."""
     # React puts these into the document's head.
+    # The page's own colours: light and dark; the header follows another choice of the theme.
+    colours = (("light", "#fbfaf8"), ("dark", "#171716"))
     viewport = "width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content"
     return rx.fragment(
-        rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
+        rx.el.link(rel="icon", href="/look/logo"),
+        rx.el.link(rel="apple-touch-icon", href="/look/touch-180.png"),
+        rx.el.link(rel="manifest", href="/look/manifest.webmanifest"),
+        *(
+            rx.el.meta(name="theme-color", content=colour, media=f"(prefers-color-scheme: {scheme})")
+            for scheme, colour in colours
+        ),
         rx.el.meta(name="viewport", content=viewport),
         rx.el.meta(name="description", content="Chat with any model: answers stream in live and are never lost."),
         rx.el.meta(name="color-scheme", content="light dark"),

@@ -29,7 +29,6 @@ class Transcript(rx.Component):
     ]
 
     state: rx.Var[str]
-    suggestions: rx.Var[list[dict[str, Any]]]
     on_resync: rx.EventHandler[rx.event.no_args_event_spec]
     on_retry: _Answer
     on_continue: _Answer

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Protocol
 
 from streamchat.chat.conversation_settings import ConversationSettings
+from streamchat.chat.feedback import Feedback, feedback_to_wire
 from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, StreamchatError
 from streamchat.protocols.page.stream import Frame, PageEncoder, about, number, say, view
@@ -75,10 +76,15 @@ class Page(Protocol):
         """The answers that stand side by side at its end."""
         ...
 
+    @property
+    def feedback(self) -> Mapping[str, Feedback]:
+        """What its owner thinks of answers, by their ids."""
+        ...
+
 
 def earlier_frame(page: Page, describe: Describe) -> Frame:
     """Return a frame with a page of earlier messages."""
-    shown = [view(message, 0, describe) | versions_of(page, message.id) for message in page.messages]
+    shown = [view(message, 0, describe) | beside(page, message.id) for message in page.messages]
     return {"k": "earlier", "messages": shown, "earlier": page.earlier, "n": number()}
 
 
@@ -101,10 +107,12 @@ async def shared_messages(services: Services, share_id: str, before: str | None 
     }
 
 
-def versions_of(page: Page, message_id: str) -> Frame:
-    """Return the field for the versions of a message, if there are several."""
-    versions = page.siblings.get(message_id)
-    return {"versions": list(versions)} if versions else {}
+def beside(page: Page, message_id: str) -> Frame:
+    """Return what belongs to a message beside its content: its versions, if several, and its owner's feedback."""
+    versions, feedback = page.siblings.get(message_id), page.feedback.get(message_id)
+    return ({"versions": list(versions)} if versions else {}) | (
+        {"feedback": feedback_to_wire(feedback)} if feedback else {}
+    )
 
 
 def describing(services: Services) -> Describe:
@@ -130,6 +138,7 @@ class Transcript:
         self._known: list[str] = []
         self._pages_before: list[str] = []  # the messages before which a page is to be sent
         self._versions: dict[str, tuple[str, ...]] = {}
+        self._feedback: dict[str, Feedback] = {}
         self._about: Frame | None = None  # ``None`` if no conversation is shown
         self._pace = self._pieces_due = 0.0
         self._closed = False
@@ -202,9 +211,9 @@ class Transcript:
             return frame | {"missing": True}
         except StreamchatError as error:
             return frame | {"error": error.user_message}
-        self._known, self._versions = list(page.ids), dict(page.siblings)
+        self._known, self._versions, self._feedback = list(page.ids), dict(page.siblings), dict(page.feedback)
         self._about = about(page.title, page.settings, page.compared)
-        views = [await self._attach(message) | versions_of(page, message.id) for message in page.messages]
+        views = [await self._attach(message) | beside(page, message.id) for message in page.messages]
         return frame | self._about | {"messages": views, "earlier": page.earlier}
 
     async def _earlier(self, before: str) -> Frame:
@@ -282,10 +291,16 @@ class Transcript:
         now = about(page.title, page.settings, page.compared)
         changed = now if now != self._about else None
         self._about = now
-        self._known, self._versions = list(page.ids), dict(page.siblings)
+        new = {message.id for message in page.messages}
+        rated = self._feedback.items() ^ page.feedback.items()
+        self._known, self._versions, self._feedback = list(page.ids), dict(page.siblings), dict(page.feedback)
         for message in page.messages:
-            shown = await self._attach(message) | versions_of(page, message.id)
+            shown = await self._attach(message) | beside(page, message.id)
             frames.append({"k": "message", "message": shown, "n": number()})
+        for one in sorted({rated_id for rated_id, _ in rated} - new):
+            value = page.feedback.get(one)
+            wire = feedback_to_wire(value) if value else None
+            frames.append({"k": "feedback", "m": one, "feedback": wire, "n": number()})
         # Behind what replaces them, so that the thread is never shorter than before and after.
         frames += [{"k": "drop", "m": old} for old in gone]
         if changed is not None:

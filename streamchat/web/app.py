@@ -22,6 +22,7 @@ from streamchat.web import (
     health,
     key_routes,
     latency_routes,
+    look,
     message_routes,
     personal_routes,
     preset_routes,
@@ -61,7 +62,7 @@ def is_api(path: str) -> bool:
     """Return whether the API serves this path; all others belong to the page."""
     return (
         path in PATHS
-        or path.startswith(sign_in.TREE)
+        or path.startswith((sign_in.TREE, look.TREE))
         or any(path == tree or path.startswith(tree + "/") for tree in TREES)
     )
 
@@ -113,6 +114,7 @@ def build_api(holder: ServiceHolder) -> FastAPI:
         passkey_routes,
         provider_routes,
         sign_in,
+        look,
     ):
         app.include_router(module.router)
     return app

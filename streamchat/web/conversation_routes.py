@@ -225,7 +225,7 @@ async def export(
         exported = as_json(stored)
         await with_data(context.store, context.owner, exported["messages"])
         return json_response(exported, headers=file_headers(stored.title, "json"))
-    text = as_markdown(stored.title, stored.messages)
+    text = as_markdown(stored.title, stored.messages, stored.feedback)
     return Response(text, headers=file_headers(stored.title, "md"), media_type="text/markdown")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from streamchat.chat.conversation_settings import ConversationSettings, options_to_fields
+from streamchat.chat.feedback import Feedback, feedback_to_wire
 from streamchat.chat.messages import FilePart, ImagePart, Message, SourcePart, TextPart, ToolCallPart
 from streamchat.chat.outcome import explain
 from streamchat.chat.wire import message_to_wire
@@ -68,6 +69,11 @@ class Exported(Described, Protocol):
         """The ids of the answers that stand side by side at the end."""
         ...
 
+    @property
+    def feedback(self) -> Mapping[str, Feedback]:
+        """What its owner thinks of answers, by their ids."""
+        ...
+
 
 def about_json(conversation: Described) -> dict[str, Any]:
     """Return title, place in the list, and settings."""
@@ -88,13 +94,22 @@ def as_json(conversation: Exported) -> dict[str, Any]:
     messages = [message_to_wire(message) for message in conversation.messages]
     versions = {message_id: list(ids) for message_id, ids in conversation.siblings.items()}
     compared = list(conversation.compared)
-    return {**about_json(conversation), "messages": messages, "versions": versions, "compared": compared}
+    shown = {message.id for message in conversation.messages}
+    feedback = {one: feedback_to_wire(value) for one, value in conversation.feedback.items() if one in shown}
+    return {
+        **about_json(conversation),
+        "messages": messages,
+        "versions": versions,
+        "compared": compared,
+        "feedback": feedback,
+    }
 
 
-def as_markdown(title: str, messages: Sequence[Message]) -> str:
-    """Return a Markdown document with one section per message."""
+def as_markdown(title: str, messages: Sequence[Message], feedback: Mapping[str, Feedback] | None = None) -> str:
+    """Return a Markdown document with one section per message. ``feedback``: on answers, by their ids."""
     heading = " ".join(title.split()) or "Conversation"
-    return "\n\n".join([f"# {heading}", *(_message(message) for message in messages)]) + "\n"
+    rated = feedback or {}
+    return "\n\n".join([f"# {heading}", *(_message(message, rated.get(message.id)) for message in messages)]) + "\n"
 
 
 def file_headers(title: str, extension: str) -> dict[str, str]:
@@ -105,7 +120,7 @@ def file_headers(title: str, extension: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename=\"{plain}.{extension}\"; filename*=UTF-8''{full}"}
 
 
-def _message(message: Message) -> str:
+def _message(message: Message, feedback: Feedback | None) -> str:
     heading = _HEADINGS[message.role]
     if message.role == "assistant" and message.model:
         heading = f"{heading} ({message.model})"
@@ -116,6 +131,9 @@ def _message(message: Message) -> str:
         pieces.append("*The answer is still being written.*")
     elif why := explain(message):
         pieces.append(f"*{why}*")
+    if feedback is not None:
+        reason = " ".join(feedback.reason.split())
+        pieces.append(f"*Rated {feedback.rating}{': ' + reason if reason else ''}*")
     return "\n\n".join(pieces)
 
 

@@ -31,7 +31,7 @@ from streamchat.wiring.request_context import context_for
 SAFE = ("GET", "HEAD", "OPTIONS")
 # Probes, the way in, and what the page is made of: the same for everybody, and published.
 OPEN = frozenset({"/healthz", "/readyz", "/ping", "/favicon.svg", "/favicon.ico", "/streamchat-client.js"})
-OPEN_TREES = ("/assets/", "/sign-in/")
+OPEN_TREES = ("/assets/", "/sign-in/", "/look/")
 SIGN_IN = ("/sign-in", "/sign-up", "/sign-out")
 
 

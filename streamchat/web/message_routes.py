@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from streamchat.chat.feedback import checked_feedback, feedback_to_wire
 from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.chat.wire import message_to_wire
@@ -19,7 +20,7 @@ from streamchat.runs.notifications import Notification
 from streamchat.web.conversation_routes import changed
 from streamchat.web.dependencies import Context
 from streamchat.web.run_routes import json_response, started_response
-from streamchat.web.schemas import PROBLEMS, Changed, EditIn, RegenerateIn, Started, StoredMessageOut
+from streamchat.web.schemas import PROBLEMS, Changed, EditIn, FeedbackIn, RegenerateIn, Started, StoredMessageOut
 
 router = APIRouter(prefix="/api/messages", tags=["messages"])
 MessageId = Annotated[str, Path(description="The id of a message.")]
@@ -38,6 +39,7 @@ async def message(message_id: MessageId, context: Context) -> Response:
             "created_at": stored.created_at.isoformat(),
             "updated_at": stored.updated_at.isoformat(),
             "message": message_to_wire(stored.message),
+            **({"feedback": feedback_to_wire(stored.feedback)} if stored.feedback else {}),
         }
     )
 
@@ -87,6 +89,19 @@ async def select(message_id: MessageId, context: Context) -> Response:
     An answer that stands beside others is kept: those that are still being written stop, and its model answers next.
     """
     return changed(context, await context.runs.keep(context.owner, message_id))
+
+
+@router.post("/{message_id}/feedback", response_model=Changed, responses=CHANGES)
+async def rate(message_id: MessageId, body: FeedbackIn, context: Context) -> Response:
+    """Say what you think of an answer that has ended. It takes the place of what you said before."""
+    value = checked_feedback(body.rating, body.reason)
+    return changed(context, await context.store.put_feedback(context.owner, message_id, value))
+
+
+@router.delete("/{message_id}/feedback", response_model=Changed, responses=CHANGES)
+async def unrate(message_id: MessageId, context: Context) -> Response:
+    """Take back what you said of an answer."""
+    return changed(context, await context.store.put_feedback(context.owner, message_id, None))
 
 
 @router.delete("/{message_id}", response_model=Changed, responses=CHANGES)

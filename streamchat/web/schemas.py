@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from streamchat.chat import feedback
 from streamchat.chat.conversation_settings import (
     MAX_SYSTEM,
     MAX_TEMPERATURE,
@@ -430,12 +431,14 @@ class ConversationOut(ConversationAbout):
     """A conversation. ``messages``: its active branch, oldest first.
 
     ``versions``: for each message of it that has other versions, the ids of all, oldest first. ``compared``: the ids of
-    the answers to its last question that stand side by side, until one of them is selected.
+    the answers to its last question that stand side by side, until one of them is selected. ``feedback``: on answers,
+    by the id of the message.
     """
 
     messages: list[MessageOut]
     versions: dict[str, list[str]]
     compared: list[str]
+    feedback: dict[str, FeedbackOut]
 
 
 class Snapshot(BaseModel):
@@ -453,6 +456,20 @@ class Link(BaseModel):
     path: str
 
 
+class FeedbackIn(BaseModel):
+    """What one thinks of an answer: a thumb, and why."""
+
+    rating: Literal["up", "down"]
+    reason: str = Field("", max_length=feedback.MAX_REASON)
+
+
+class FeedbackOut(BaseModel):
+    """What the owner of a conversation thinks of an answer."""
+
+    rating: Literal["up", "down"]
+    reason: str | None = None
+
+
 class StoredMessageOut(BaseModel):
     """A message with its place. ``parent_id``: the message before it, empty for a first one. Times are ISO 8601."""
 
@@ -461,6 +478,7 @@ class StoredMessageOut(BaseModel):
     created_at: str
     updated_at: str
     message: MessageOut
+    feedback: FeedbackOut | None = None
 
 
 class ImportedConversation(BaseModel):

@@ -24,13 +24,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc\s*=)[^>]*>(.*?)</script\s*>", re.DOTALL | re.IGNORECASE)
 # Emotion, Reflex's library of styles, adds an empty style element, and fills it through its own interface.
 _EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
-# Features of a browser that the page does not use; the clipboard is for its copy buttons.
+# Features of a browser that the page does not use. The clipboard is for its copy buttons, the microphone for dictation.
 _UNUSED_FEATURES = (
     *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "fullscreen", "geolocation"),
-    *("gyroscope", "hid", "magnetometer", "microphone", "midi", "payment", "picture-in-picture"),
+    *("gyroscope", "hid", "magnetometer", "midi", "payment", "picture-in-picture"),
     *("publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking"),
 )
-PERMISSIONS = ", ".join([*(f"{name}=()" for name in _UNUSED_FEATURES), "clipboard-write=(self)"])
+PERMISSIONS = ", ".join([*(f"{name}=()" for name in _UNUSED_FEATURES), "clipboard-write=(self)", "microphone=(self)"])
 
 
 def script_hashes(html: Iterable[bytes]) -> tuple[str, ...]:

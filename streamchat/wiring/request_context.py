@@ -69,6 +69,8 @@ class RequestContext:
         Raises ``TooManyRequests``, and as ``RunService.start``.
         """
 
+        new = self._with_default_prompt(new)
+
         async def start() -> list[Begun]:
             if before is not None:
                 await before()
@@ -81,7 +83,7 @@ class RequestContext:
 
         Raises ``TooManyRequests``, and as ``RunService.compare``.
         """
-        new = replace(new, credential=self._key)
+        new = replace(self._with_default_prompt(new), credential=self._key)
         return await self._start(new.client_message_id, lambda: self.runs.compare(self.owner, new, models), len(models))
 
     async def upload(self, content: bytes, name: str, *, temporary: bool = False) -> FileInfo:
@@ -125,6 +127,13 @@ class RequestContext:
         return await self.services.usage.start(
             self.runs, self.owner, self._key, self.address, start, is_repeated, count
         )
+
+    def _with_default_prompt(self, new: NewRun) -> NewRun:
+        """Return the run with the operator's system prompt if it begins a conversation here and has none of its own."""
+        prompt = self.settings.system_prompt
+        if not prompt or not new.inherit or new.conversation_id or new.parent_id or new.options.system is not None:
+            return new
+        return replace(new, options=replace(new.options, system=prompt))
 
     @property
     def _key(self) -> str:

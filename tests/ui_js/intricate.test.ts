@@ -41,6 +41,6 @@ describe("the end of an open block", () => {
       const text = unit.repeat(Math.ceil(100_000 / unit.length));
       for (const end of ["", " a", "\nb"]) completeMarkdown(text + end);
     },
-    20_000,
+    60_000,
   );
 });

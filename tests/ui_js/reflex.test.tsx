@@ -24,7 +24,8 @@ test("the colour mode's context says which theme is shown, and switches it", () 
   const Probe = () => {
     const value = useContext(registry.ColorModeContext);
     promise(typeof value.resolvedColorMode === "string", "ColorModeContext has no resolvedColorMode.");
-    promise(typeof value.toggleColorMode === "function", "ColorModeContext has no toggleColorMode.");
+    promise(typeof value.rawColorMode === "string", "ColorModeContext has no rawColorMode.");
+    promise(typeof value.setColorMode === "function", "ColorModeContext has no setColorMode.");
     return useColorMode().mode;
   };
   expect(renderChat(<Probe />).container.textContent).toBe("light");

@@ -16,6 +16,8 @@ const { cleanup } = await import("@testing-library/react");
 // A guard that a busy machine does not reach.
 setDefaultTimeout(60_000);
 
+// A guard only, which a busy machine does not reach.
+setDefaultTimeout(60_000);
 beforeEach(() => {
   // Timers and the loading of modules change components between the steps of a test, as they do on the page.
   Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: false });

@@ -1,15 +1,11 @@
 import { afterEach, beforeEach, expect, mock, setSystemTime, test } from "bun:test";
 import { crc32 } from "../../assets/chat/store/checksum";
 import type { Frame } from "../../assets/chat/store/frames";
+import { type MessageView, textOf } from "../../assets/chat/store/message-parts";
 import { Transcript } from "../../assets/chat/transcript/transcript";
 import { act, find, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
 import { message, open, streaming } from "./messages";
 import { ReflexState } from "./reflex-state";
-
-const suggestions = [
-  { label: "Explain", text: "Explain streaming" },
-  { label: "Tour", text: "Show me", model: "simulator:tour" },
-];
 
 // The details ask the server when the answer was written; there is none here.
 const original = globalThis.fetch;
@@ -30,7 +26,7 @@ async function show(...messages: Parameters<typeof open>[0]) {
     onPace: mock((_: number) => {}),
   };
   const reflex = new ReflexState();
-  const page = reflex.provide(<Transcript state={reflex.name} suggestions={suggestions} {...handlers} />);
+  const page = reflex.provide(<Transcript state={reflex.name} {...handlers} />);
   const view = renderChat(page);
   /** What the server sends, through Reflex's own state. */
   const send = (frame: Frame) =>
@@ -216,15 +212,58 @@ test("the title of the tab says what waits or is ready", async () => {
   expect(document.title).toBe("● T · streamchat");
 });
 
-test("an empty conversation offers what can be answered; one that does not exist says so", async () => {
+const model = (id: string, label: string, unavailable = "") => ({ id, label, unavailable, note: "" });
+
+test("an empty conversation names the models that are ready, how to add one, and four prompts", async () => {
+  const { chat } = await show();
+  expect(screen.getByTestId("ready-models").dataset.known).toBe("false");
+  act(() => {
+    chat.models.set([
+      model("openai:gpt", "GPT", "set a key"),
+      model("local:small", "Small"),
+      model("simulator:tour", "T"),
+    ]);
+    chat.model.set("local:small");
+  });
+  expect(screen.getByText("Ready: Small and scripted ones to try things out.")).toBeTruthy();
+  expect(screen.getByText("Add a model")).toBeTruthy();
+  expect(screen.getAllByRole("button").map((button) => button.querySelector("strong")?.textContent)).toEqual([
+    ...["See it stream", "Use a tool", "Watch it think", "Draw a diagram"],
+  ]);
+});
+
+test("a built-in prompt is answered by its scripted scene, unless a real model is chosen; what does not exist says so", async () => {
   const { chat, send } = await show();
-  expect(screen.getAllByRole("button").map((button) => button.textContent)).toEqual(["ExplainExplain streaming"]);
   const submit = mock((_text: string, _model?: string) => {});
-  chat.submit.set(submit);
-  fireEvent.click(screen.getByText("Explain"));
-  expect(submit.mock.calls).toEqual([["Explain streaming", undefined]]);
+  act(() => {
+    chat.submit.set(submit);
+    chat.models.set([model("openai:gpt", "GPT"), model("simulator:tour", "Tour")]);
+    chat.model.set("simulator:tour");
+  });
+  fireEvent.click(screen.getByText("See it stream"));
+  act(() => chat.model.set("openai:gpt"));
+  fireEvent.click(screen.getByText("See it stream"));
+  expect(submit.mock.calls.map(([, model]) => model)).toEqual(["simulator:tour", undefined]);
   send(open([], { missing: true }));
   expect(screen.getByText(/does not exist/)).toBeTruthy();
+});
+
+test("the operator's name and prompts replace the built-in ones", async () => {
+  window.streamchat = {
+    name: "Acme",
+    suggestions: [
+      { label: "Mine", text: "Ask" },
+      { label: "x", text: "y", model: "no:such" },
+    ],
+  };
+  try {
+    await show();
+    expect(screen.getByRole("heading", { name: "Acme" })).toBeTruthy();
+    expect(screen.getAllByTestId("suggestion").map((button) => button.textContent)).toEqual(["MineAsk"]);
+    expect(document.title).toEndWith("Acme");
+  } finally {
+    delete window.streamchat;
+  }
 });
 
 test("model text is Markdown, a person's text is not", async () => {
@@ -320,4 +359,46 @@ test("answers side by side: a column each, named by its model; one is stopped, o
   expect(shown()).toEqual(["q", "b"]);
   expect(screen.queryByTestId("compared")).toBe(null);
   expect(answers()).toEqual(["Two"]);
+});
+
+test("sources are numbered in the text and in the list, the same address once; what is copied has no marks", async () => {
+  const source = (url: string) => ({ type: "source" as const, url, title: url });
+  const text = (value: string) => ({ type: "text" as const, text: value });
+  const parts = [
+    ...[text("Owls fly"), source("https://a.example/"), text(" at **night"), source("https://b.example/")],
+    ...[text("** and by day"), source("https://a.example/"), text(".")],
+  ];
+  const { container, chat } = await show(message("q", "Hi", { role: "user" }), message("a", "", { parts }));
+  const marks = [...container.querySelectorAll(".answer .source-mark a")];
+  expect(marks.map((mark) => mark.textContent)).toEqual(["[1]", "[2]", "[1]"]);
+  expect(container.querySelector(".answer")?.textContent).toBe("Owls fly[1] at night[2] and by day[1].");
+  expect([...container.querySelectorAll(".sources li")].map((item) => item.textContent)).toEqual([
+    "https://a.example/",
+    "https://b.example/",
+  ]);
+  fireEvent.click(marks[1]);
+  expect(document.activeElement?.textContent).toBe("https://b.example/");
+  expect(textOf(chat.store.message("a") as MessageView)).toBe("Owls fly at **night** and by day.");
+});
+
+test("an answer is rated with a reason; what another tab says of it is shown", async () => {
+  const asked: [string, string, unknown][] = [];
+  globalThis.fetch = (async (url: string, init: RequestInit) => {
+    asked.push([String(init.method), new URL(url, location.href).pathname, init.body && JSON.parse(String(init.body))]);
+    return Response.json({});
+  }) as unknown as typeof fetch;
+  const { send } = await show(message("q", "Hi", { role: "user" }), message("a", "Yes"));
+  const [up, down] = ["feedback-up", "feedback-down"].map((id) => screen.getByTestId(id));
+  fireEvent.click(down);
+  send({ k: "feedback", m: "a", feedback: { rating: "down" }, n: 1 });
+  expect(down.getAttribute("aria-pressed")).toBe("true");
+  fireEvent.change(screen.getByTestId("feedback-reason"), { target: { value: "Too short" } });
+  fireEvent.click(screen.getByTestId("feedback-send"));
+  send({ k: "feedback", m: "a", feedback: null, n: 2 });
+  expect([up, down].map((button) => button.getAttribute("aria-pressed"))).toEqual(["false", "false"]);
+  const rated = asked.filter(([, path]) => path.endsWith("/feedback"));
+  expect(rated).toEqual([
+    ["POST", "/api/messages/a/feedback", { rating: "down" }],
+    ["POST", "/api/messages/a/feedback", { rating: "down", reason: "Too short" }],
+  ]);
 });

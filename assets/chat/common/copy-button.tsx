@@ -2,6 +2,7 @@
 
 import { Check, Copy } from "lucide-react";
 import { useEffect, useState } from "react";
+import { useStrings } from "./strings";
 
 const CONFIRMED_MS = 1600;
 
@@ -13,25 +14,26 @@ interface Props {
 }
 
 export function CopyButton({ text, label, testId }: Props) {
-  const [outcome, setOutcome] = useState("");
+  const t = useStrings().common;
+  const [outcome, setOutcome] = useState<"copied" | "notCopied" | null>(null);
   useEffect(() => {
     if (!outcome) return;
-    const timer = setTimeout(() => setOutcome(""), CONFIRMED_MS);
+    const timer = setTimeout(() => setOutcome(null), CONFIRMED_MS);
     return () => clearTimeout(timer);
   }, [outcome]);
-  const copy = async () => setOutcome((await copyText(text())) ? "Copied" : "Not copied");
-  const Icon = outcome === "Copied" ? Check : Copy;
+  const copy = async () => setOutcome((await copyText(text())) ? "copied" : "notCopied");
+  const Icon = outcome === "copied" ? Check : Copy;
   return (
     <button
       type="button"
       className="quiet copy"
       data-testid={testId}
       onClick={copy}
-      aria-label={outcome || label}
+      aria-label={outcome ? t[outcome] : label}
       title={label}
     >
       <Icon size={14} />
-      <span aria-hidden="true">{outcome || "Copy"}</span>
+      <span aria-hidden="true">{t[outcome ?? "copy"]}</span>
     </button>
   );
 }

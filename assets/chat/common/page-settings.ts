@@ -1,4 +1,4 @@
-// What the operator's settings say of the look of the page: `/look.js`, which is loaded before the page, sets it.
+// What the operator's settings make of the page: `/look/look.js`, which is loaded before the page, sets it.
 
 import { useSyncExternalStore } from "react";
 
@@ -7,6 +7,15 @@ export interface PageSettings {
   name?: string;
   /** The page's language unless the person chose another one. */
   language?: string;
+  /** The prompts of the empty page. */
+  suggestions?: Suggestion[];
+}
+
+export interface Suggestion {
+  label: string;
+  text: string;
+  /** The model that answers it; shown only if that model can be used. */
+  model?: string;
 }
 
 declare global {
@@ -16,14 +25,20 @@ declare global {
 }
 
 const OWN_NAME = "streamchat";
-
-export function appName(): string {
-  return globalThis.window?.streamchat?.name || OWN_NAME;
-}
+const NONE: PageSettings = {};
 
 const never = () => () => {};
+const settings = () => globalThis.window?.streamchat ?? NONE;
 
-/** The same for components: the built page has our own name, and the first render has to agree with it. */
+export function appName(): string {
+  return settings().name || OWN_NAME;
+}
+
+/** For components: the page is built without settings, and its first render has to agree with that. */
+export function usePageSettings(): PageSettings {
+  return useSyncExternalStore(never, settings, () => NONE);
+}
+
 export function useAppName(): string {
-  return useSyncExternalStore(never, appName, () => OWN_NAME);
+  return usePageSettings().name || OWN_NAME;
 }

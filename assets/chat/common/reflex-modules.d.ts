@@ -3,7 +3,12 @@
 declare module "$/utils/context-registry" {
   import type { Context } from "react";
 
-  export const ColorModeContext: Context<{ resolvedColorMode: string; toggleColorMode: () => void }>;
+  type Mode = "light" | "dark" | "system";
+  export const ColorModeContext: Context<{
+    resolvedColorMode: string;
+    rawColorMode: Mode;
+    setColorMode: (mode: Mode) => void;
+  }>;
 
   /** How events are sent, and the errors of the connection: none while it is up. */
   export const EventLoopContext: Context<[((events: unknown[]) => unknown) | null, unknown[]] | null>;

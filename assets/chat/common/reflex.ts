@@ -83,8 +83,10 @@ export function useConnectionLost(): boolean {
   return lost;
 }
 
-/** The colour theme that is shown, and how to switch it. */
-export function useColorMode(): { mode: string; toggle: () => void } {
-  const { resolvedColorMode, toggleColorMode } = useContext(ColorModeContext);
-  return { mode: resolvedColorMode, toggle: toggleColorMode };
+export type ColorMode = "light" | "dark" | "system";
+
+/** The colour theme that is shown, the one that was chosen, and how to choose another one, which the browser keeps. */
+export function useColorMode(): { mode: string; choice: ColorMode; choose: (mode: ColorMode) => void } {
+  const { resolvedColorMode, rawColorMode, setColorMode } = useContext(ColorModeContext);
+  return { mode: resolvedColorMode, choice: rawColorMode, choose: setColorMode };
 }

@@ -1,10 +1,9 @@
 // Calls of the server's HTTP API from the page.
 
 import { basePath } from "./base-path";
+import { strings } from "./strings";
 
 export class RequestError extends Error {}
-
-const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 
 /** The response as JSON. Throws `RequestError` with a message for people. */
 export async function request<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
@@ -16,10 +15,10 @@ export async function request<Answer>(method: string, path: string, body?: unkno
       ...(sends && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}) }),
     });
   } catch {
-    throw new RequestError(UNREACHABLE);
+    throw new RequestError(strings().common.unreachable);
   }
   const data = await response.json().catch(() => null);
-  if (!response.ok) throw new RequestError(data?.error?.message ?? UNREACHABLE);
+  if (!response.ok) throw new RequestError(data?.error?.message ?? strings().common.unreachable);
   return data as Answer;
 }
 

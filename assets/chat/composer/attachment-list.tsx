@@ -9,6 +9,7 @@ import { useChat } from "../chat";
 import { basePath } from "../common/base-path";
 import { newId } from "../common/new-id";
 import { useShared } from "../common/shared-value";
+import { strings, useStrings } from "../common/strings";
 import { type Attachment, Attachments, MAX_FILES } from "./attachments";
 import { discard, upload } from "./upload";
 
@@ -24,7 +25,7 @@ export function useAttachments(onProblem: (text: string) => void, onSettled: () 
   const add = useCallback(
     (files: File[]) => {
       const left = attachments.add(files);
-      if (left) onProblem(`A message takes ${MAX_FILES} files at most: ${left} of these were left out.`);
+      if (left) onProblem(strings().composer.tooManyFiles(MAX_FILES, left));
     },
     [attachments, onProblem],
   );
@@ -66,14 +67,15 @@ export function pastedFiles(data: DataTransfer): File[] {
 }
 
 export function AttachButton({ add, area }: { add: (files: File[]) => void; area: RefObject<HTMLElement | null> }) {
+  const t = useStrings().composer;
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
       <button
         type="button"
         className="icon attach"
-        aria-label="Attach files"
-        title="Attach pictures, PDF or text files"
+        aria-label={t.attach}
+        title={t.attachHint}
         onClick={() => input.current?.click()}
       >
         <Paperclip size={16} />
@@ -97,9 +99,10 @@ export function AttachButton({ add, area }: { add: (files: File[]) => void; area
 }
 
 export function AttachmentList({ items, onRemove }: { items: Attachment[]; onRemove: (key: string) => void }) {
+  const t = useStrings().composer;
   if (!items.length) return null;
   return (
-    <ul className="attachments" aria-label="Attached files">
+    <ul className="attachments" aria-label={t.attached}>
       {items.map((item) => (
         <li key={item.key} data-testid="attachment" data-state={item.state} title={item.error ?? item.name}>
           <Thumbnail item={item} />
@@ -109,12 +112,12 @@ export function AttachmentList({ items, onRemove }: { items: Attachment[]; onRem
               {item.error}
             </span>
           )}
-          {item.state === "uploading" && <progress value={item.progress} aria-label={`Uploading ${item.name}`} />}
+          {item.state === "uploading" && <progress value={item.progress} aria-label={t.uploading(item.name)} />}
           <button
             type="button"
             className="quiet"
-            aria-label={`Remove ${item.name}`}
-            title="Remove"
+            aria-label={t.removeFile(item.name)}
+            title={t.remove}
             onClick={() => onRemove(item.key)}
           >
             <X size={14} />
@@ -132,13 +135,14 @@ function Thumbnail({ item }: { item: Attachment }) {
 
 /** Says before sending that a model which is asked cannot see the attached pictures. */
 export function BlindModel({ items }: { items: Attachment[] }) {
+  const t = useStrings().composer;
   const { model, models, compare } = useChat();
   const asked = [useShared(model), ...useShared(compare)];
   const known = useShared(models).find(({ id, images }) => asked.includes(id) && !images);
   if (!known || !items.some((item) => item.isPicture && item.state !== "error")) return null;
   return (
     <p className="blind" role="status" data-testid="cannot-see">
-      {known.label} cannot see pictures: it would get their names only. Choose another model for them.
+      {t.blind(known.label)}
     </p>
   );
 }

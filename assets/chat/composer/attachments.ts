@@ -7,6 +7,7 @@
 // * Nothing is sent while one of them is on its way, or was refused.
 
 import { storage } from "../common/storage";
+import { strings } from "../common/strings";
 import { isTemporary } from "../common/temporary-ids";
 
 /** A file that is uploaded, as the server describes it. */
@@ -167,7 +168,7 @@ export class Attachments {
       const isPicture = uploaded.media_type.startsWith("image/");
       change({ state: "ready", progress: 1, name: uploaded.name, file: uploaded, isPicture });
     } catch (error) {
-      change({ state: "error", error: error instanceof Error ? error.message : "It could not be uploaded." });
+      change({ state: "error", error: error instanceof Error ? error.message : strings().composer.uploadFailed });
     } finally {
       this.uploads.delete(key);
     }

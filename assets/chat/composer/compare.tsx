@@ -8,6 +8,7 @@ import { type Chat, useChat } from "../chat";
 import { useAddress } from "../common/address";
 import { useDismiss } from "../common/dismiss";
 import { useShared } from "../common/shared-value";
+import { useStrings } from "../common/strings";
 import { useConfirmModel } from "./confirm-model";
 import { groupByProvider } from "./models";
 
@@ -21,6 +22,7 @@ export function comparedModels({ compare, model, models }: Chat, chosen = model.
 }
 
 export function Compare() {
+  const t = useStrings().composer;
   const chat = useChat();
   const { id: conversation } = useAddress();
   const [model, models, compare] = [useShared(chat.model), useShared(chat.models), useShared(chat.compare)];
@@ -51,20 +53,20 @@ export function Compare() {
         className="icon"
         data-testid="compare"
         data-set={beside.length > 0}
-        aria-label={beside.length ? `Compare models: ${beside.length} more` : "Compare models"}
-        title="Ask several models side by side"
+        aria-label={beside.length ? t.comparing(beside.length) : t.compare}
+        title={t.compareHint}
         aria-expanded={open}
         aria-controls={panel}
         onClick={() => setOpen(!open)}
         ref={button}
       >
         <Columns2 size={16} />
-        {beside.length > 0 && <span aria-hidden="true">+{beside.length}</span>}
+        {beside.length > 0 && <span aria-hidden="true">{`+${beside.length}`}</span>}
       </button>
       {open && (
-        <div className="parameters-panel compare-panel" id={panel} role="group" aria-label="Models to compare">
-          <h2>Compare with</h2>
-          <p className="note">The next question is answered by each of them, side by side. Then you keep one answer.</p>
+        <div className="parameters-panel compare-panel" id={panel} role="group" aria-label={t.modelsToCompare}>
+          <h2>{t.compareWith}</h2>
+          <p className="note">{t.compareExplained}</p>
           {groupByProvider(others).map((group) => (
             <section key={group.label}>
               <p className="note">{group.label}</p>
@@ -96,6 +98,7 @@ export function Compare() {
 
 /** Says that more than one model is asked, and which. */
 export function ComparingNote() {
+  const t = useStrings().composer;
   const chat = useChat();
   const [model, models, compare] = [useShared(chat.model), useShared(chat.models), useShared(chat.compare)];
   const labels = [model, ...compare.filter((id) => id !== model)].map(
@@ -104,7 +107,7 @@ export function ComparingNote() {
   if (labels.length < 2) return null;
   return (
     <p className="comparing" data-testid="comparing" role="status">
-      Side by side: {labels.join(" · ")}
+      {t.sideBySide(labels.join(" · "))}
     </p>
   );
 }

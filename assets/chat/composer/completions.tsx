@@ -7,6 +7,7 @@ import "./completions.css";
 import { type KeyboardEvent, type ReactNode, type RefObject, useId, useState } from "react";
 import { useChat } from "../chat";
 import { useShared } from "../common/shared-value";
+import { useStrings } from "../common/strings";
 import { loadPresets, matching, type Preset, placeholderFrom, type Query, queryAt, useApplyPreset } from "./presets";
 
 interface Completions {
@@ -19,6 +20,7 @@ interface Completions {
 }
 
 export function useCompletions(area: RefObject<HTMLTextAreaElement | null>, onChange: () => void): Completions {
+  const t = useStrings().composer;
   const chat = useChat();
   const presets = useShared(chat.presets);
   const [query, setQuery] = useState<Query | null>(null);
@@ -78,7 +80,7 @@ export function useCompletions(area: RefObject<HTMLTextAreaElement | null>, onCh
           className="completions"
           role="listbox"
           id={listId}
-          aria-label={query?.kind === "preset" ? "Presets" : "Prompts"}
+          aria-label={query?.kind === "preset" ? t.presets : t.prompts}
           data-testid="completions"
         >
           {items.map((item, index) => (

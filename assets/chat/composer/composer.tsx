@@ -20,13 +20,15 @@ import { useAddress } from "../common/address";
 import { hasFingersOnly, useFingersOnly } from "../common/fingers";
 import { newId } from "../common/new-id";
 import { useStableCallbacks } from "../common/stable-callbacks";
+import { strings, useStrings } from "../common/strings";
 import type { Model, Settings } from "../store/frames";
 import { AttachButton, AttachmentList, BlindModel, pastedFiles, useAttachments } from "./attachment-list";
 import { Compare, ComparingNote, comparedModels } from "./compare";
 import { useCompletions } from "./completions";
+import { Dictation } from "./dictation";
 import { Draft } from "./draft";
 import { ModelPicker } from "./model-picker";
-import { type Extra, MAX_CHARACTERS, Outbox, type Send, TOO_LONG } from "./outbox";
+import { type Extra, MAX_CHARACTERS, Outbox, type Send } from "./outbox";
 import { Parameters } from "./parameters";
 import { useLoadedPresets } from "./presets";
 import { Queue, type Queued } from "./queue";
@@ -36,8 +38,6 @@ import { TemporaryNote, TemporarySwitch, useTemporary } from "./temporary";
 // Safari ends a composition before the Enter that ended it arrives.
 const COMPOSITION_MS = 60;
 const DECIDED_MS = 1500; // for so long after a decision elsewhere Escape is not about the answer
-const KEEP_ONE = "Keep one of the answers first: the conversation goes on with it.";
-const NOT_UPLOADED = "One of the files could not be uploaded. Remove it, or attach it again, and then send.";
 
 interface Props {
   models: Model[];
@@ -48,6 +48,7 @@ interface Props {
 }
 
 export function Composer({ models, defaultModel, onSend, onStop: stop }: Props) {
+  const t = useStrings().composer;
   const onStop = () => stop(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const form = useRef<HTMLFormElement>(null);
@@ -104,14 +105,15 @@ export function Composer({ models, defaultModel, onSend, onStop: stop }: Props) 
           data-testid="composer"
           rows={1}
           dir="auto"
-          placeholder="Ask anything"
-          aria-label="Message"
+          placeholder={t.placeholder}
+          aria-label={t.message}
           enterKeyHint={fingers ? "enter" : "send"}
           autoComplete="off"
           onInput={() => {
             draft.typed();
             completions.look();
-            if (error === TOO_LONG && (area.current?.value.length ?? 0) <= MAX_CHARACTERS) setError("");
+            if (error === t.tooLong(MAX_CHARACTERS) && (area.current?.value.length ?? 0) <= MAX_CHARACTERS)
+              setError("");
           }}
           onBlur={completions.close}
           onPaste={(event) => {
@@ -131,6 +133,7 @@ export function Composer({ models, defaultModel, onSend, onStop: stop }: Props) 
             <ModelPicker models={models} defaultModel={defaultModel} />
             <Compare />
             <Parameters />
+            <Dictation area={area} onChange={draft.typed} />
             <TemporarySwitch />
           </div>
           <SendOrStop answering={answering} sending={sending} onStop={onStop} />
@@ -241,7 +244,7 @@ function useSending(
   });
   const areFilesReady = useCallback(() => {
     waitsForFiles.current = attachments.blocked === "uploading";
-    if (attachments.blocked === "error") setError(NOT_UPLOADED);
+    if (attachments.blocked === "error") setError(strings().composer.notUploaded);
     return !attachments.blocked;
   }, [attachments]);
   const follow = useCallback(
@@ -266,12 +269,12 @@ function useSending(
         if (text !== outbox.pending?.text) follow(text, chosen);
         return;
       }
-      if (meta.compared.length) return setError(KEEP_ONE);
+      if (meta.compared.length) return setError(strings().composer.keepOne);
       const extra = { ...extraOf(chat), ...attachments.extra };
       if (model) delete extra.models; // a question that names its model is for that one
       const outcome = outbox.submit(text, chosen, extra);
       if (outcome === "empty" || outcome === "busy") return;
-      setError(outcome === "long" ? TOO_LONG : "");
+      setError(outcome === "long" ? strings().composer.tooLong(MAX_CHARACTERS) : "");
       if (outcome === "long") return;
       setSending(true);
       draft.save();
@@ -314,9 +317,10 @@ function useSending(
   useEffect(() => chat.store.onFrame((frame) => frame.k === "end" && setError("")), [chat]);
   const compared = useCompared();
   const hasBadFile = files.items.some((item) => item.state === "error");
+  const { keepOne, notUploaded } = useStrings().composer;
   useEffect(() => {
-    if ((error === KEEP_ONE && !compared) || (error === NOT_UPLOADED && !hasBadFile)) setError("");
-  }, [error, compared, hasBadFile]);
+    if ((error === keepOne && !compared) || (error === notUploaded && !hasBadFile)) setError("");
+  }, [error, compared, hasBadFile, keepOne, notUploaded]);
   useEffect(() => {
     shown.current = !pending;
     if (!pending && waiting.current) submit(area.current?.value ?? "");
@@ -446,6 +450,7 @@ interface ButtonProps {
 
 // One button that changes its meaning, so that it keeps the focus.
 function SendOrStop({ answering, sending, onStop }: ButtonProps) {
+  const t = useStrings().composer;
   // A press before the page's code is there would be lost, or would submit the form as pages without code do.
   const [ready, setReady] = useState(false);
   useEffect(() => setReady(true), []);
@@ -455,8 +460,8 @@ function SendOrStop({ answering, sending, onStop }: ButtonProps) {
         type="submit"
         className="round"
         data-testid="send"
-        aria-label="Send"
-        title="Send (Enter)"
+        aria-label={t.send}
+        title={t.sendHint}
         data-busy={sending}
         disabled={!ready}
       >
@@ -469,17 +474,18 @@ function SendOrStop({ answering, sending, onStop }: ButtonProps) {
     if (event.detail < 2) onStop();
   };
   return (
-    <button type="button" className="round" data-testid="stop" aria-label="Stop" title="Stop (Esc)" onClick={stop}>
+    <button type="button" className="round" data-testid="stop" aria-label={t.stop} title={t.stopHint} onClick={stop}>
       <Square size={14} fill="currentColor" />
     </button>
   );
 }
 
 function ErrorMessage({ text, dismiss }: { text: string; dismiss: () => void }) {
+  const t = useStrings().composer;
   return (
     <div className="said">
       <p>{text}</p>
-      <button type="button" className="quiet" onClick={dismiss} aria-label="Dismiss">
+      <button type="button" className="quiet" onClick={dismiss} aria-label={t.dismiss}>
         <X size={14} />
       </button>
     </div>

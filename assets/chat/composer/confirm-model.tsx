@@ -3,6 +3,7 @@
 import { type ReactNode, useState } from "react";
 import { useChat } from "../chat";
 import { Dialog } from "../common/dialog";
+import { useStrings } from "../common/strings";
 import { leavesThisMachine } from "./models";
 
 interface Asked {
@@ -12,6 +13,7 @@ interface Asked {
 
 /** `confirm` calls the action, at once or after the person agreed; `dialog` is to be rendered. */
 export function useConfirmModel(): { confirm: (model: string, action: () => void) => void; dialog: ReactNode } {
+  const t = useStrings().composer;
   const chat = useChat();
   const [asked, setAsked] = useState<Asked | null>(null);
   const confirm = (model: string, action: () => void) => {
@@ -23,14 +25,11 @@ export function useConfirmModel(): { confirm: (model: string, action: () => void
   const close = () => setAsked(null);
   const label = chat.models.get().find(({ id }) => id === asked.model)?.label ?? asked.model;
   const dialog = (
-    <Dialog title={`Send this conversation to ${label}?`} onClose={close}>
-      <p>
-        So far it has stayed on this machine. {label} is a remote service: with the next message, all of the messages in
-        this conversation are sent to it.
-      </p>
+    <Dialog title={t.sendTo(label)} onClose={close}>
+      <p>{t.sendToExplained(label)}</p>
       <div className="dialog-buttons">
         <button type="button" className="button" data-testid="stay-local" onClick={close}>
-          Stay on this machine
+          {t.stay}
         </button>
         <button
           type="button"
@@ -41,7 +40,7 @@ export function useConfirmModel(): { confirm: (model: string, action: () => void
             asked.action();
           }}
         >
-          Use {label}
+          {t.use(label)}
         </button>
       </div>
     </Dialog>

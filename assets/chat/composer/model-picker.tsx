@@ -6,7 +6,9 @@ import { useChat } from "../chat";
 import { useAddress } from "../common/address";
 import { conversationPath, request } from "../common/request";
 import { useShared } from "../common/shared-value";
+import { useStableCallbacks } from "../common/stable-callbacks";
 import { storage } from "../common/storage";
+import { useStrings } from "../common/strings";
 import type { Model } from "../store/frames";
 import { useConfirmModel } from "./confirm-model";
 import { chooseModel, groupByProvider, refusal } from "./models";
@@ -20,6 +22,7 @@ interface Props {
 }
 
 export function ModelPicker({ models, defaultModel }: Props) {
+  const t = useStrings().composer;
   const chat = useChat();
   const { id: conversation, pending } = useAddress();
   useChoice(models, defaultModel);
@@ -35,6 +38,9 @@ export function ModelPicker({ models, defaultModel }: Props) {
       event.target.value = id;
       return apply(preset);
     }
+    chooseModelNow(chosen);
+  };
+  const chooseModelNow = (chosen: string) => {
     if (!conversation || pending) {
       chat.model.set(chosen);
       storage.set("model", chosen);
@@ -47,12 +53,17 @@ export function ModelPicker({ models, defaultModel }: Props) {
       if (!(await chat.attempt(stored)) && chat.model.get() === chosen) chat.model.set(before);
     });
   };
+  const { choose: chooseStable } = useStableCallbacks({ choose: chooseModelNow });
+  useEffect(() => {
+    chat.chooseModel.set(chooseStable);
+    return () => chat.chooseModel.set(null);
+  }, [chat, chooseStable]);
   return (
     <div className="picker">
-      <select data-testid="model-picker" aria-label="Model" value={id} onChange={choose}>
+      <select data-testid="model-picker" aria-label={t.model} value={id} onChange={choose}>
         {id && !model && (
           <option value={id} disabled>
-            {id} (not offered)
+            {t.notOffered(id)}
           </option>
         )}
         {groupByProvider(models).map((group) => (
@@ -65,7 +76,7 @@ export function ModelPicker({ models, defaultModel }: Props) {
           </optgroup>
         ))}
         {presets.length > 0 && (
-          <optgroup label="Presets">
+          <optgroup label={t.presets}>
             {presets.map((preset) => (
               <option key={preset.id} value={`${PRESET}${preset.id}`}>
                 {preset.name}

@@ -1,13 +1,8 @@
 // Which model is chosen, and how the models are listed. Pure.
 
+import type { Suggestion } from "../common/page-settings";
+import { strings } from "../common/strings";
 import type { Model } from "../store/frames";
-
-export interface Suggestion {
-  label: string;
-  text: string;
-  /** The model that answers it; shown only if that model can be used. */
-  model?: string;
-}
 
 interface Candidates {
   /** The model that the address names, or that was chosen before. */
@@ -26,8 +21,8 @@ export function chooseModel(models: Model[], { wanted, last, fallback }: Candida
 /** The error message if the model in the address cannot be used, as the server words it; "" if it can. */
 export function refusal(models: Model[], wanted: string): string {
   const model = models.find(({ id }) => id === wanted);
-  if (!model) return `There is no model named “${wanted.slice(0, 60)}”. Choose another one.`;
-  return model.unavailable ? `${model.label} cannot be used now: ${model.unavailable}` : "";
+  if (!model) return strings().composer.noSuchModel(wanted.slice(0, 60));
+  return model.unavailable ? strings().composer.unusable(model.label, model.unavailable) : "";
 }
 
 const PROVIDERS: Record<string, string> = {
@@ -35,15 +30,14 @@ const PROVIDERS: Record<string, string> = {
   "openai-chat": "OpenAI",
   "openai-responses": "OpenAI",
   anthropic: "Anthropic",
-  local: "On this machine",
-  simulator: "Simulator",
 };
 
 /** In the order in which the models are offered. */
 export function groupByProvider(models: Model[]): { label: string; models: Model[] }[] {
   const groups = Map.groupBy(models, ({ id }) => {
     const provider = id.split(":")[0];
-    return PROVIDERS[provider] ?? provider;
+    const { local, simulator } = strings().composer;
+    return { ...PROVIDERS, local, simulator }[provider] ?? provider;
   });
   return [...groups].map(([label, members]) => ({ label, models: members }));
 }
@@ -51,6 +45,24 @@ export function groupByProvider(models: Model[]): { label: string; models: Model
 /** The prompts of the empty page that can be answered. */
 export function usableSuggestions(suggestions: Suggestion[], models: Model[]): Suggestion[] {
   return suggestions.filter(({ model }) => !model || isUsable(models, model));
+}
+
+const SIMULATED = /^(simulator|local):/;
+
+/** A built-in prompt: a scripted answer shows what it is for, unless a real model is chosen. */
+export function builtIn({ model, ...prompt }: Suggestion, models: Model[], chosen: string): Suggestion {
+  const scripted = (!chosen || SIMULATED.test(chosen)) && model !== undefined && isUsable(models, model);
+  return scripted ? { ...prompt, model } : prompt;
+}
+
+/** The labels of the models that can be used, without scripted ones, and how many of those there are. */
+export function readyModels(models: Model[]): { labels: string[]; simulated: number } {
+  const usable = models.filter(({ unavailable }) => !unavailable);
+  const labels = usable.filter(({ id }) => !id.startsWith("simulator:")).map(({ label }) => label);
+  return {
+    labels: [...new Set(labels)],
+    simulated: usable.length - usable.filter(({ id }) => !id.startsWith("simulator:")).length,
+  };
 }
 
 /** Whether a conversation with the model `from` leaves this machine with the model `to`. */

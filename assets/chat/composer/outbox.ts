@@ -9,7 +9,6 @@
 import type { Settings } from "../store/frames";
 
 export const MAX_CHARACTERS = 200_000;
-export const TOO_LONG = `This message is too long: ${MAX_CHARACTERS.toLocaleString("en")} characters at most. Shorten it, or send it in parts.`;
 
 /**
  * The conversation that is shown, and the settings of a new one; whether it is never stored; uploaded files; the models

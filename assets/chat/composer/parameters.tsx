@@ -8,12 +8,14 @@ import { useDismiss } from "../common/dismiss";
 import { conversationPath, request } from "../common/request";
 import { useShared } from "../common/shared-value";
 import { storage } from "../common/storage";
+import { useStrings } from "../common/strings";
 import type { Settings } from "../store/frames";
 import { Presets, Prompts } from "./preset-fields";
 
-const EFFORTS = ["minimal", "low", "medium", "high"];
+const EFFORTS = ["minimal", "low", "medium", "high"] as const;
 
 export function Parameters() {
+  const t = useStrings().composer;
   const chat = useChat();
   const { id, pending } = useAddress();
   const own = useSyncExternalStore(
@@ -49,8 +51,8 @@ export function Parameters() {
         className="icon"
         data-testid="parameters"
         data-set={isSet}
-        aria-label="Parameters"
-        title="System prompt and parameters"
+        aria-label={t.parameters}
+        title={t.parametersHint}
         aria-expanded={open}
         aria-controls={panel}
         disabled={pending}
@@ -60,13 +62,7 @@ export function Parameters() {
         <SlidersHorizontal size={16} />
       </button>
       {open && (
-        <div
-          className="parameters-panel"
-          id={panel}
-          role="group"
-          aria-label="Parameters of this conversation"
-          onKeyDown={keepEnter}
-        >
+        <div className="parameters-panel" id={panel} role="group" aria-label={t.parametersOf} onKeyDown={keepEnter}>
           <Fields settings={settings} onChange={change} />
           <Presets settings={settings} />
           <Prompts />
@@ -100,6 +96,7 @@ function useField<Element extends HTMLInputElement | HTMLTextAreaElement>(value:
 }
 
 function Fields({ settings, onChange }: FieldsProps) {
+  const t = useStrings().composer;
   const put = (name: keyof Settings, value: string | number | boolean | undefined) => {
     if (value === settings[name]) return;
     const { [name]: _, ...rest } = settings;
@@ -112,7 +109,7 @@ function Fields({ settings, onChange }: FieldsProps) {
   return (
     <>
       <label>
-        System prompt
+        {t.systemPrompt}
         <textarea
           ref={system}
           className="field"
@@ -120,37 +117,39 @@ function Fields({ settings, onChange }: FieldsProps) {
           rows={4}
           maxLength={200_000}
           dir="auto"
-          placeholder="What the model should know or how it should answer"
+          placeholder={t.systemPromptHint}
           defaultValue={settings.system}
           onBlur={(event) => put("system", event.target.value.trim() ? event.target.value : undefined)}
         />
       </label>
       <div className="numbers">
         <NumberField
-          label="Temperature"
+          label={t.temperature}
           testId="temperature"
           limits={{ min: 0, max: 2, step: 0.1 }}
           value={settings.temperature}
           onChange={(value) => put("temperature", value)}
         />
         <NumberField
-          label="Maximum tokens"
+          label={t.maxTokens}
           testId="max-tokens"
           limits={{ min: 1, max: 10_000_000, step: 1 }}
           value={settings.max_tokens}
           onChange={(value) => put("max_tokens", value)}
         />
         <label>
-          Effort
+          {t.effort}
           <select
             className="field"
             data-testid="effort"
             value={settings.reasoning_effort ?? ""}
             onChange={(event) => put("reasoning_effort", event.target.value || undefined)}
           >
-            <option value="">default</option>
+            <option value="">{t.default}</option>
             {EFFORTS.map((effort) => (
-              <option key={effort}>{effort}</option>
+              <option key={effort} value={effort}>
+                {t.efforts[effort]}
+              </option>
             ))}
           </select>
         </label>
@@ -163,7 +162,7 @@ function Fields({ settings, onChange }: FieldsProps) {
             checked={!!settings.web_search}
             onChange={(event) => put("web_search", event.target.checked || undefined)}
           />
-          Search the web, with the vendor’s own search
+          {t.webSearch}
         </label>
       )}
     </>
@@ -179,6 +178,7 @@ interface NumberProps {
 }
 
 function NumberField({ label, testId, limits, value, onChange }: NumberProps) {
+  const t = useStrings().composer;
   const field = useField<HTMLInputElement>(value);
   return (
     <label>
@@ -188,7 +188,7 @@ function NumberField({ label, testId, limits, value, onChange }: NumberProps) {
         className="field"
         type="number"
         data-testid={testId}
-        placeholder="default"
+        placeholder={t.default}
         {...limits}
         defaultValue={value}
         onBlur={({ target }) => {

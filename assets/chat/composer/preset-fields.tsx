@@ -1,14 +1,17 @@
 // Where presets and prompts are saved, used and deleted: the end of the panel of the parameters.
 
+import { X } from "lucide-react";
 import { useState } from "react";
 import { useChat } from "../chat";
 import { useAddress } from "../common/address";
 import { useShared } from "../common/shared-value";
 import { storage } from "../common/storage";
+import { useStrings } from "../common/strings";
 import type { Settings } from "../store/frames";
 import { deletePreset, type Preset, savePreset, useApplyPreset } from "./presets";
 
 export function Presets({ settings }: { settings: Settings }) {
+  const t = useStrings().composer;
   const chat = useChat();
   const { id } = useAddress();
   const { apply, dialog } = useApplyPreset();
@@ -21,11 +24,11 @@ export function Presets({ settings }: { settings: Settings }) {
   };
   return (
     <fieldset className="presets">
-      <legend>Presets (in the message: @name)</legend>
+      <legend>{t.presetsLegend}</legend>
       <Saved kind="preset" onChoose={apply} />
       <SaveAs
         kind="preset"
-        placeholder="Save these as …"
+        placeholder={t.saveAs}
         name={name}
         setName={setName}
         disabled={!name.trim()}
@@ -38,7 +41,7 @@ export function Presets({ settings }: { settings: Settings }) {
           data-testid="make-default"
           onClick={() => storage.set("settings", settings)}
         >
-          Use for every new chat
+          {t.makeDefault}
         </button>
       )}
       {dialog}
@@ -47,6 +50,7 @@ export function Presets({ settings }: { settings: Settings }) {
 }
 
 export function Prompts() {
+  const t = useStrings().composer;
   const chat = useChat();
   const [name, setName] = useState("");
   const [text, setText] = useState("");
@@ -61,13 +65,13 @@ export function Prompts() {
   };
   return (
     <fieldset className="presets">
-      <legend>Prompts (in the message: /name)</legend>
+      <legend>{t.promptsLegend}</legend>
       <Saved kind="prompt" onChoose={edit} />
       <textarea
         className="field prompt-text"
         data-testid="prompt-text"
-        aria-label="Text of a prompt"
-        placeholder="Translate {text} to {language}."
+        aria-label={t.promptText}
+        placeholder={t.promptExample}
         rows={2}
         maxLength={20_000}
         dir="auto"
@@ -76,7 +80,7 @@ export function Prompts() {
       />
       <SaveAs
         kind="prompt"
-        placeholder="Name"
+        placeholder={t.name}
         name={name}
         setName={setName}
         disabled={!name.trim() || !text.trim()}
@@ -92,6 +96,7 @@ interface SavedProps {
 }
 
 function Saved({ kind, onChoose }: SavedProps) {
+  const t = useStrings().composer;
   const chat = useChat();
   const presets = useShared(chat.presets).filter((preset) => preset.kind === kind);
   return presets.map((preset) => (
@@ -102,10 +107,10 @@ function Saved({ kind, onChoose }: SavedProps) {
       <button
         type="button"
         className="quiet"
-        aria-label={`Delete the ${kind} ${preset.name}`}
+        aria-label={t.deletePreset[kind](preset.name)}
         onClick={() => void deletePreset(chat, preset)}
       >
-        ×
+        <X size={14} />
       </button>
     </span>
   ));
@@ -121,12 +126,13 @@ interface SaveAsProps {
 }
 
 function SaveAs({ kind, placeholder, name, setName, disabled, onSave }: SaveAsProps) {
+  const t = useStrings().composer;
   return (
     <span className="preset">
       <input
         className="field"
         data-testid={`${kind}-name`}
-        aria-label={`Name of a new ${kind}`}
+        aria-label={t.newName[kind]}
         placeholder={placeholder}
         maxLength={60}
         value={name}
@@ -139,7 +145,7 @@ function SaveAs({ kind, placeholder, name, setName, disabled, onSave }: SaveAsPr
         disabled={disabled}
         onClick={() => void onSave()}
       >
-        Save
+        {t.save}
       </button>
     </span>
   );

@@ -9,6 +9,7 @@ import { useChat } from "../chat";
 import { useAddress } from "../common/address";
 import { conversationPath, request } from "../common/request";
 import { useShared } from "../common/shared-value";
+import { useStrings } from "../common/strings";
 import { isTemporary } from "../common/temporary-ids";
 
 /** Keeps whether the chat that is shown is temporary. Called after what saves the draft of the one that is left. */
@@ -20,6 +21,7 @@ export function useTemporary(): void {
 
 /** Whether the next chat is temporary can be chosen only before its first message. */
 export function TemporarySwitch() {
+  const t = useStrings().composer;
   const { temporary } = useChat();
   const { id } = useAddress();
   const on = useShared(temporary);
@@ -29,8 +31,8 @@ export function TemporarySwitch() {
       type="button"
       className="icon temporary-switch"
       data-testid="temporary"
-      aria-label="Temporary chat"
-      title="Temporary chat: it is never stored"
+      aria-label={t.temporary}
+      title={t.temporaryHint}
       aria-pressed={on}
       onClick={() => temporary.set(!on)}
     >
@@ -40,6 +42,7 @@ export function TemporarySwitch() {
 }
 
 export function TemporaryNote() {
+  const t = useStrings().composer;
   const { attempt, temporary } = useChat();
   const { id } = useAddress();
   const navigate = useNavigate();
@@ -51,11 +54,11 @@ export function TemporaryNote() {
   return (
     <div className="temporary-note" data-testid="temporary-note">
       <p>
-        <b>Temporary chat.</b> Never stored; gone an hour after its last message, or when the server stops.
+        <b>{t.temporaryTitle}</b> {t.temporaryNote}
       </p>
       {id && (
         <button type="button" className="button" data-testid="end-temporary" onClick={() => void end()}>
-          Delete now
+          {t.deleteNow}
         </button>
       )}
     </div>

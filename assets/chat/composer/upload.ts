@@ -2,10 +2,9 @@
 
 import { basePath } from "../common/base-path";
 import { RequestError, request } from "../common/request";
+import { strings } from "../common/strings";
 import type { Upload, UploadedFile } from "./attachments";
 import { prepared } from "./picture";
-
-const FAILED = "It could not be uploaded. Check the connection, and attach it again.";
 
 interface Limits {
   largest: number;
@@ -23,9 +22,9 @@ export function upload(file: File, temporary: boolean, onProgress: (progress: nu
     limits ??= request<Limits>("GET", "/api/files").catch(() => null);
     const largest = (await limits)?.largest ?? Number.POSITIVE_INFINITY;
     if (ready.size > largest) {
-      throw new RequestError(`This file is larger than ${Math.round(largest / 1e6)} MB.`);
+      throw new RequestError(strings().composer.tooLarge(Math.round(largest / 1e6)));
     }
-    if (cancelled) throw new RequestError("It was removed.");
+    if (cancelled) throw new RequestError(strings().composer.removed);
     const form = new FormData();
     form.append("file", ready, ready.name || "file");
     return new Promise((resolve, reject) => {
@@ -33,9 +32,14 @@ export function upload(file: File, temporary: boolean, onProgress: (progress: nu
       sending.onload = () => {
         const answer = parsed(sending.responseText);
         if (sending.status === 201) resolve(answer as UploadedFile);
-        else reject(new RequestError((answer as { error?: { message?: string } })?.error?.message ?? FAILED));
+        else
+          reject(
+            new RequestError(
+              (answer as { error?: { message?: string } })?.error?.message ?? strings().composer.uploadFailed,
+            ),
+          );
       };
-      sending.onerror = sending.onabort = () => reject(new RequestError(FAILED));
+      sending.onerror = sending.onabort = () => reject(new RequestError(strings().composer.uploadFailed));
       sending.open("POST", `${basePath()}/api/files${temporary ? "?temporary=true" : ""}`);
       sending.send(form);
     });

@@ -2,15 +2,19 @@
 
 import { ArrowLeft, Moon, Sun } from "lucide-react";
 import { useColorMode } from "../common/reflex";
+import { useShown, useStrings } from "../common/strings";
 
 export function Bar() {
-  const { mode, toggle } = useColorMode();
-  const label = `Use the ${mode === "dark" ? "light" : "dark"} theme`;
+  const t = useStrings().shell;
+  useShown();
+  const { mode, choose } = useColorMode();
+  const label = mode === "dark" ? t.lightTheme : t.darkTheme;
+  const toggle = () => choose(mode === "dark" ? "light" : "dark");
   return (
     <header className="lab-bar">
       <a className="quiet" href="/">
         <ArrowLeft size={16} />
-        Chat
+        {t.chat}
       </a>
       <button type="button" className="icon" onClick={toggle} aria-label={label} title={label}>
         <Sun className="sun" size={18} />

@@ -3,7 +3,7 @@
 import "./markdown.css";
 
 import type { Element } from "hast";
-import { createElement, memo, type ReactNode, useEffect, useReducer, useRef } from "react";
+import { createElement, type MouseEvent, memo, type ReactNode, useEffect, useReducer, useRef } from "react";
 import {
   defaultRehypePlugins,
   defaultRemarkPlugins,
@@ -28,6 +28,7 @@ import {
   safeLinks,
   toHtmlTree,
 } from "./sanitize";
+import { showSourceMarks } from "./source-marks";
 import { worldSyntax } from "./syntax";
 import { keepTex } from "./tex";
 
@@ -38,6 +39,7 @@ const REMARK = [
   htmlAsText,
   worldSyntax,
   dropCitationMarkers,
+  showSourceMarks,
   lineBreaks,
   dropStubs,
 ] as MarkdownBlockProps["remarkPlugins"];
@@ -50,7 +52,7 @@ const REHYPE = [
 
 // Plain elements instead of the library's own components.
 const PLAIN = [
-  ...["p", "strong", "em", "del", "span", "hr", "blockquote", "ul", "thead", "tbody", "tr", "sup", "section", "input"],
+  ...["p", "strong", "em", "del", "span", "hr", "blockquote", "ul", "thead", "tbody", "tr", "section", "input"],
 ];
 // Each takes its direction from its own first letter: languages mix in a list or a table.
 const DIRECTED = ["li", "th", "td"];
@@ -63,6 +65,7 @@ const COMPONENTS = {
   code: InlineCode,
   ol: NumberedList,
   pre: NestedCodeBlock,
+  sup: SourceMark,
   table: Table,
 } as MarkdownBlockProps["components"];
 
@@ -177,6 +180,31 @@ function Link({ href, className, children }: { href?: string; className?: string
       {children}
     </a>
   );
+}
+
+const NUMBER = /^\[(\d+)\]$/;
+
+// Leads to the list of sources below the answer. A footnote has its own link.
+function SourceMark({ children }: { children?: ReactNode }) {
+  const [, n] = NUMBER.exec(String(children)) ?? [];
+  if (!n) return <sup>{children}</sup>;
+  return (
+    <sup className="source-mark">
+      <a href={`#source-${n}`} data-source={n} onClick={showSource}>
+        {children}
+      </a>
+    </sup>
+  );
+}
+
+function showSource(event: MouseEvent<HTMLAnchorElement>): void {
+  event.preventDefault();
+  const { currentTarget: mark } = event;
+  const source = mark
+    .closest(".message")
+    ?.querySelector<HTMLElement>(`.sources [data-number="${mark.dataset.source}"]`);
+  source?.scrollIntoView({ block: "nearest" });
+  source?.focus({ preventScroll: true });
 }
 
 function Table({ children }: { children?: ReactNode }) {

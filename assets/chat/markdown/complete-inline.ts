@@ -21,6 +21,8 @@ interface Opener {
   count: number;
   start: number;
   end: number;
+  /** The index of the last opener before it, by marker. */
+  before: { [marker: string]: number };
 }
 
 interface Scan {
@@ -266,8 +268,8 @@ function readMarkers(scan: Scan, at: number): number {
   const end = at + run.length;
   const atEnd = end === text.length;
   if (marker === "~" && run.length !== 2 && !(atEnd && run.length === 1)) return end;
-  const before = at === start ? "" : text[at - 1];
-  const { opens, closes } = flanking(marker, before, text[end] ?? "");
+  const previous = at === start ? "" : text[at - 1];
+  const { opens, closes } = flanking(marker, previous, text[end] ?? "");
   const left = closes ? close(openers, marker, run.length, atEnd) : run.length;
   if (!left) return end;
   // At the end it opens, or it is the first half of what closes.
@@ -277,15 +279,25 @@ function readMarkers(scan: Scan, at: number): number {
     if (text.length - end <= HELD_BACK) scan.cut = end - 1;
     return end;
   }
-  openers.push({ marker, count: left, start: end - left, end });
+  const last = openers.at(-1);
+  const before = last ? { ...last.before, [last.marker]: openers.length - 1 } : {};
+  openers.push({ marker, count: left, start: end - left, end, before });
   return end;
+}
+
+// The last opener with this marker, or -1. Each knows the last one of every marker before it: no search is longer than
+// the text.
+function lastOf(openers: Opener[], marker: string): number {
+  const last = openers.at(-1);
+  if (!last) return -1;
+  return last.marker === marker ? openers.length - 1 : (last.before[marker] ?? -1);
 }
 
 // Closes the innermost openers that fit; returns how many markers are left.
 function close(openers: Opener[], marker: string, count: number, atEnd: boolean): number {
   let left = count;
   while (left > 0) {
-    const index = openers.findLastIndex((opener) => opener.marker === marker);
+    const index = lastOf(openers, marker);
     const opener = openers[index];
     if (!opener || (atEnd && left < opener.count && left < 2 && opener.count !== 3)) return left;
     const used = Math.min(left, opener.count, 2);

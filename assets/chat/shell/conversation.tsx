@@ -14,6 +14,7 @@ import {
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { useChat } from "../chat";
+import { basePath } from "../common/base-path";
 import { Menu } from "../common/menu";
 import { conversationPath, request } from "../common/request";
 import { useStrings } from "../common/strings";
@@ -74,6 +75,7 @@ function useItems(
   const navigate = useNavigate();
   const { pathname } = useLocation();
   const path = conversationPath(row.id);
+  const file = `${basePath()}${path}/export?format=`;
   const patch = async (body: object, change: Partial<ConversationRow> | null) => {
     if (await chat.attempt(() => request("PATCH", path, body))) onChange(row.id, change);
   };
@@ -111,8 +113,8 @@ function useItems(
       action: () => void archive(!archived),
     },
     { label: t.share, icon: LinkIcon, testId: "share", action: open.share },
-    { label: t.exportMarkdown, icon: Download, testId: "export", href: `${path}/export?format=markdown` },
-    { label: t.exportJson, icon: FileJson, testId: "export-json", href: `${path}/export?format=json` },
+    { label: t.exportMarkdown, icon: Download, testId: "export", href: `${file}markdown` },
+    { label: t.exportJson, icon: FileJson, testId: "export-json", href: `${file}json` },
     { label: t.delete, icon: Trash2, testId: "delete-conversation", danger: true, action: () => void remove() },
   ];
 }

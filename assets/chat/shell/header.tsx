@@ -58,7 +58,9 @@ export function Header({ onTools, onSwitch }: Props) {
 
 function ThemeToggle() {
   const t = useStrings().shell;
-  const { mode, toggle } = useColorMode();
+  const { mode, choice, choose } = useColorMode();
+  useThemeColour(choice, mode);
+  const toggle = () => choose(mode === "dark" ? "light" : "dark");
   const label = mode === "dark" ? t.lightTheme : t.darkTheme;
   return (
     <button type="button" className="icon" onClick={toggle} aria-label={label} title={label}>
@@ -68,6 +70,18 @@ function ThemeToggle() {
     </button>
   );
 }
+
+// The colour of the browser's own bars: that of the page, also if it is not the theme of the system.
+function useThemeColour(choice: string, mode: string): void {
+  useEffect(() => {
+    for (const meta of document.querySelectorAll<HTMLMetaElement>("meta[name=theme-color]")) {
+      const scheme = choice === "system" ? (meta.media.includes("dark") ? "dark" : "light") : mode;
+      meta.content = THEME_COLOURS[scheme as keyof typeof THEME_COLOURS];
+    }
+  }, [choice, mode]);
+}
+
+const THEME_COLOURS = { light: "#fbfaf8", dark: "#171716" };
 
 function Connection() {
   const t = useStrings().shell;

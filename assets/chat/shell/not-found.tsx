@@ -3,10 +3,11 @@
 import "../common/base.css";
 import "./shell.css";
 import { useAppName } from "../common/page-settings";
-import { useStrings } from "../common/strings";
+import { useShown, useStrings } from "../common/strings";
 
 export function NotFound() {
   const t = useStrings().shell;
+  useShown();
   return (
     <main className="not-found">
       <h1>{t.pageNotFound}</h1>

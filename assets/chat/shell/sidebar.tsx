@@ -3,7 +3,7 @@
 import "../common/base.css";
 import "./shell.css";
 
-import { Activity, Archive, ArrowLeft, FileUp, Plus, Search, Timer, X } from "lucide-react";
+import { Activity, Archive, ArrowLeft, FileUp, Plus, Search, Settings, Timer, X } from "lucide-react";
 import { type ChangeEvent, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { useChat } from "../chat";
@@ -27,7 +27,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
   const { pathname } = useLocation();
   const open = useShared(sidebarOpen);
   const panel = useRef<HTMLElement>(null);
-  const [query, setQuery] = useState("");
+  const query = useShared(chat.query);
   const [archived, setArchived] = useState(false);
   const close = () => sidebarOpen.set(false);
   // biome-ignore lint/correctness/useExhaustiveDependencies: moving to another address closes it
@@ -45,7 +45,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
       <nav className="sidebar" id="sidebar" data-open={open} ref={panel} aria-label={t.conversations}>
         <div className="sidebar-head">
           <Link to="/" className="brand">
-            <img src="/favicon.svg" alt="" width="24" height="24" />
+            <img src="/look/logo" alt="" width="24" height="24" />
             {name}
           </Link>
           <button type="button" className="icon only-narrow" onClick={close} aria-label={t.closeList}>
@@ -66,7 +66,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
             aria-label={t.searchAll}
             maxLength={1000}
             value={query}
-            onChange={(event) => setQuery(event.target.value)}
+            onChange={(event) => chat.query.set(event.target.value)}
           />
         </label>
         <div className="conversations" tabIndex={-1} ref={list}>
@@ -225,7 +225,7 @@ function Archived({ listed, close, leave }: { listed: ConversationRow[]; close: 
 
 function Foot({ archived, onArchive }: { archived: boolean; onArchive: () => void }) {
   const t = useStrings().shell;
-  const { attempt } = useChat();
+  const { attempt, overlay } = useChat();
   const navigate = useNavigate();
   const bring = async (event: ChangeEvent<HTMLInputElement>) => {
     const file = event.target.files?.[0];
@@ -256,6 +256,16 @@ function Foot({ archived, onArchive }: { archived: boolean; onArchive: () => voi
           onChange={(event) => void bring(event)}
         />
       </label>
+      <button
+        type="button"
+        className="quiet"
+        data-testid="settings"
+        aria-haspopup="dialog"
+        onClick={() => overlay.set("settings")}
+      >
+        <Settings size={14} />
+        {t.settings}
+      </button>
     </div>
   );
 }

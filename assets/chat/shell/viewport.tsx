@@ -3,8 +3,14 @@
 import "../common/base.css";
 import "./shell.css";
 
-import { type ReactNode, useEffect, useRef } from "react";
-import { useStrings } from "../common/strings";
+import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { useNavigate } from "react-router";
+import { type Chat, useChat } from "../chat";
+import { useShared } from "../common/shared-value";
+import { useShown, useStrings } from "../common/strings";
+
+// Loaded when one of them is opened.
+const Overlays = lazy(() => import("./overlays"));
 
 const KEYBOARD_PX = 80; // if more is covered, it is by a keyboard
 
@@ -13,9 +19,41 @@ function focusComposer(): void {
   document.querySelector<HTMLElement>("[data-testid=composer]")?.focus();
 }
 
+// Keys that work wherever the focus is; a key without a modifier is a letter in a field.
+function useShortcuts(chat: Chat): void {
+  const navigate = useNavigate();
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || event.isComposing || event.altKey) return;
+      const run = shortcut(event, chat, navigate);
+      if (!run) return;
+      event.preventDefault();
+      run();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [chat, navigate]);
+}
+
+function shortcut(event: KeyboardEvent, { overlay }: Chat, navigate: (to: string) => unknown): (() => void) | null {
+  const key = event.key.toLowerCase();
+  const dialog = document.querySelector("dialog[open]");
+  if (event.ctrlKey || event.metaKey) {
+    if (key === "k" && !event.shiftKey) return () => overlay.set(overlay.get() === "palette" ? null : "palette");
+    if (key === "o" && event.shiftKey && !dialog) return () => void navigate("/");
+    return null;
+  }
+  const field = event.target instanceof Element && event.target.closest("input, select, textarea, [contenteditable]");
+  if (field || dialog) return null;
+  if (key === "/") return focusComposer;
+  if (key === "?") return () => overlay.set("shortcuts");
+  return null;
+}
+
 // A phone's keyboard covers the page instead of shrinking it: the page follows the visual viewport.
 export function Viewport({ children }: { children?: ReactNode }) {
   const t = useStrings().shell;
+  const chat = useChat();
   const app = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const view = window.visualViewport;
@@ -28,23 +66,20 @@ export function Viewport({ children }: { children?: ReactNode }) {
     view.addEventListener("resize", fit);
     return () => view.removeEventListener("resize", fit);
   }, []);
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      const field = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || field)
-        return;
-      event.preventDefault();
-      focusComposer();
-    };
-    document.addEventListener("keydown", pressed);
-    return () => document.removeEventListener("keydown", pressed);
-  }, []);
+  const open = useShared(chat.overlay) !== null;
+  useShortcuts(chat);
+  useShown();
   return (
     <div className="app" ref={app}>
       <button type="button" className="button skip" onClick={focusComposer}>
         {t.writeMessage}
       </button>
       {children}
+      {open && (
+        <Suspense fallback={null}>
+          <Overlays />
+        </Suspense>
+      )}
     </div>
   );
 }

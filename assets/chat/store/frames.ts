@@ -150,6 +150,21 @@ export interface Message {
   offers?: ("continue" | "retry")[];
   /** The ids of all versions of it, its own included, oldest first. */
   versions?: string[];
+  feedback?: Feedback;
+}
+
+/** What the reader thinks of an answer. */
+export interface Feedback {
+  rating: "up" | "down";
+  reason?: string;
+}
+
+/** What the reader thinks of an answer, after a change; `null`: nothing any more. */
+export interface FeedbackFrame {
+  k: "feedback";
+  m: string;
+  feedback: Feedback | null;
+  n: number;
 }
 
 /** A piece of text: the only frame without `k`, because it comes with every token. */
@@ -346,6 +361,7 @@ export type TranscriptFrame =
   | EarlierFrame
   | PartFrame
   | PatchFrame
+  | FeedbackFrame
   | EndFrame;
 
 export type Frame = TranscriptFrame | SentFrame | SayFrame | UndecidedFrame | ToolsFrame;

@@ -8,8 +8,9 @@
 // * A text is complete once another part follows it: nothing of it is held back while the answer continues.
 // * Putting a whole message over what is there keeps the blocks that are the same.
 
+import { sourceMark, withoutMarks } from "../common/source-marks";
 import { BlockSplitter } from "../markdown/block-splitter";
-import type { Message, Part, Status, ToolChanges } from "./frames";
+import type { Message, Part, SourcePart, Status, ToolChanges } from "./frames";
 
 type TextType = "text" | "reasoning";
 
@@ -82,6 +83,8 @@ export function partsOf(message: Message, old: StoredPart[] = []): StoredPart[] 
   const texts = new Map<BlockSplitter, string>(); // the text that each splitter is to have
   for (const [i, part] of message.parts.entries()) {
     if (part.type !== "text" && part.type !== "reasoning") {
+      const { cited, mark } = citation(part, parts);
+      if (cited) texts.set(cited, (texts.get(cited) ?? "") + mark);
       parts.push(part);
       continue;
     }
@@ -127,9 +130,30 @@ export function putPart(parts: StoredPart[], index: number, part: Part): boolean
     if (index < parts.length) return false;
     return takePiece(parts, index, 0, part.text, part.type);
   }
+  if (index === parts.length) {
+    const { cited, mark } = citation(part, parts);
+    cited?.push(mark);
+  }
   parts[index] = part;
   endEarlierTexts(parts);
   return true;
+}
+
+// The text that a part names a source of, and the mark of that source.
+function citation(part: OtherPart, before: StoredPart[]): { cited?: BlockSplitter; mark: string } {
+  if (part.type !== "source") return { mark: "" };
+  return { cited: lastText(before, "text")?.splitter, mark: sourceMark(numberOf(part, before)) };
+}
+
+// Which of the answer's sources it is, from 1 on: the same address is the same source.
+function numberOf({ url }: SourcePart, before: StoredPart[]): number {
+  const urls = sourceAddresses(before);
+  const index = urls.indexOf(url);
+  return index < 0 ? urls.length + 1 : index + 1;
+}
+
+function sourceAddresses(parts: StoredPart[]): string[] {
+  return [...new Set(parts.flatMap((part) => (part.type === "source" ? [part.url] : [])))];
 }
 
 /** Changes fields of tool calls; `false` if one is missing. A part that changes becomes another object. */
@@ -204,5 +228,5 @@ export function viewOf({ fields, parts, firstReceived, lastReceived, tally }: St
 
 /** The text of a message as it is copied: text parts only. */
 export function textOf(view: MessageView): string {
-  return view.parts.map((part) => (part.type === "text" ? part.splitter.text : "")).join("");
+  return view.parts.map((part) => (part.type === "text" ? withoutMarks(part.splitter.text) : "")).join("");
 }

@@ -17,6 +17,7 @@ import type {
   DropFrame,
   EarlierFrame,
   EndFrame,
+  FeedbackFrame,
   Frame,
   Message,
   MessageFrame,
@@ -213,6 +214,7 @@ export class TranscriptStore {
     else if (frame.k === "message") this.takeMessage(frame);
     else if (frame.k === "drop") this.takeDrop(frame);
     else if (frame.k === "order") this.takeOrder(frame);
+    else if (frame.k === "feedback") this.takeFeedback(frame);
     else if (frame.k === "about") this.takeAbout(frame);
     else if (frame.k === "earlier") this.takeEarlier(frame);
     else if (frame.k === "part") this.takePart(frame);
@@ -262,6 +264,13 @@ export class TranscriptStore {
       this.dirty.add(id);
     }
     this.setMeta({ ids, earlier });
+  }
+
+  private takeFeedback({ m, feedback }: FeedbackFrame): void {
+    const entry = this.entries.get(m);
+    if (!entry) return;
+    entry.fields.feedback = feedback ?? undefined;
+    this.dirty.add(m);
   }
 
   private takeAbout({ title, model, settings, compared }: AboutFrame): void {

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { useChat } from "../chat";
+import { strings } from "../common/strings";
 import type { EndFrame } from "../store/frames";
 import { isRunning, type MessageView } from "../store/message-parts";
 import type { Signal, TranscriptStore } from "../store/transcript-store";
@@ -13,7 +14,7 @@ export function Announcements() {
     let { answering } = store.meta();
     const stopMeta = store.subscribeMeta(() => {
       const now = store.meta().answering;
-      if (now && !answering) announce("Generating");
+      if (now && !answering) announce(strings().transcript.generating);
       answering = now;
     });
     // A first answer may be complete before its conversation is open here.
@@ -38,7 +39,7 @@ export function Announcements() {
 
 function spoken(frame: Signal, store: TranscriptStore, sent: boolean): string | null {
   if (frame.k === "say" || frame.k === "undecided") return frame.text;
-  if (frame.k === "patch" && frame.status === "waiting") return "Waiting for your approval";
+  if (frame.k === "patch" && frame.status === "waiting") return strings().transcript.waitingForApproval;
   if (frame.k === "end") return describeEnd(frame, store.text(frame.m));
   const last = frame.k === "open" && sent ? frame.messages.at(-1) : undefined;
   const ended = last?.role === "assistant" && !isRunning(last.status);
@@ -48,10 +49,11 @@ function spoken(frame: Signal, store: TranscriptStore, sent: boolean): string | 
 type Ending = Pick<EndFrame, "why" | "error"> & Pick<MessageView, "status">;
 
 function describeEnd({ status, why, error }: Ending, text: string): string {
-  if (status === "stopped") return "Stopped";
-  if (status !== "finished") return why || error?.message || "The answer was cut off before its end.";
+  const t = strings().transcript;
+  if (status === "stopped") return t.stopped;
+  if (status !== "finished") return why || error?.message || t.cutOff;
   const words = text.split(/\s+/).filter(Boolean).length;
   // An answer may consist of what tools made.
-  if (!words) return why || "Complete";
-  return `Complete, ${words} ${words === 1 ? "word" : "words"}`;
+  if (!words) return why || t.complete;
+  return t.completeWords(words);
 }

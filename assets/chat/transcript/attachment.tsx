@@ -5,12 +5,14 @@ import { useState } from "react";
 import { useChat } from "../chat";
 import { basePath } from "../common/base-path";
 import { PICTURE_TYPES } from "../common/picture-types";
+import { useStrings } from "../common/strings";
 import type { FilePart, ImagePart } from "../store/frames";
 
 export function Attachment({ part }: { part: ImagePart | FilePart }) {
+  const t = useStrings().transcript;
   const { store } = useChat();
   const [gone, setGone] = useState(false);
-  const name = part.name || "Attachment";
+  const name = part.name || t.attachment;
   const shown = part.type === "image" && PICTURE_TYPES.has(part.media_type);
   if (!part.file_id) {
     if (!shown || !part.data) return <span className="attached">{name}</span>;
@@ -19,7 +21,7 @@ export function Attachment({ part }: { part: ImagePart | FilePart }) {
   const { shared, conversation } = store.meta();
   const place = shared ? `/api/shares/${encodeURIComponent(conversation ?? "")}/files/` : "/api/files/";
   const address = basePath() + place + encodeURIComponent(part.file_id);
-  if (gone) return <span className="attached">{name} (no longer there)</span>;
+  if (gone) return <span className="attached">{t.attachmentGone(name)}</span>;
   if (shown) {
     return (
       <a className="attached" href={address} target="_blank" rel="noopener noreferrer">
@@ -27,7 +29,7 @@ export function Attachment({ part }: { part: ImagePart | FilePart }) {
       </a>
     );
   }
-  const pages = part.type === "file" && part.pages ? ` (${part.pages} ${part.pages === 1 ? "page" : "pages"})` : "";
+  const pages = part.type === "file" && part.pages ? ` (${t.pages(part.pages)})` : "";
   return (
     <a className="attached file" href={address} download={name}>
       <FileText size={16} aria-hidden="true" />

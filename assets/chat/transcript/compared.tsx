@@ -9,6 +9,7 @@ import { type CSSProperties, type ReactNode, useMemo, useState, useSyncExternalS
 import { useChat } from "../chat";
 import { messagePath, request, runPath } from "../common/request";
 import { useShared } from "../common/shared-value";
+import { useStrings } from "../common/strings";
 
 interface Props {
   ids: string[];
@@ -17,11 +18,12 @@ interface Props {
 }
 
 export function Compared({ ids, children }: Props) {
+  const t = useStrings().transcript;
   const [chosen, choose] = useState(0);
   const shown = Math.min(chosen, ids.length - 1);
   return (
-    <section className="compared" data-testid="compared" aria-label="Answers side by side">
-      <div className="compared-switch" role="group" aria-label="Answer to show">
+    <section className="compared" data-testid="compared" aria-label={t.sideBySide}>
+      <div className="compared-switch" role="group" aria-label={t.answerToShow}>
         {ids.map((id, index) => (
           <SwitchButton key={id} id={id} pressed={index === shown} choose={() => choose(index)} />
         ))}
@@ -51,6 +53,7 @@ interface SwitchProps {
 }
 
 function SwitchButton({ id, pressed, choose }: SwitchProps) {
+  const t = useStrings().transcript;
   const { label, running } = useAnswer(id);
   return (
     <button
@@ -63,12 +66,13 @@ function SwitchButton({ id, pressed, choose }: SwitchProps) {
       onClick={choose}
     >
       <span>{label}</span>
-      {running && <i className="dot" role="img" aria-label="answering" />}
+      {running && <i className="dot" role="img" aria-label={t.answering} />}
     </button>
   );
 }
 
 function ColumnHead({ id }: { id: string }) {
+  const t = useStrings().transcript;
   const { attempt, scroll } = useChat();
   const { label, running } = useAnswer(id);
   const stop = () => void attempt(() => request("DELETE", runPath(id)));
@@ -84,8 +88,8 @@ function ColumnHead({ id }: { id: string }) {
           type="button"
           className="quiet"
           data-testid="stop-one"
-          aria-label={`Stop ${label}`}
-          title="Stop this answer"
+          aria-label={t.stop(label)}
+          title={t.stopThis}
           onClick={stop}
         >
           <Square size={12} fill="currentColor" />
@@ -95,12 +99,12 @@ function ColumnHead({ id }: { id: string }) {
         type="button"
         className="button"
         data-testid="keep"
-        aria-label={`Keep the answer of ${label}`}
-        title="Go on with this answer"
+        aria-label={t.keepOf(label)}
+        title={t.keepHint}
         onClick={keep}
       >
         <Check size={14} />
-        Keep
+        {t.keep}
       </button>
     </header>
   );

@@ -6,10 +6,13 @@ import { basePath } from "../common/base-path";
 import { CopyButton } from "../common/copy-button";
 import { dollars } from "../common/money";
 import { messagePath, request } from "../common/request";
+import { strings, useStrings } from "../common/strings";
 import { type MessageView, textOf } from "../store/message-parts";
 import { useActions } from "./actions";
-import { Latency, milliseconds, Timeline } from "./latency";
+import { FeedbackButtons } from "./feedback";
+import { Latency, Timeline } from "./latency";
 import { DeleteButton, More, modelFor, Regenerate, useMeta, Versions } from "./message-actions";
+import { ReadAloud } from "./read-aloud";
 
 // Loaded when somebody looks at an answer again.
 const Replay = lazy(() => import("./replay"));
@@ -21,6 +24,7 @@ interface Props {
 }
 
 export function Ending({ view, last }: Props) {
+  const t = useStrings().transcript;
   const { store } = useChat();
   const { shared } = useMeta();
   const { status, why, offers = [] } = view;
@@ -36,17 +40,19 @@ export function Ending({ view, last }: Props) {
       {why && !broken && <p className="notice">{why}</p>}
       <footer className="ending">
         {last && !shared && offers.includes("continue") && (
-          <AgainButton action="continue" view={view} label="Continue" />
+          <AgainButton action="continue" view={view} label={t.continue} />
         )}
-        {last && !shared && offers.includes("retry") && <AgainButton action="retry" view={view} label="Retry" />}
+        {last && !shared && offers.includes("retry") && <AgainButton action="retry" view={view} label={t.retry} />}
         <Versions view={view} />
         {hasText && (
-          <CopyButton text={() => textOf(store.message(view.id) ?? view)} label="Copy answer" testId="copy" />
+          <CopyButton text={() => textOf(store.message(view.id) ?? view)} label={t.copyAnswer} testId="copy" />
         )}
+        {hasText && <ReadAloud id={view.id} />}
         {!shared && (
           <>
             {!(last && offers.includes("retry")) && <Regenerate view={view} />}
             <DeleteButton view={view} />
+            {hasText && <FeedbackButtons view={view} />}
             <More view={view} />
           </>
         )}
@@ -79,7 +85,7 @@ function Details({ view }: { view: MessageView }) {
   const [open, setOpen] = useState(false);
   return (
     <details className="model" data-testid="details" onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>{view.model || "Details"}</summary>
+      <summary>{view.model || strings().transcript.details}</summary>
       {open && <DetailLines view={view} />}
     </details>
   );
@@ -98,25 +104,29 @@ function useTimes(id: string): string | null {
   }, [id]);
   const [from, to] = [times.created_at, times.updated_at].map((time) => new Date(time ?? Number.NaN));
   if (Number.isNaN(from.getTime()) || Number.isNaN(to.getTime())) return null;
-  return `${from.toLocaleString()} – ${to.toLocaleTimeString()}`;
+  return strings().transcript.fromTo(from, to);
 }
 
 function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: MessageView }) {
+  const {
+    transcript: t,
+    common: { milliseconds },
+  } = useStrings();
   const { shared } = useMeta();
   const times = useTimes(id);
   const [replaying, setReplaying] = useState(false);
   const lines: string[] = [];
-  if (verified) lines.push("verified: every character of the answer is here.");
+  if (verified) lines.push(t.verified);
   if (tally.lags.length) {
     const lags = tally.lags.toSorted((a, b) => a - b);
     const [p50, p95] = [0.5, 0.95].map((share) => milliseconds(lags[Math.floor(share * (lags.length - 1))]));
-    lines.push(`on the screen ${p50} after it came, 95 % within ${p95}`);
+    lines.push(t.lag(p50, p95));
   }
-  if (usage?.input != null) lines.push(`${count(usage.input, "token")} read`);
-  if (usage?.output != null) lines.push(`${count(usage.output, "token")} written`);
-  if (usage?.cost_usd != null) lines.push(usage.cost_usd ? `cost ${dollars(usage.cost_usd)}` : "no cost");
-  if (usage?.own_key) lines.push("own key");
-  if (!lines.length) lines.push("Loaded from storage.");
+  if (usage?.input != null) lines.push(t.tokensRead(usage.input));
+  if (usage?.output != null) lines.push(t.tokensWritten(usage.output));
+  if (usage?.cost_usd != null) lines.push(usage.cost_usd ? t.cost(dollars(usage.cost_usd)) : t.noCost);
+  if (usage?.own_key) lines.push(t.ownKey);
+  if (!lines.length) lines.push(t.stored);
   if (times) lines.push(times);
   return (
     <>
@@ -126,20 +136,20 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
         ))}
         {!shared && (
           <li>
-            Run <code data-testid="run-id">{id}</code>
+            {t.run} <code data-testid="run-id">{id}</code>
           </li>
         )}
         {!shared && (
           <li>
             <a href={`${basePath()}/api/runs/${id}/events?after=0`} download={`${id}.txt`}>
-              Events of this answer
+              {t.events}
             </a>
           </li>
         )}
         {!shared && (
           <li>
             <a href={`${basePath()}/api/runs/${id}/recording`} download data-testid="recording">
-              Recording
+              {t.recording}
             </a>
           </li>
         )}
@@ -154,10 +164,10 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
             aria-expanded={replaying}
             onClick={() => setReplaying(!replaying)}
           >
-            {replaying ? "End the replay" : "Replay"}
+            {replaying ? t.endReplay : t.replay}
           </button>
           <a className="quiet" href={`${basePath()}/latency`}>
-            Latency of all answers
+            {t.allLatency}
           </a>
         </div>
       )}
@@ -168,8 +178,4 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
       )}
     </>
   );
-}
-
-function count(n: number, noun: string): string {
-  return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 }

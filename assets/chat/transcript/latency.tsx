@@ -2,10 +2,12 @@
 
 import "./latency.css";
 
+import { strings, useStrings } from "../common/strings";
 import type { Timing } from "../store/frames";
 
 /** The time until something could be read. */
 export function Latency({ timing }: { timing: Timing | undefined }) {
+  const t = useStrings().transcript;
   if (timing?.ttc_ms === undefined) return null;
   const attributes = {
     "data-ttfb-ms": timing.ttfb_ms,
@@ -14,11 +16,11 @@ export function Latency({ timing }: { timing: Timing | undefined }) {
     "data-ttc-ms": timing.ttc_ms,
   };
   const first = timing.ttft_ms ?? timing.ttc_ms;
-  const what = timing.ttft_ms === undefined ? "Time to the end" : "Time to the first token";
+  const what = timing.ttft_ms === undefined ? t.timeToEnd : t.timeToFirst;
   return (
-    <span className="latency" data-testid="latency" title={`${what}; the details have all times`} {...attributes}>
-      <span className="sr-only">{what}: </span>
-      {seconds(first)}
+    <span className="latency" data-testid="latency" title={t.latencyHint(what)} {...attributes}>
+      <span className="sr-only">{`${what}: `}</span>
+      {strings().common.seconds(first)}
     </span>
   );
 }
@@ -31,12 +33,13 @@ interface Stage {
 
 /** From the question to the stored ending. */
 export function Timeline({ timing }: { timing: Timing }) {
+  const t = useStrings().transcript;
   const total = timing.ttc_ms;
   if (total === undefined) return null;
   const stages = stagesOf(timing, total);
   return (
     <figure className="timeline">
-      <figcaption className="sr-only">Anatomy of the answer's latency</figcaption>
+      <figcaption className="sr-only">{t.anatomy}</figcaption>
       <ol>
         {stages.map(({ name, from, to }) => (
           <li key={name}>
@@ -44,7 +47,7 @@ export function Timeline({ timing }: { timing: Timing }) {
             <span className="stage" aria-hidden="true">
               <span style={{ marginInlineStart: percent(from, total), width: percent(to - from, total) }} />
             </span>
-            <span className="value">{milliseconds(to - from)}</span>
+            <span className="value">{strings().common.milliseconds(to - from)}</span>
           </li>
         ))}
       </ol>
@@ -54,13 +57,14 @@ export function Timeline({ timing }: { timing: Timing }) {
 }
 
 function stagesOf(timing: Timing, total: number): Stage[] {
+  const t = strings().transcript;
   const marks: [string, number | undefined][] = [
-    ["Asked the provider", timing.asked_ms],
-    ["Connected to it", timing.connected_ms],
-    ["First byte (TTFB)", timing.ttfb_ms],
-    ["First token (TTFT)", timing.ttft_ms],
-    ["Last token (TTLT)", timing.ttlt_ms],
-    ["Complete (TTC)", total],
+    [t.asked, timing.asked_ms],
+    [t.connected, timing.connected_ms],
+    [t.firstByte, timing.ttfb_ms],
+    [t.firstToken, timing.ttft_ms],
+    [t.lastToken, timing.ttlt_ms],
+    [t.completeTtc, total],
   ];
   const stages: Stage[] = [];
   let from = 0;
@@ -73,19 +77,20 @@ function stagesOf(timing: Timing, total: number): Stage[] {
 }
 
 function linesOf(timing: Timing): string[] {
-  const lines = [`${seconds(timing.ttc_ms ?? 0)} in all`];
-  if (timing.reasoning_ms) lines.push(`thought for ${seconds(timing.reasoning_ms)}`);
-  if (timing.tools_ms) lines.push(`tools ${seconds(timing.tools_ms)}`);
-  if (timing.waited_ms) lines.push(`waited for you ${seconds(timing.waited_ms)}`);
-  if (timing.tokens_per_second !== undefined) lines.push(`${timing.tokens_per_second} tokens/s`);
+  const {
+    transcript: t,
+    common: { seconds, milliseconds },
+  } = strings();
+  const lines = [t.inAll(seconds(timing.ttc_ms ?? 0))];
+  if (timing.reasoning_ms) lines.push(t.thoughtTime(seconds(timing.reasoning_ms)));
+  if (timing.tools_ms) lines.push(t.tools(seconds(timing.tools_ms)));
+  if (timing.waited_ms) lines.push(t.waitedForYou(seconds(timing.waited_ms)));
+  if (timing.tokens_per_second !== undefined) lines.push(t.tokensPerSecond(timing.tokens_per_second));
   if (timing.gap_p50_ms !== undefined && timing.gap_p95_ms !== undefined)
-    lines.push(`between tokens ${milliseconds(timing.gap_p50_ms)}, 95 % below ${milliseconds(timing.gap_p95_ms)}`);
-  if (timing.stalls) lines.push(`${timing.stalls} stall${timing.stalls === 1 ? "" : "s"} over a second`);
-  if (timing.cached_tokens) lines.push(`${timing.cached_tokens.toLocaleString("en")} tokens from the cache`);
+    lines.push(t.betweenTokens(milliseconds(timing.gap_p50_ms), milliseconds(timing.gap_p95_ms)));
+  if (timing.stalls) lines.push(t.stalls(timing.stalls));
+  if (timing.cached_tokens) lines.push(t.cached(timing.cached_tokens));
   return lines;
 }
 
 const percent = (part: number, whole: number) => `${whole > 0 ? (100 * part) / whole : 0}%`;
-const seconds = (ms: number) => `${(ms / 1000).toFixed(ms < 9_950 ? 2 : 1)} s`;
-export const milliseconds = (ms: number) =>
-  ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms).toLocaleString("en")} ms`;

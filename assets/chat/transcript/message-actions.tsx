@@ -10,6 +10,7 @@ import { Menu } from "../common/menu";
 import { newId } from "../common/new-id";
 import { messagePath, request } from "../common/request";
 import { useShared } from "../common/shared-value";
+import { strings, useStrings } from "../common/strings";
 import { useConfirmModel } from "../composer/confirm-model";
 import { groupByProvider } from "../composer/models";
 import { type MessageView, textOf } from "../store/message-parts";
@@ -22,20 +23,21 @@ export function useMeta() {
 
 /** The buttons below a question. */
 export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: () => void }) {
+  const t = useStrings().transcript;
   const { store } = useChat();
   const { shared } = useMeta();
   return (
     <footer className="actions">
       <Versions view={view} />
-      <CopyButton text={() => textOf(store.message(view.id) ?? view)} label="Copy message" testId="copy" />
+      <CopyButton text={() => textOf(store.message(view.id) ?? view)} label={t.copyMessage} testId="copy" />
       {!shared && (
         <>
           <button
             type="button"
             className="quiet"
             data-testid="edit"
-            aria-label="Edit message"
-            title="Edit message"
+            aria-label={t.editMessage}
+            title={t.editMessage}
             onClick={onEdit}
           >
             <Pencil size={14} />
@@ -50,6 +52,7 @@ export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: (
 
 /** Which of several versions is shown, and the way to the others. */
 export function Versions({ view: { id, versions } }: { view: MessageView }) {
+  const t = useStrings().transcript;
   const { attempt, scroll } = useChat();
   const { shared, compared } = useMeta();
   if (!versions || versions.length < 2 || shared || compared.includes(id)) return null;
@@ -64,20 +67,18 @@ export function Versions({ view: { id, versions } }: { view: MessageView }) {
         type="button"
         className="quiet"
         data-testid="branch-previous"
-        aria-label="Previous version"
+        aria-label={t.previousVersion}
         disabled={index <= 0}
         onClick={() => go(-1)}
       >
         <ChevronLeft size={14} />
       </button>
-      <span>
-        {index + 1} / {versions.length}
-      </span>
+      <span>{`${index + 1} / ${versions.length}`}</span>
       <button
         type="button"
         className="quiet"
         data-testid="branch-next"
-        aria-label="Next version"
+        aria-label={t.nextVersion}
         disabled={index >= versions.length - 1}
         onClick={() => go(1)}
       >
@@ -89,6 +90,7 @@ export function Versions({ view: { id, versions } }: { view: MessageView }) {
 
 /** Answers again, by the model of the conversation or by another one. */
 export function Regenerate({ view }: { view: MessageView }) {
+  const t = useStrings().transcript;
   const chat = useChat();
   const models = useShared(chat.models);
   const { confirm, dialog } = useConfirmModel();
@@ -113,16 +115,16 @@ export function Regenerate({ view }: { view: MessageView }) {
         type="button"
         className="quiet"
         data-testid="regenerate"
-        aria-label="Answer again"
-        title="Answer again"
+        aria-label={t.answerAgain}
+        title={t.answerAgain}
         onClick={() => again(modelFor(chat, view))}
       >
         <RefreshCw size={14} />
       </button>
       <select
         className="quiet"
-        aria-label="Answer again with another model"
-        title="Answer again with another model"
+        aria-label={t.answerAgainWith}
+        title={t.answerAgainWith}
         data-testid="regenerate-with"
         value=""
         onChange={choose}
@@ -144,14 +146,15 @@ export function Regenerate({ view }: { view: MessageView }) {
 }
 
 export function DeleteButton({ view }: { view: MessageView }) {
+  const t = useStrings().transcript;
   const remove = useDelete(view);
   return (
     <button
       type="button"
       className="quiet"
       data-testid="delete-message"
-      aria-label="Delete message"
-      title="Delete message"
+      aria-label={t.deleteMessage}
+      title={t.deleteMessage}
       onClick={() => remove(false)}
     >
       <Trash2 size={14} />
@@ -165,13 +168,17 @@ function useDelete({ id }: MessageView) {
     const path = messagePath(id, following ? "?following=true" : "");
     const undo = () => request("POST", messagePath(id, "/restore"));
     if (await chat.attempt(() => request("DELETE", path))) {
-      chat.undo.set({ text: following ? "Deleted from there on." : "Message deleted.", action: undo });
+      chat.undo.set({
+        text: following ? strings().transcript.deletedFromThere : strings().transcript.messageDeleted,
+        action: undo,
+      });
     }
   };
 }
 
 /** Rarer actions. */
 export function More({ view }: { view: MessageView }) {
+  const t = useStrings().transcript;
   const { attempt } = useChat();
   const remove = useDelete(view);
   const navigate = useNavigate();
@@ -181,17 +188,17 @@ export function More({ view }: { view: MessageView }) {
       navigate(`/c/${conversation_id}`);
     });
   const items = () => [
-    { label: "Fork from here", icon: GitFork, testId: "fork", action: () => void fork() },
-    { label: "Copy as text", icon: FileText, action: () => void copyText(plainText(view.id) || textOf(view)) },
+    { label: t.fork, icon: GitFork, testId: "fork", action: () => void fork() },
+    { label: t.copyText, icon: FileText, action: () => void copyText(plainText(view.id) || textOf(view)) },
     {
-      label: "Delete from here on",
+      label: t.deleteFromHere,
       icon: Scissors,
       testId: "delete-from-here",
       danger: true,
       action: () => void remove(true),
     },
   ];
-  return <Menu label="More actions" items={items} testId="message-menu" />;
+  return <Menu label={t.more} items={items} testId="message-menu" />;
 }
 
 // As it is read: without the marks of Markdown.
@@ -206,17 +213,16 @@ export function modelFor({ model, store }: Chat, view: MessageView): string {
   return store.meta().compared.includes(view.id) ? view.model : model.get() || view.model;
 }
 
-const BUSY = "An answer is still being written here. Stop it first, or wait for its end.";
-
 /** Whether an answer is being written here; then it is said. */
 function sayBusy({ store }: Chat): boolean {
   const { answering } = store.meta();
-  if (answering) store.feed({ k: "say", text: BUSY, n: Date.now() });
+  if (answering) store.feed({ k: "say", text: strings().transcript.busy, n: Date.now() });
   return answering;
 }
 
 /** The text of a question while it is edited. */
 export function EditBox({ view, onClose }: { view: MessageView; onClose: () => void }) {
+  const t = useStrings().transcript;
   const chat = useChat();
   const { answering } = useMeta();
   const area = useRef<HTMLTextAreaElement>(null);
@@ -255,7 +261,7 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
         ref={area}
         className="field"
         data-testid="edit-box"
-        aria-label="Edit message"
+        aria-label={t.editMessage}
         rows={3}
         dir="auto"
         defaultValue={textOf(view)}
@@ -263,7 +269,7 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
       />
       <div className="dialog-buttons">
         <button type="button" className="button" onClick={onClose}>
-          Cancel
+          {t.cancel}
         </button>
         <button
           type="button"
@@ -272,7 +278,7 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
           disabled={saving || answering}
           onClick={() => void save()}
         >
-          Send
+          {t.send}
         </button>
       </div>
     </div>

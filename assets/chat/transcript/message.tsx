@@ -4,6 +4,7 @@ import "./message.css";
 
 import { memo, useMemo, useState, useSyncExternalStore } from "react";
 import { useChat } from "../chat";
+import { useStrings } from "../common/strings";
 import { Blocks } from "../markdown/blocks";
 import { safeAddress } from "../markdown/sanitize";
 import type { SourcePart } from "../store/frames";
@@ -26,6 +27,7 @@ interface Props {
 }
 
 export const Message = memo(function Message({ id, last, eager }: Props) {
+  const t = useStrings().transcript;
   const view = useMessageView(id);
   const [editing, setEditing] = useState(false);
   if (!view) return null;
@@ -38,7 +40,7 @@ export const Message = memo(function Message({ id, last, eager }: Props) {
   if (view.role === "user") {
     return (
       <article className="message user" {...attributes}>
-        <h2 className="sr-only">You</h2>
+        <h2 className="sr-only">{t.you}</h2>
         {editing ? (
           <EditBox view={view} onClose={() => setEditing(false)} />
         ) : (
@@ -52,7 +54,7 @@ export const Message = memo(function Message({ id, last, eager }: Props) {
   }
   return (
     <article className="message assistant" {...attributes}>
-      <h2 className="sr-only">Answer</h2>
+      <h2 className="sr-only">{t.answer}</h2>
       <Answer view={view} eager={eager} />
       {view.running ? <Running view={view} /> : <Ending view={view} last={last} />}
     </article>
@@ -83,6 +85,7 @@ function useMessageView(id: string): MessageView | undefined {
 
 // What a person wrote is text, never Markdown.
 function Question({ view }: { view: MessageView }) {
+  const t = useStrings().transcript;
   const text = textOf(view);
   const [expanded, setExpanded] = useState(false);
   const long = text.length > LONG;
@@ -98,7 +101,7 @@ function Question({ view }: { view: MessageView }) {
       )}
       {long && (
         <button type="button" className="quiet" onClick={() => setExpanded(!expanded)} aria-expanded={expanded}>
-          {expanded ? "Show less" : "Show all"}
+          {expanded ? t.showLess : t.showAll}
         </button>
       )}
     </div>
@@ -171,14 +174,19 @@ const MessagePart = memo(
 );
 
 function Sources({ sources }: { sources: (SourcePart & { index: number })[] }) {
+  const t = useStrings().transcript;
+  const distinct = sources.filter(({ url }, index) => sources.findIndex((source) => source.url === url) === index);
   return (
-    <ul className="sources" aria-label="Sources">
-      {sources.map((source) => (
-        <li key={source.index}>
-          <SourceLink source={source} />
-        </li>
-      ))}
-    </ul>
+    <section className="sources" aria-label={t.sources}>
+      <h3>{t.sources}</h3>
+      <ol>
+        {distinct.map((source, index) => (
+          <li key={source.index} data-number={index + 1} tabIndex={-1}>
+            <SourceLink source={source} />
+          </li>
+        ))}
+      </ol>
+    </section>
   );
 }
 

@@ -4,6 +4,7 @@ import "../common/panel.css";
 
 import { type ToggleEvent, useEffect, useReducer, useRef, useState } from "react";
 import { panelStorage } from "../common/storage";
+import { type Strings, useStrings } from "../common/strings";
 import { Blocks } from "../markdown/blocks";
 import type { TextView } from "../store/message-parts";
 
@@ -16,6 +17,7 @@ interface Props {
 }
 
 export function Reasoning({ part, name, duration }: Props) {
+  const t = useStrings().transcript;
   const [open, setOpen] = useState(() => panelStorage.get(name) ?? false);
   const seconds = useSeconds(part.open);
   const toggled = (event: ToggleEvent<HTMLDetailsElement>) => {
@@ -29,9 +31,9 @@ export function Reasoning({ part, name, duration }: Props) {
       {/* biome-ignore lint/a11y/noStaticElementInteractions: a summary is a button */}
       <summary onClick={() => panelStorage.set(name, !open)}>
         {part.open ? (
-          <span className="busy">{seconds ? `Thinking… ${seconds} s` : "Thinking…"}</span>
+          <span className="busy">{seconds ? t.thinkingFor(seconds) : t.thinking}</span>
         ) : (
-          <span>{describe(duration === undefined ? seconds : Math.round(duration / 1000))}</span>
+          <span>{describe(duration === undefined ? seconds : Math.round(duration / 1000), t)}</span>
         )}
       </summary>
       {/* What is complete is there for the browser's search, also while the panel is closed. */}
@@ -42,10 +44,8 @@ export function Reasoning({ part, name, duration }: Props) {
   );
 }
 
-function describe(seconds: number): string {
-  if (!seconds) return "Thought";
-  const minutes = Math.floor(seconds / 60);
-  return `Thought for ${minutes ? `${minutes} min ` : ""}${seconds % 60} s`;
+function describe(seconds: number, t: Strings["transcript"]): string {
+  return seconds ? t.thoughtFor(Math.floor(seconds / 60), seconds % 60) : t.thought;
 }
 
 // Whole seconds for which it has been running on this page, or ran.

@@ -5,6 +5,7 @@ import "./replay.css";
 import { Pause, Play, RotateCcw, SkipForward } from "lucide-react";
 import { useEffect, useReducer, useRef, useState } from "react";
 import { RequestError, request } from "../common/request";
+import { useStrings } from "../common/strings";
 import { Answer } from "./message";
 import { Playback, type Recording } from "./playback";
 
@@ -33,6 +34,7 @@ export default function Replay({ id }: { id: string }) {
 }
 
 function Player({ playback }: { playback: Playback }) {
+  const t = useStrings().transcript;
   const [speed, setSpeed] = useState(1);
   const [playing, setPlaying] = useState(true);
   const [, render] = useReducer((count: number) => count + 1, 0);
@@ -64,7 +66,7 @@ function Player({ playback }: { playback: Playback }) {
   return (
     <section
       className="replay"
-      aria-label="Replay"
+      aria-label={t.replay}
       data-testid="replay-panel"
       data-position={position}
       data-length={length}
@@ -72,7 +74,7 @@ function Player({ playback }: { playback: Playback }) {
       <div className="replay-controls">
         <button type="button" className="quiet" data-testid="replay-play" onClick={toggle}>
           {playing ? <Pause size={14} /> : <Play size={14} />}
-          {playing ? "Pause" : "Play"}
+          {playing ? t.pause : t.play}
         </button>
         <button
           type="button"
@@ -82,18 +84,18 @@ function Player({ playback }: { playback: Playback }) {
           onClick={() => go(position + 1)}
         >
           <SkipForward size={14} />
-          Step
+          {t.step}
         </button>
         <button type="button" className="quiet" data-testid="replay-restart" onClick={() => go(0)}>
           <RotateCcw size={14} />
-          To the start
+          {t.toStart}
         </button>
         <label className="quiet">
-          Speed
+          {t.speed}
           <select data-testid="replay-speed" value={speed} onChange={(event) => setSpeed(Number(event.target.value))}>
             {SPEEDS.map((value) => (
               <option key={value} value={value}>
-                {value}×
+                {`${value}×`}
               </option>
             ))}
           </select>
@@ -101,8 +103,8 @@ function Player({ playback }: { playback: Playback }) {
         <input
           type="range"
           data-testid="replay-position"
-          aria-label="Event"
-          aria-valuetext={`event ${position} of ${length}`}
+          aria-label={t.event}
+          aria-valuetext={t.eventOf(position, length)}
           min={0}
           max={length}
           value={position}
@@ -110,8 +112,7 @@ function Player({ playback }: { playback: Playback }) {
         />
       </div>
       <p className="replay-place">
-        {(playback.clock / 1000).toFixed(2)} s of {(playback.duration / 1000).toFixed(2)} s · event {position} of{" "}
-        {length}
+        {`${t.clock(playback.clock, playback.duration)} · ${t.eventOf(position, length)}`}
         {playback.current && `: ${playback.current.type}`}
       </p>
       <div className="replay-answer">

@@ -9,12 +9,12 @@ import { Link, useLocation } from "react-router";
 import { type News, useChat } from "../chat";
 import { conversationAt, useAddress } from "../common/address";
 import { goToSignIn, routePath } from "../common/base-path";
+import { appName } from "../common/page-settings";
 import { useStateVar } from "../common/reflex";
 import { messagePath, request } from "../common/request";
 import { useShared } from "../common/shared-value";
 import { useStableCallbacks } from "../common/stable-callbacks";
 import { useStrings } from "../common/strings";
-import type { Suggestion } from "../composer/models";
 import { whenRendered } from "../markdown/render-budget";
 import type { Frame } from "../store/frames";
 import { Pace } from "../store/pace";
@@ -39,7 +39,6 @@ const MARKED_MS = 2500; // for so long the message to which a search led is mark
 interface Props {
   /** The full name of the Reflex state whose var `f` is the newest frame. */
   state: string;
-  suggestions: Suggestion[];
   onResync: () => void;
   onRetry: Actions["retry"];
   onContinue: Actions["continue"];
@@ -49,7 +48,8 @@ interface Props {
 }
 
 export function Transcript(props: Props) {
-  const { state, suggestions, onResync, onRetry, onContinue, onEarlier, onDecide, onPace } = props;
+  const { state, onResync, onRetry, onContinue, onEarlier, onDecide, onPace } = props;
+  const t = useStrings().transcript;
   const { store, news } = useChat();
   const actions = useStableCallbacks({ retry: onRetry, continue: onContinue, decide: onDecide });
   useFrames(state, onResync);
@@ -74,7 +74,7 @@ export function Transcript(props: Props) {
   return (
     <div className="transcript">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard */}
-      <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Conversation">
+      <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label={t.conversation}>
         <div
           className="thread"
           ref={content}
@@ -85,7 +85,7 @@ export function Transcript(props: Props) {
           {pending && address && <Skeleton />}
           {!pending && meta.earlier && (
             <button type="button" className="button earlier" onClick={showEarlier}>
-              Show earlier messages
+              {t.showEarlier}
             </button>
           )}
           <ActionsProvider value={actions}>
@@ -97,7 +97,7 @@ export function Transcript(props: Props) {
           </ActionsProvider>
           {!pending && meta.error && <p className="error">{meta.error}</p>}
           {!pending && meta.missing && <Missing />}
-          {!pending && !ids.length && !meta.missing && !meta.error && <Empty suggestions={suggestions} />}
+          {!pending && !ids.length && !meta.missing && !meta.error && <Empty />}
         </div>
       </div>
       <div className="floating">
@@ -234,7 +234,7 @@ function useTitle(title: string, news: News): void {
   const { needsYou } = useStrings().shell;
   useEffect(() => {
     const marks: Record<News, string> = { "": "", ready: "● ", waiting: `${needsYou} · ` };
-    document.title = marks[news] + (title ? `${title} · streamchat` : "streamchat");
+    document.title = marks[news] + (title ? `${title} · ${appName()}` : appName());
   }, [title, news, needsYou]);
 }
 
@@ -352,7 +352,12 @@ function holdAt(messageId: string, top: number): () => void {
 
 function Skeleton() {
   return (
-    <div className="skeleton" data-testid="skeleton" role="status" aria-label="Loading the conversation">
+    <div
+      className="skeleton"
+      data-testid="skeleton"
+      role="status"
+      aria-label={useStrings().transcript.loadingConversation}
+    >
       <i className="mine" />
       <i />
       <i />
@@ -367,17 +372,19 @@ function topOf(messageId: string): number | null {
 }
 
 function Missing() {
+  const t = useStrings().transcript;
   return (
     <div className="missing">
-      <p>This conversation does not exist, or it was deleted.</p>
+      <p>{t.gone}</p>
       <Link className="button" to="/">
-        New chat
+        {t.newChat}
       </Link>
     </div>
   );
 }
 
 function JumpToLatest({ scroller }: { scroller: RefObject<HTMLElement | null> }) {
+  const t = useStrings().transcript;
   const { scroll } = useChat();
   const stuck = useSyncExternalStore(scroll.subscribe, scroll.isStuck, () => true);
   if (stuck) return null;
@@ -387,9 +394,9 @@ function JumpToLatest({ scroller }: { scroller: RefObject<HTMLElement | null> })
     scroller.current?.focus({ preventScroll: true });
   };
   return (
-    <button type="button" className="jump" data-testid="jump-latest" onClick={jump} aria-label="Jump to latest">
+    <button type="button" className="jump" data-testid="jump-latest" onClick={jump} aria-label={t.jumpToLatest}>
       <ArrowDown size={16} />
-      <span>Jump to latest</span>
+      <span>{t.jumpToLatest}</span>
     </button>
   );
 }

@@ -4,10 +4,12 @@ import { Undo2, X } from "lucide-react";
 import { useEffect } from "react";
 import { useChat } from "../chat";
 import { useShared } from "../common/shared-value";
+import { useStrings } from "../common/strings";
 
 const SHOWN_MS = 20_000;
 
 export function UndoBar() {
+  const t = useStrings().transcript;
   const chat = useChat();
   const undo = useShared(chat.undo);
   useEffect(() => {
@@ -25,9 +27,9 @@ export function UndoBar() {
       <span>{undo.text}</span>
       <button type="button" className="quiet" data-testid="undo" onClick={click}>
         <Undo2 size={14} />
-        Undo
+        {t.undo}
       </button>
-      <button type="button" className="quiet" aria-label="Dismiss" onClick={() => chat.undo.set(null)}>
+      <button type="button" className="quiet" aria-label={t.dismiss} onClick={() => chat.undo.set(null)}>
         <X size={14} />
       </button>
     </div>

@@ -2,6 +2,7 @@
 
 import { useEffect, useReducer, useState } from "react";
 import { visit } from "../common/storage";
+import { strings } from "../common/strings";
 import type { MessageView } from "../store/message-parts";
 
 const SILENT_SECONDS = 3;
@@ -21,7 +22,7 @@ export function Waiting({ view }: { view: MessageView }) {
       <span className="dots" aria-hidden="true">
         <i /> <i /> <i />
       </span>
-      <span className="elapsed">{seconds >= SILENT_SECONDS ? `${seconds} s` : ""}</span>
+      <span className="elapsed">{seconds >= SILENT_SECONDS ? strings().transcript.elapsed(seconds) : ""}</span>
     </div>
   );
 }

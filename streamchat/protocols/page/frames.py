@@ -160,6 +160,23 @@ class Message(TypedDict):
     why: NotRequired[str]
     offers: NotRequired[list[Offer]]
     versions: NotRequired[list[str]]
+    feedback: NotRequired[Feedback]
+
+
+class Feedback(TypedDict):
+    """What the reader thinks of an answer."""
+
+    rating: Literal["up", "down"]
+    reason: NotRequired[str]
+
+
+class FeedbackFrame(TypedDict):
+    """What the reader thinks of an answer, after a change; ``None``: nothing any more."""
+
+    k: Literal["feedback"]
+    m: str
+    feedback: Feedback | None
+    n: int
 
 
 class PieceFrame(TypedDict):

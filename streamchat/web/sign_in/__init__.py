@@ -204,6 +204,7 @@ async def _page(
         error = NotFound("This invitation was used, was withdrawn or has expired.")
     values = {
         "base": base_of(request),
+        "app": settings.app_name,
         "title": "Create your account" if signs_up else "Sign in",
         "lead": "You are the first one here, and will be the admin." if is_first else "",
         "name": fields.get("name", ""),

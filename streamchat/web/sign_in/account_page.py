@@ -25,6 +25,7 @@ async def page(request: Request, context: Context) -> Response:
     ways = "accounts" if accounts.ways.accounts else "proxy" if accounts.ways.header else "password"
     values = {
         "base": base_of(request),
+        "app": services_of(request).settings.app_name,
         "name": identity.name,
         "role": identity.role,
         "role_text": "You are an admin." if identity.role == "admin" else "",

@@ -20,6 +20,7 @@ async def page(request: Request, context: Context) -> Response:
     context.identity.require_admin()
     values = {
         "base": base_of(request),
+        "app": services_of(request).settings.app_name,
         "self": context.owner,
         "accounts": "yes" if services_of(request).accounts is not None else "",
     }

@@ -74,6 +74,5 @@ export class Catalogue<Strings> {
     }
     if (typeof document === "undefined") return;
     document.documentElement.lang = this.language;
-    document.documentElement.removeAttribute("data-pending");
   }
 }

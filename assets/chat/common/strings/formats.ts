@@ -5,11 +5,19 @@ type Forms = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
 export function formats(language: string) {
   const plurals = new Intl.PluralRules(language);
   const numbers = new Intl.NumberFormat(language);
+  const lists = new Intl.ListFormat(language);
   const number = (n: number) => numbers.format(n);
+  const fixed = (n: number, digits: number) =>
+    n.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return {
     number,
+    /** `0.84 s`, `12.3 s`. */
+    seconds: (ms: number) => `${fixed(ms / 1000, ms < 9_950 ? 2 : 1)} s`,
+    /** `3.4 ms`, `1,234 ms`. */
+    milliseconds: (ms: number) => `${ms < 10 ? fixed(ms, 1) : number(Math.round(ms))} ms`,
     /** The form for the number, with `#` replaced by it: `plural(2, { one: "# word", other: "# words" })`. */
     plural: (n: number, forms: Forms) => (forms[plurals.select(n)] ?? forms.other).replace("#", number(n)),
+    list: (items: string[]) => lists.format(items),
     date: (date: Date, options: Intl.DateTimeFormatOptions) => date.toLocaleString(language, options),
   };
 }

@@ -3,13 +3,21 @@
 // Components: `const t = useStrings().shell`. Other code: `strings().shell`, when it is needed and not when it is
 // loaded. What the server, a model or a person wrote is not here.
 
+import { useEffect } from "react";
 import { Catalogue } from "./catalogue";
 import { en } from "./en";
 
-export { chooseLanguage, LANGUAGES, type Language, useLanguage } from "./catalogue";
+export { chooseLanguage, currentLanguage, LANGUAGES, type Language, useLanguage } from "./catalogue";
 export type { Strings } from "./en";
 
 const catalogue = new Catalogue(en, { de: () => import("./de").then(({ de }) => de) });
+
+/** Shows a page that `/look/look.js` has hidden, because it is built in another language or with another name. */
+export function useShown(): void {
+  useEffect(() => {
+    void catalogue.load().then(() => document.documentElement.removeAttribute("data-pending"));
+  }, []);
+}
 
 export const useStrings = catalogue.use;
 export const strings = catalogue.get;
