@@ -48,6 +48,10 @@ check: installed-dev front  ## Lint, format and types, and the tests of the fron
 bench: installed-dev system build  ## Measure, and print tables (docs/performance.md)
 	@$(BIN)/python -m bench
 
+.PHONY: bench-peers
+bench-peers: installed-dev system build  ## The same loads on the AI SDK's minimal app, from npm, in the same run
+	@$(BIN)/python -m bench.peers
+
 .PHONY: cluster
 cluster: installed-dev system  ## Two workers, Redis, PostgreSQL and nginx on this machine (docs/deploy.md)
 	@exec $(BIN)/python scripts/cluster

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import tempfile
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from playwright.async_api import Browser
 
@@ -35,16 +36,21 @@ LONG_TASKS = "tasks > 50 / 200 ms"
 NAMES = {FLOOR: "*floor*", SHIPPED: "streamchat"}
 
 
-async def run(quick: bool) -> None:
+Server = tuple[str, ...]
+
+
+async def run(quick: bool, peers: Mapping[Server, str] = MappingProxyType({}), *, typing: bool = True) -> None:
+    """Print the tables. ``peers``: further servers, and their names."""
     asked = loads(quick)
     with tempfile.TemporaryDirectory(prefix="streamchat-bench-") as data:
         turns = max(load.history for load in asked)
         path = f"/c/{await seed.conversation(Path(data), turns, HISTORY_WORDS, MODEL)}"
-        bench = Bench(asked, Path(data), path)
+        bench = Bench(asked, Path(data), path, {FLOOR: NAMES[FLOOR], **peers, SHIPPED: NAMES[SHIPPED]})
         async with simulator() as provider, chromium() as browser:
             await bench.times(provider, browser)
             await bench.bytes(provider, browser)
-            await bench.typing(provider, browser, Load("B", "markdown", 200 if quick else 2000, 50))
+            if typing:
+                await bench.typing(provider, browser, Load("B", "markdown", 200 if quick else 2000, 50))
 
 
 @dataclass(slots=True)
@@ -52,23 +58,24 @@ class Bench:
     loads: list[Load]
     data: Path
     path: str
+    names: Mapping[Server, str]
 
     def address(self, url: str, load: Load, server: Sequence[str]) -> str:
         return url + (self.path if load.history and server == SHIPPED else "/")
 
     def of(self, server: Sequence[str]) -> list[Load]:
-        """The floor has no history."""
+        """Only the program itself has a history."""
         return [load for load in self.loads if not load.history or server == SHIPPED]
 
     async def times(self, provider: Simulator, browser: Browser) -> None:
         rows = []
-        for server in (FLOOR, SHIPPED):
+        for server, name in self.names.items():
             async with app(provider, server=server, data=self.data) as running:
                 async with visit(browser, running.url) as page:  # what only the first answer of a process costs
                     await _timed(provider, running, page, WARM_UP)
                 for load in self.of(server):
                     async with visit(browser, self.address(running.url, load, server)) as page:
-                        rows.append([f"{load.name} {NAMES[server]}", *await _timed(provider, running, page, load)])
+                        rows.append([f"{load.name} {name}", *await _timed(provider, running, page, load)])
         show(
             "From the provider's send to the paint",
             ["", *MILLISECONDS, "paints", "main s", "script", "layout", LONG_TASKS, "server CPU s/1,000"],
@@ -78,12 +85,12 @@ class Bench:
 
     async def bytes(self, provider: Simulator, browser: Browser) -> None:
         rows = []
-        for server in (FLOOR, SHIPPED):
+        for server, name in self.names.items():
             async with counter() as wire, app(provider, server=server, data=self.data, public_url=wire.url) as running:
                 wire.target = running.port
                 for load in map(_shorter, self.of(server)):
                     async with visit(browser, self.address(wire.url, load, server)) as page:
-                        rows.append([f"{load.name} {NAMES[server]}", *await _counted(page, load, wire)])
+                        rows.append([f"{load.name} {name}", *await _counted(page, load, wire)])
         show(
             "Bytes to the browser per word",
             ["", "messages", "on the wire", "first tenth", "last tenth"],

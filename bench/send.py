@@ -7,7 +7,9 @@ the way back. The floor is a page that fetches and a relay without an SDK or a d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import MappingProxyType
 
 from playwright.async_api import Browser
 
@@ -22,24 +24,26 @@ _CLICK = """() => {
   document.querySelector('[data-testid="send"]').click();
   return performance.timeOrigin + performance.now();
 }"""
-_ROWS = ((FLOOR, "*floor*"), (SHIPPED, "in a new chat"), (SHIPPED, "the next question"))
+_TURNS = ("in a new chat", "the next question")
 
 
-async def run(quick: bool) -> None:
+async def run(quick: bool, peers: Mapping[tuple[str, ...], str] = MappingProxyType({})) -> None:
+    """Print the table. ``peers``: further servers, and their names."""
     times = 10 if quick else 40
-    waits: dict[str, list[tuple[float, float]]] = {name: [] for _, name in _ROWS}
-    async with (
-        simulator() as provider,
-        chromium() as browser,
-        app(provider, server=FLOOR) as floor,
-        app(provider, server=SHIPPED) as shipped,
-    ):
+    waits: dict[str, list[tuple[float, float]]] = {}
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(simulator())
+        browser = await stack.enter_async_context(chromium())
+        servers = {FLOOR: "*floor*", **peers, SHIPPED: "streamchat"}
+        running = {
+            name: await stack.enter_async_context(app(provider, server=server)) for server, name in servers.items()
+        }
         for number_of_round in range(times + 2):  # in turn: the machine may be busy for a while
-            (bare,) = await _asked(browser, floor, provider, 1)
-            first, second = await _asked(browser, shipped, provider, 2)
-            if number_of_round >= 2:  # what only the first answers of a process cost
-                for (_, name), wait in zip(_ROWS, (bare, first, second), strict=True):
-                    waits[name].append(wait)
+            for name, one in running.items():
+                asked = await _asked(browser, one, provider, len(_TURNS))
+                if number_of_round >= 2:  # what only the first answers of a process cost
+                    for turn, wait in zip(_TURNS, asked, strict=True):
+                        waits.setdefault(f"{name}, {turn}", []).append(wait)
     show(
         "From the click on Send",
         ["", "provider asked: p50 ms", "p95", "first word painted: p50 ms", "p95", "max"],
