@@ -21,7 +21,7 @@ from streamchat.wiring import Services, running_services
 MODEL = "simulator:tour"
 WORDS, RATE = 500, 50
 # milliseconds, as assets/chat/store/pace.ts asks for them
-PACES = (0, 50, 100, 250, 1000)
+PACES = (0, 100, 250, 1000)
 
 
 class Sent(NamedTuple):

@@ -34,19 +34,19 @@ test("a tab that paints fast gets every delta, and says nothing", () => {
   const { pace, told, paint } = paced();
   pace.opened();
   pace.shown(true);
-  paint(6);
+  paint(20);
   expect(told).toEqual([]);
 });
 
 test("a slow one gets larger pieces, one step per second at most, and every delta again once it is fast", () => {
   const { pace, told, advance, paint } = paced();
   pace.opened();
-  paint(20);
-  expect(told).toEqual([50]);
+  paint(40);
+  expect(told).toEqual([100]);
   paint(400);
-  expect(told).toEqual([50]);
+  expect(told).toEqual([100]);
   advance(1000);
-  expect(told).toEqual([50, 250]);
+  expect(told).toEqual([100, 250]);
   paint(2, 100);
   expect(told.at(-1)).toBe(0);
 });

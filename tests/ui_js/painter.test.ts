@@ -28,3 +28,22 @@ test("what is requested while it paints is painted in the next frame", async () 
   while (paints < 3) await frame();
   expect(painter.paints).toBe(3);
 });
+
+test("one slow paint does not delay the next one; two in a row do", async () => {
+  const paints: number[] = [];
+  const painter = new Painter(() => {
+    paints.push(painter.paints);
+    for (const end = performance.now() + 60; performance.now() < end; );
+  });
+  const painted = () => new Promise<void>((resolve) => painter.onPainted(resolve));
+  for (const expected of [1, 2]) {
+    const done = painted();
+    painter.request();
+    await frame();
+    expect(paints.length).toBe(expected);
+    await done;
+  }
+  painter.request();
+  await frame();
+  expect(paints.length).toBe(2);
+});

@@ -1,15 +1,16 @@
 // Tells the server how often this tab wants the pieces of an answer.
 //
-// Every delta, as long as painting is fast; if it is slow, as often as it can be painted in half of the time; once a
-// second in a hidden tab, which paints nothing. The server joins what waits. Rules:
+// Every delta, as long as a paint takes about a frame, because joining what came meanwhile costs the page next to nothing;
+// if it is slower, as often as it can be painted in half of the time; once a second in a hidden tab, which paints
+// nothing. The server joins what waits. Rules:
 //
 // * A change is told at once if it is for the better, else once a second at most.
 // * A transcript ("open") begins with every delta, whatever was told before.
 
-import { SLOW_MS } from "./painter";
 import type { Clock } from "./resync";
 
-const STEPS_MS = [0, 50, 100, 250];
+const SLOW_MS = 25;
+const STEPS_MS = [0, 100, 250];
 const HIDDEN_MS = 1000;
 const INTERVAL_MS = 1000;
 const WEIGHT = 0.2; // of the newest paint in the average
