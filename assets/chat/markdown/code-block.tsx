@@ -2,7 +2,9 @@
 
 import type { Element, RootContent } from "hast";
 import { createElement, type ReactNode, useEffect, useState } from "react";
+import { flushSync } from "react-dom";
 import { CopyButton } from "../common/copy-button";
+import { keepSelection } from "../common/keep-selection";
 import { canHighlight, highlight } from "./highlight";
 
 interface Props {
@@ -51,7 +53,8 @@ function useColours(language: string, code: string, open: boolean): ReactNode[] 
     if (open || !language || !canHighlight(language, code)) return;
     let cancelled = false;
     void highlight(language, code).then((nodes) => {
-      if (!cancelled && nodes) setResult({ code, language, elements: nodes.map(toReact) });
+      if (cancelled || !nodes) return;
+      keepSelection(() => flushSync(() => setResult({ code, language, elements: nodes.map(toReact) })));
     });
     return () => {
       cancelled = true;

@@ -34,10 +34,18 @@ export function Conversation({ row, current, close, onChange, archived = false }
   const [renaming, setRenaming] = useState(false);
   const [sharing, setSharing] = useState(false);
   const items = useItems(row, archived, onChange, { rename: () => setRenaming(true), share: () => setSharing(true) });
+  const link = useRef<HTMLAnchorElement>(null);
+  // The focus was in the box that has gone.
+  const wasRenaming = useRef(false);
+  useEffect(() => {
+    if (wasRenaming.current && document.activeElement === document.body) link.current?.focus({ preventScroll: true });
+    wasRenaming.current = renaming;
+  }, [renaming]);
   if (renaming) return <RenameBox row={row} onChange={onChange} onClose={() => setRenaming(false)} />;
   return (
     <div className="conversation-row" data-current={current}>
       <Link
+        ref={link}
         to={`/c/${row.id}`}
         className="conversation"
         data-testid="conversation-item"
@@ -130,7 +138,10 @@ function RenameBox({ row, onChange, onClose }: RenameProps) {
   const { attempt } = useChat();
   const box = useRef<HTMLInputElement>(null);
   const done = useRef(false);
-  useEffect(() => box.current?.select(), []);
+  useEffect(() => {
+    box.current?.focus({ preventScroll: true });
+    box.current?.select();
+  }, []);
   const save = async () => {
     const title = box.current?.value.trim();
     if (done.current) return;

@@ -5,6 +5,7 @@
 // animation frames: there the text waits in the store.
 
 import { flushSync } from "react-dom";
+import { keepSelection } from "../common/keep-selection";
 
 const SLOW_MS = 10; // a paint that costs more than this is slow
 const TYPING_MS = 80;
@@ -64,7 +65,7 @@ export class Painter {
     this.painting = this.requested;
     this.started = performance.now();
     this.paints += 1;
-    flushSync(this.paint);
+    keepSelection(() => flushSync(this.paint));
     // This message arrives after style, layout and paint, which are the greater part of the cost.
     this.afterPaint().postMessage(0);
   };

@@ -1,0 +1,58 @@
+"""Where the reader was in a conversation is where the conversation is opened again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.test_conversations import imported
+from tests.support.chat_page import SCROLLER, ChatPage
+
+TEXT = "Words of a message that fill some lines. " * 12
+PLACE = (
+    "(id) => document.querySelector(`.message[data-message-id='${id}']`)?.getBoundingClientRect().top - "
+    f"{SCROLLER}.getBoundingClientRect().top"
+)
+
+
+@pytest.fixture
+def thread(chat: ChatPage) -> ChatPage:
+    """A conversation of 40 messages, opened for the first time."""
+    chat.open(f"/c/{imported(chat.served, 'Forty', *(f'{n}. {TEXT}' for n in range(40)))}")
+    chat.messages.nth(39).wait_for()
+    chat.page.wait_for_selector("[aria-busy][data-settled=true]")
+    return chat
+
+
+def stands(chat: ChatPage, message_id: str, top: float) -> None:
+    """Assert that this message comes to stand within 40 px of here."""
+    chat.page.wait_for_function(f"([id, top]) => Math.abs(({PLACE})(id) - top) <= 40", arg=[message_id, top])
+    chat.paints(30)
+    assert abs(chat.page.evaluate(PLACE, message_id) - top) <= 40
+
+
+def test_the_place_is_kept(thread: ChatPage):
+    """A conversation begins at its end. Message 20 in view, another conversation, and Back: it is where it was, also
+    after a reload. At the end again, it is opened at its end."""
+    page = thread.page
+    assert thread.left() <= 40
+    address = page.url
+    twenty = thread.messages.nth(20).get_attribute("data-message-id") or ""
+    page.evaluate(f"(id) => {{ {SCROLLER}.scrollTop += ({PLACE})(id); }}", twenty)
+    thread.jump_latest.wait_for()
+    thread.paints()
+    top = page.evaluate(PLACE, twenty)
+    assert abs(top) <= 40
+    page.get_by_test_id("new-chat").click()
+    thread.messages.nth(39).wait_for(state="detached")
+    page.go_back()
+    stands(thread, twenty, top)
+    page.reload()
+    stands(thread.ready(), twenty, top)
+    thread.jump_latest.click()
+    thread.jump_latest.wait_for(state="detached")
+    thread.paints()
+    thread.open("/")
+    page.goto(address)
+    thread.messages.nth(39).wait_for()
+    page.wait_for_selector("[aria-busy][data-settled=true]")
+    assert thread.left() <= 40
