@@ -64,8 +64,9 @@ class Transcript:
             self._system.append(repair_surrogates(text))
 
     def user(self, parts: Sequence[Part]) -> None:
-        """Add a user message."""
-        self._add("user", parts)
+        """Add a user message. Empty text is none: vendors take it, and there is nothing to answer in it."""
+        if any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
+            self._add("user", parts)
 
     def answer(self, parts: Sequence[Part]) -> None:
         """Add parts of an answer."""
@@ -88,7 +89,9 @@ class Transcript:
     def client_request(
         self, model: str, options: Options, tools: tuple[ToolSpec, ...], *, stream: bool, after: str | None = None
     ) -> ClientRequest:
-        """Return the request with these messages. Raises as ``turns``."""
+        """Return the request with these messages. A system message alone is the question. Raises as ``turns``."""
+        if not self._turns and not self.results and self._system:
+            self._add("user", [TextPart(self._system.pop())])
         system = "\n\n".join(self._system) or None
         return ClientRequest(model, self.turns, self.results, system, options, tools, stream, after)
 

@@ -24,6 +24,7 @@ from streamchat.errors import ErrorKind, ProviderError, StreamBroken
 from streamchat.providers.base import Provider
 from streamchat.runs.coalesce import Arrival, Deadlines, intake
 from streamchat.runs.ports import Models
+from streamchat.runs.stop_texts import until_stop
 
 MAX_WAIT = 20.0
 # These timeouts are long: a second one would take too long.
@@ -82,7 +83,10 @@ async def attempts(target: Target, request: Request, policy: Policy) -> AsyncGen
     while True:
         started = False
         try:
-            async with aclosing(intake(target.provider.stream(request), policy.deadlines)) as arrivals:
+            events = target.provider.stream(request)
+            if request.options.stop:
+                events = until_stop(events, request.options.stop)
+            async with aclosing(intake(events, policy.deadlines)) as arrivals:
                 async for arrival in arrivals:
                     started = started or not isinstance(arrival.event, e.UsageReported)
                     yield arrival

@@ -39,6 +39,7 @@ from streamchat.web.body_limit import Bodies
 from streamchat.web.compat import (
     ag_ui_routes,
     ai_sdk_routes,
+    base_url,
     conversations_routes,
     model_routes,
     responses_routes,
@@ -55,7 +56,9 @@ from streamchat.web.startup_errors import StartupErrors
 from streamchat.wiring import ServiceHolder
 
 TREES = ("/api", "/v1", "/ag-ui")
-PATHS = frozenset({*simple_stream.PATHS, *health.PATHS, *status.PATHS, *sign_in.PATHS, "/account", "/admin"})
+PATHS = frozenset(
+    {*simple_stream.PATHS, *base_url.PATHS, *health.PATHS, *status.PATHS, *sign_in.PATHS, "/account", "/admin"}
+)
 
 
 def is_api(path: str) -> bool:
@@ -103,6 +106,7 @@ def build_api(holder: ServiceHolder) -> FastAPI:
         vendor_routes,
         responses_routes,
         conversations_routes,
+        base_url,
         ai_sdk_routes,
         ag_ui_routes,
         account_routes,

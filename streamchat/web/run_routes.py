@@ -76,17 +76,18 @@ async def start_response(context: RequestContext, new: NewRun, models: Sequence[
     if not models:
         return started_response(context, await context.start(new))
     begun = await context.compare(new, models)
-    runs = [_started(context, one) | {"model": one.answer.model} for one in begun]
+    runs = [started_json(context, one) | {"model": one.answer.model} for one in begun]
     return started_response(context, begun[0], {"runs": runs})
 
 
 def started_response(context: RequestContext, started: Begun, more: Mapping[str, Any] | None = None) -> Response:
     """Return the response for a run that was started (201), or found again (200). ``more``: further fields."""
-    body = _started(context, started) | {"conversation_id": started.conversation_id} | dict(more or {})
+    body = started_json(context, started) | {"conversation_id": started.conversation_id} | dict(more or {})
     return json_response(body, 201 if started.created else 200, {"X-Run-Id": started.run_id})
 
 
-def _started(context: RequestContext, started: Begun) -> dict[str, Any]:
+def started_json(context: RequestContext, started: Begun) -> dict[str, Any]:
+    """Return the ids of a run that was started."""
     return {
         "run_id": started.run_id,
         "message_id": started.run_id,
@@ -114,12 +115,7 @@ async def steer(run_id: RunId, body: SteerIn, context: Context) -> Response:
     """Stop the run, keep what it wrote, and answer this message next. A run that has ended stays as it is."""
     conversation_id, _ = await get_run(context.runs, context.owner, run_id)
     new = body.message_in().run_in(conversation_id).new_run((await context.models()).default)
-
-    async def stop_first() -> None:
-        if not await context.store.known(context.owner, new.client_message_id):
-            await context.runs.cancel(context.owner, run_id)
-
-    return started_response(context, await context.start(new, stop_first))
+    return started_response(context, await context.steer(run_id, new))
 
 
 @router.post("/{run_id}/decisions", response_model=RunOut, responses=PROBLEMS(400, 403, 404, 408, 413, 415, 422, 503))

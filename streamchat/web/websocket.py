@@ -1,4 +1,4 @@
-"""``/api/runs/{run_id}/ws``: follow a run, stop it and decide about its tool calls over one WebSocket.
+"""``/api/runs/{run_id}/ws``: follow a run, stop or steer it, and decide about its tool calls over one WebSocket.
 
 Messages of the server are JSON with a ``type``; those with a ``seq`` are log entries, as in Server-Sent Events. Rules:
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -25,8 +25,8 @@ from streamchat.protocols.http_status import status_of
 from streamchat.runs.reader import RunReader, encode, get_run
 from streamchat.web.dependencies import context_of
 from streamchat.web.error_responses import BadRequest
-from streamchat.web.run_routes import position
-from streamchat.web.schemas import Deciding
+from streamchat.web.run_routes import position, started_json
+from streamchat.web.schemas import Deciding, SteerIn
 from streamchat.web.streaming import streams
 from streamchat.wiring.request_context import RequestContext
 
@@ -59,7 +59,14 @@ class Decide(_Command, Deciding):
     type: Literal["decide"]
 
 
-COMMANDS: TypeAdapter[Ping | Stop | Decide] = TypeAdapter(Annotated[Ping | Stop | Decide, Field(discriminator="type")])
+class Steer(_Command, SteerIn):
+    """Stop the run, and answer this message next."""
+
+    type: Literal["steer"]
+
+
+Command: TypeAlias = Ping | Stop | Decide | Steer
+COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 
 @router.websocket("/api/runs/{run_id}/ws")
@@ -101,6 +108,7 @@ class _Connection:
 
     def __init__(self, websocket: WebSocket, context: RequestContext, run_id: str, after: int) -> None:
         self._websocket = websocket
+        self._context = context
         self._runs = context.runs
         self._owner = context.owner
         self._identity = context.identity
@@ -144,7 +152,7 @@ class _Connection:
             self._reader.close()
 
     async def _execute(self, text: str | None) -> str:
-        command_id = None
+        command_id, more = None, {}
         try:
             command = _parse(text)
             command_id = command.id
@@ -157,12 +165,21 @@ class _Connection:
                     await self._runs.cancel(self._owner, self._run_id)
                 case Decide():
                     await self._runs.decide(self._owner, self._run_id, command.call_id, command.decision())
+                case Steer():
+                    more = await self._steer(command)
         except StreamchatError as error:
             return _problem(error, command_id)
-        return json_bytes({"type": "ok", "id": command_id}).decode()
+        return json_bytes({"type": "ok", "id": command_id, **more}).decode()
+
+    async def _steer(self, command: Steer) -> dict[str, Any]:
+        """Return the ids of the answer that follows."""
+        conversation_id, _ = await get_run(self._runs, self._owner, self._run_id)
+        new = command.message_in().run_in(conversation_id).new_run((await self._context.models()).default)
+        started = await self._context.steer(self._run_id, new)
+        return started_json(self._context, started) | {"conversation_id": started.conversation_id}
 
 
-def _parse(text: str | None) -> Ping | Stop | Decide:
+def _parse(text: str | None) -> Command:
     """Parse a command. Raises ``BadRequest``."""
     if text is None or len(text) > MAX_COMMAND:
         raise BadRequest(f"A command must be a text message of at most {MAX_COMMAND:,} characters.")

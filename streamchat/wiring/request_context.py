@@ -16,7 +16,7 @@ from streamchat.files.checks import TooLarge, check_file
 from streamchat.identity import Credentials, Identity
 from streamchat.providers.catalog import Catalog
 from streamchat.runs.ports import Begun
-from streamchat.runs.service import RunService
+from streamchat.runs.service import RunService, check_message
 from streamchat.settings import Settings
 from streamchat.storage import Storage
 from streamchat.wiring import Services
@@ -77,6 +77,21 @@ class RequestContext:
             return [await self.runs.start(self.owner, replace(new, credential=self._key))]
 
         return (await self._start(new.client_message_id, start))[0]
+
+    async def steer(self, run_id: str, new: NewRun) -> Begun:
+        """Stop a run, keep what it wrote, and start the answer to another message next. Raises as ``start``.
+
+        What cannot be asked stops nothing.
+        """
+        check_message(new.parts)
+        if new.model:
+            (await self.models()).info(new.model)
+
+        async def stop_first() -> None:
+            if not await self.store.known(self.owner, new.client_message_id):
+                await self.runs.cancel(self.owner, run_id)
+
+        return await self.start(new, stop_first)
 
     async def compare(self, new: NewRun, models: Sequence[str]) -> Sequence[Begun]:
         """Start an answer by each of these models, each within the caller's limits.

@@ -41,7 +41,21 @@ _BUDGETS = ((4096, "low"), (16384, "medium"))
 
 
 # Fields that nothing here honours. What is unknown to Anthropic too is ignored.
-UNSUPPORTED: Mapping[str, Sequence[Any]] = {"container": (), "mcp_servers": (), "top_k": ()}
+UNSUPPORTED: Mapping[str, Sequence[Any]] = {
+    "compaction": (),
+    "container": (),
+    "fallbacks": (),
+    "inference_geo": (),
+    "mcp_servers": (),
+    "speed": ("standard",),
+    "top_k": (),
+}
+# Fields of Anthropic's that change nothing in the answer: they identify, account, or cache. A history that is too long
+# is shortened here in any case. ``betas`` is a header.
+IGNORED = frozenset({
+    "betas", "billing_policy", "cache_control", "context_management", "diagnostics", "fallback_credit_token",
+    "metadata", "service_tier", "user_profile_id", "workspace_id",
+})  # fmt: skip
 THREADS = ("thread", "previous_message_id")
 
 

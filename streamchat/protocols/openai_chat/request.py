@@ -118,6 +118,7 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "logit_bias": (),
     "logprobs": (),
     "min_p": (),
+    "moderation": (),
     "modalities": (["text"],),
     "presence_penalty": (),
     "repetition_penalty": (1,),
@@ -126,6 +127,13 @@ UNSUPPORTED: Mapping[str, Sequence[Any]] = {
     "verbosity": ("medium",),
     "web_search_options": (),
 }
+
+
+# Fields of OpenAI's that change nothing in the answer: they identify, account, cache, or predict for speed.
+IGNORED = frozenset({
+    "metadata", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
+    "service_tier", "user",
+})  # fmt: skip
 
 
 class ChatRequest(Shape):

@@ -97,11 +97,24 @@ class Reasoning(Shape):
 
 # Fields that nothing here honours, with their values that change nothing. What is unknown to OpenAI too is ignored.
 UNSUPPORTED: Mapping[str, Sequence[Any]] = {
+    "access_programs": (),
+    "background_options": (),
+    "image": (),
     "max_tool_calls": (),
     "moderation": (),
     "prompt": (),
     "top_logprobs": (),
 }
+
+
+# Fields of OpenAI's that change nothing in the answer: they identify, account, or cache. A history that is too long is
+# shortened here in any case, and encrypted reasoning always goes out, as a handle.
+IGNORED = frozenset({
+    "context_management", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
+    "service_tier", "stream_options", "truncation", "user",
+})  # fmt: skip
+# What ``include`` may ask for that is not there: the rest are outputs of tools that only the vendor can run.
+_NOT_INCLUDED = "message.output_text.logprobs"
 
 
 class ConversationIn(Shape):
@@ -129,6 +142,7 @@ class ResponsesRequest(Shape):
     top_p: TopP | None = None
     metadata: dict[str, Any] | None = None
     store: bool | None = None
+    include: Annotated[list[str], Field(max_length=50)] | None = None
     conversation: Annotated[str, Field(max_length=200)] | ConversationIn | None = None
 
     def client_request(self) -> ClientRequest:
@@ -136,6 +150,8 @@ class ResponsesRequest(Shape):
         refuse(self, UNSUPPORTED)
         if self.background:
             raise InvalidInput("background: not supported. Every answer continues without its client here.")
+        if _NOT_INCLUDED in (self.include or ()):
+            raise InvalidInput(f"include: {_NOT_INCLUDED} is not supported here.")
         transcript = Transcript()
         transcript.system(self.instructions or "")
         items = [Item(role="user", content=self.input)] if isinstance(self.input, str) else self.input

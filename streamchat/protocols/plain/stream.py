@@ -36,6 +36,7 @@ class PlainEncoder(Encoder[bytes]):
         # The part and the offset in it (UTF-16 code units) up to which the reader has the text; ``None`` if unknown.
         self._position: tuple[int, int] | None = None if resumed else (-1, 0)
         self._number = 0
+        self._last_id = b""
 
     def open(self) -> Iterable[bytes]:
         """See ``Encoder``."""
@@ -73,7 +74,7 @@ class PlainEncoder(Encoder[bytes]):
 
     def close(self) -> Iterable[bytes]:
         """See ``Encoder``."""
-        return (encoding.DONE,)
+        return (self._last_id + encoding.DONE,)
 
     def _pieces(self, events: Iterable[tuple[int, Event]]) -> Iterator[bytes]:
         for seq, event in events:
@@ -87,10 +88,11 @@ class PlainEncoder(Encoder[bytes]):
         return f"id: {self._run_id}:{seq}\n".encode()
 
     def _end(self, seq: int, event: Event) -> bytes:
-        """Return the id of the end, which identifies a reconnect after it, and the error if there was one."""
+        """Return the error, if there was one. The id of the end, for a reconnect, is that of ``[DONE]``."""
+        self._last_id = self._id(seq)
         if isinstance(event, Failed | Interrupted) or (isinstance(event, Finished) and event.reason not in ("stop",)):
             return self._id(seq) + encoding.sse_unnumbered(event)
-        return self._id(seq) + b"\n"
+        return b""
 
 
 def _text_of(parts: Sequence[Part]) -> str:

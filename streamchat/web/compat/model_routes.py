@@ -10,7 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
 
+from streamchat.errors import NotFound
 from streamchat.protocols.encoding import json_bytes
+from streamchat.protocols.vendor_errors import anthropic_failure, openai_failure
+from streamchat.web.compat.respond import failure_response
 from streamchat.web.compat.start import check_model
 from streamchat.web.dependencies import Context
 
@@ -49,7 +52,10 @@ async def one(
 ) -> Response:
     """One model."""
     models = await context.models()
-    check_model(models, model_id)
+    try:
+        check_model(models, model_id)
+    except NotFound as error:
+        return failure_response((openai_failure if anthropic_version is None else anthropic_failure)(error))
     label = models.info(model_id).label
     return _json(_openai(model_id) if anthropic_version is None else _anthropic(model_id, label))
 

@@ -63,9 +63,8 @@ def check_model(models: Models, model: str) -> None:
 def check_options(models: Models, client_request: ClientRequest) -> None:
     """Raise ``InvalidInput`` for an option whose loss would change the answer, if the model does not take it."""
     model, options = models.info(client_request.model), client_request.options
-    for name, value in (("top_p", options.top_p), ("stop", options.stop or None)):
-        if value is not None and name in model.capabilities.refuses:
-            raise InvalidInput(f"{name}: {model.label} does not support it.")
+    if options.top_p is not None and "top_p" in model.capabilities.refuses:
+        raise InvalidInput(f"top_p: {model.label} does not support it.")
     if options.tool_choice and not model.capabilities.tools:
         raise InvalidInput(f"tool_choice: {model.label} cannot be made to call a tool.")
 

@@ -122,3 +122,38 @@ def test_a_client_that_goes(api: Api, header: dict[str, str], status: str):
         time.sleep(0.1)
     assert now()["status"] == status
     api.http.delete(f"/api/runs/{run_id}")
+
+
+@pytest.mark.parametrize("path", ["", "/v1/v1"])
+def test_a_wrong_base_url_is_told(api: Api, path: str):
+    """Each SDK with its base URL as the other one's: an error of the vendor's shape that has the right one."""
+    right = f"{api.url}/v1"
+    if not path:
+        client = api.openai().with_options(base_url=api.url)
+        with pytest.raises(openai.NotFoundError, match=right):
+            client.chat.completions.create(**QUESTION)
+        with pytest.raises(openai.NotFoundError, match=right):
+            client.responses.create(model="simulator:tour", input="hi")
+    else:
+        with pytest.raises(anthropic.NotFoundError, match=api.url):
+            api.anthropic().with_options(base_url=right).messages.create(**QUESTION, max_tokens=9)
+
+
+def test_an_unknown_model_in_each_shape(api: Api):
+    """The list of models answers in the shape of the SDK that asks, with its errors too."""
+    with pytest.raises(openai.NotFoundError) as refused:
+        api.openai().models.retrieve("nothing:here")
+    assert refused.value.code == "model_not_found"
+    with pytest.raises(anthropic.NotFoundError) as other:
+        api.anthropic().models.retrieve("nothing:here")
+    body: Any = other.value.body
+    assert (body["type"], body["error"]["type"]) == ("error", "not_found_error")
+
+
+@pytest.mark.parametrize("wire", ["chat", "responses", "anthropic"])
+def test_stop_is_obeyed_whatever_the_provider_knows(api: Api, wire: str):
+    """Responses have no stop texts: the answer ends there all the same."""
+    question: Any = {**QUESTION, "messages": [{"role": "user", "content": f"n=9 wire={wire} {FAST}"}]}
+    answer = api.openai().chat.completions.create(**question, stop=" w000004")
+    assert answer.choices[0].message.content == "w000001 w000002 w000003"
+    assert answer.choices[0].finish_reason == "stop"

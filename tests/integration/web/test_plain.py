@@ -87,6 +87,15 @@ async def test_a_reconnect_goes_on_and_does_not_ask_again(api: Api, form: str):
     assert len(api.provider.requests) == 1
 
 
+@pytest.mark.parametrize("form", FORMS)
+async def test_no_id_is_on_an_event_without_data(api: Api, form: str):
+    """Some readers take such a block for an event: the last id is that of the end."""
+    body = await ask(api, form, *map(TextDelta, "ab"), Finished())
+    blocks = [block for block in body.split(b"\n\n") if b"id: " in block]
+    assert all(b"data: " in block for block in blocks)
+    assert blocks[-1].endswith(b"data: [DONE]")
+
+
 @pytest.mark.parametrize("place", ["x", "a:b", "run:-1", "run:1:2", "a b:1", "run:99999999999999999999", "\x7f:1"])
 async def test_a_place_that_is_none_is_refused(api: Api, place: str):
     """400, and nothing is asked."""

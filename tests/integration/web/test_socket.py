@@ -47,6 +47,28 @@ async def test_stop_over_the_socket(api: Api):
     assert api.provider.closed == 1
 
 
+async def test_steer_over_the_socket(api: Api):
+    """It stops, and the answer to the message follows in the same conversation; sent again it is the same answer."""
+    run_id = await api.start("one")
+    api.provider.say(TextDelta("half"))
+    command = {"type": "steer", "id": 1, "message": "rather this", "client_message_id": "s1"}
+    async with websockets.connect(address(api, run_id)) as socket:
+        assert json.loads(await socket.recv())["text"] == "half"
+        await socket.send(json.dumps({"type": "steer", "message": ""}))
+        assert json.loads(await socket.recv())["type"] == "problem"
+        await socket.send(json.dumps(command))
+        rest = [json.loads(text) async for text in socket]
+    (done,) = [frame for frame in rest if frame["type"] == "ok"]
+    assert [frame["type"] for frame in rest if "seq" in frame] == ["stopped"]
+    body = {"message": "rather this", "client_message_id": "s1"}
+    again = await api.client.post(f"/api/runs/{run_id}/steer", json=body)
+    assert again.status_code == 200
+    assert done == {"type": "ok", "id": 1, **again.json()}
+    assert [m.text for m in api.provider.requests[-1].messages] == ["one", "half", "rather this"]
+    api.provider.say(Finished())
+    await api.world.ended(done["run_id"])
+
+
 @pytest.mark.parametrize(
     "command",
     [

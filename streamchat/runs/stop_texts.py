@@ -1,0 +1,40 @@
+"""Ends an answer before one of the texts that its client asked to stop at, whatever the provider makes of them.
+
+Knows events, no provider. Rule: only what may be the beginning of such a text is held back, until it is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from streamchat.chat.events import Event, Finished, TextDelta
+
+
+async def until_stop(events: AsyncGenerator[Event, None], stops: Sequence[str]) -> AsyncGenerator[Event, None]:
+    """Yield the events up to the first of these texts, then the ending. Closes ``events``."""
+    held = ""
+    async with aclosing(events):
+        async for event in events:
+            if not isinstance(event, TextDelta):
+                if held:
+                    yield TextDelta(held)
+                    held = ""
+                yield event
+                continue
+            held += event.text
+            if ends := [at for stop in stops if (at := held.find(stop)) >= 0]:
+                if text := held[: min(ends)]:
+                    yield TextDelta(text)
+                yield Finished()
+                return
+            keep = _may_begin(held, stops)
+            if text := held[: len(held) - keep]:
+                yield TextDelta(text)
+            held = held[len(held) - keep :]
+
+
+def _may_begin(text: str, stops: Sequence[str]) -> int:
+    """Return how many characters at the end of the text may be the beginning of one of these."""
+    longest = min(len(text), max(map(len, stops)) - 1)
+    return next((n for n in range(longest, 0, -1) if any(stop.startswith(text[-n:]) for stop in stops)), 0)
