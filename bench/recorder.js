@@ -7,7 +7,9 @@
   const TAIL = 96;
   const bench = (window.bench = { paints: [], keys: [], presented: [], long: [], before: null });
   const messages = () => document.querySelectorAll('[data-testid="message"][data-role="assistant"]');
-  const last = () => [...messages()].at(-1);
+  // Looked up again only if elements came: in a long thread that costs more than the page's own work.
+  let newest = null;
+  const last = () => (newest?.isConnected ? newest : (newest = [...messages()].at(-1)));
   bench.status = () => last()?.dataset.messageId === bench.before ? null : last()?.dataset.status;
   bench.text = () => last()?.querySelector('[data-testid="answer"]')?.textContent ?? "";
 
@@ -25,7 +27,8 @@
     const entry = [performance.timeOrigin + now, text.length, text.slice(-TAIL)];
     if (text && seen !== (seen = entry[1] + entry[2])) bench.paints.push(entry);
   };
-  const changed = () => {
+  const changed = (records) => {
+    if (Array.isArray(records) && records.some(({ addedNodes }) => [...addedNodes].some((node) => node.nodeType === 1))) newest = null;
     if (!dirty) {
       dirty = true;
       flip = !flip;
