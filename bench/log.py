@@ -25,7 +25,6 @@ from streamchat.runs.log import Entry, Log, MemoryLog, Snapshot
 from streamchat.runs.notifications import MemoryFeed
 from streamchat.runs.reader import RunReader
 from streamchat.runs.redis.engine import redis_engine
-from streamchat.runs.run_task import ActiveRun
 
 READERS = (1, 50, 200)
 RUNS = (50, 100, 200)
@@ -154,9 +153,6 @@ class _LogAlone:
 
     async def get(self, owner: str, run_id: str) -> tuple[str, Snapshot]:
         raise NotFound("There is no such answer.")
-
-    def running(self, owner: str, conversation_id: str | None = None) -> list[ActiveRun]:
-        return []
 
 
 async def _queues(readers: int, events: int) -> float:

@@ -13,10 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx2
+import psycopg
 
 from bench.app import App, app
 from bench.load import simulator
 from bench.tables import number, percentile, show
+from devservers import postgres
 from streamchat.accounts.passwords import Passwords
 from streamchat.accounts.service import Client
 from streamchat.accounts.sessions import COOKIE
@@ -49,15 +51,15 @@ async def _identity(times: int) -> None:
         account = await accounts.sign_up("anna", PASSWORD, None, Client())
         token = await accounts.open_session(account, "password", Client())
         shown = Credentials({}, {COOKIE: token}, "127.0.0.1")
-        question = NewRun(client_message_id="a", model="m:x", parts=[TextPart("hi")])
-        run_id = (await store.begin(account.id, question, worker="w")).run_id
+        run_id = (await store.begin(account.id, _question(), worker="w")).run_id
         stored, passwords = (await store.accounts.by_id(account.id)).password_hash, Passwords()
         rows = [
             ["identity of a request, known", *await _timed(lambda: accounts.sessions.identify(shown), times)],
             [
-                "ownership of an answer, from the database",
-                *await _timed(lambda: store.answer(account.id, run_id), times),
+                "ownership of an answer of another process, SQLite",
+                *await _timed(lambda: store.conversation_of(account.id, run_id), times),
             ],
+            ["the answer itself, SQLite", *await _timed(lambda: store.answer(account.id, run_id), times)],
             [
                 "login: CPU of the password",
                 *await _cpu(lambda: passwords.check(stored, PASSWORD), max(5, times // 100)),
@@ -65,9 +67,39 @@ async def _identity(times: int) -> None:
         ]
         await accounts.close()
         await store.close()
+    if postgres.why_not() is None:
+        rows += await _ownership_in_postgres(times)
     show(
         "Who somebody is", ["", "p50 ms", "p95 ms"], rows, "To reach: 0.2 ms for a request, 300 ms of CPU for a login."
     )
+
+
+async def _ownership_in_postgres(times: int) -> list[list[str]]:
+    server = postgres.PostgresServer()
+    server.start()
+    try:
+        url = server.new_database()
+        store = Storage(url)
+        await store.open()
+        run_id = (await store.begin("anna", _question(), worker="w")).run_id
+        rows = [
+            ["ownership, PostgreSQL", *await _timed(lambda: store.conversation_of("anna", run_id), times)],
+            ["its floor: SELECT 1 by the driver", *await _floor(url, times)],
+            ["the answer itself, PostgreSQL", *await _timed(lambda: store.answer("anna", run_id), times)],
+        ]
+        await store.close()
+    finally:
+        server.remove()
+    return rows
+
+
+async def _floor(url: str, times: int) -> list[str]:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        return await _timed(lambda: connection.execute("SELECT 1"), times)
+
+
+def _question() -> NewRun:
+    return NewRun(client_message_id="a", model="m:x", parts=[TextPart("hi")])
 
 
 async def _timed(work: Callable[[], Awaitable[object]], times: int) -> list[str]:

@@ -220,6 +220,10 @@ class Store(FileStore, Protocol):
         """Return one answer."""
         ...
 
+    async def conversation_of(self, owner: str, run_id: str) -> str:
+        """Return the id of the conversation of an answer: the proof that it is this owner's."""
+        ...
+
     async def question_branch(self, owner: str, run_id: str) -> tuple[Message, ...]:
         """Return the branch up to and including the question of an answer."""
         ...

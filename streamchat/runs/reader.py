@@ -22,7 +22,6 @@ from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, StorageError
 from streamchat.runs.log import AnswerView, Entry, Log, Snapshot
 from streamchat.runs.notifications import Feed, Subscription
-from streamchat.runs.run_task import ActiveRun
 from streamchat.runs.wakeup import Wakeup
 
 HEARTBEAT_SECONDS = 10.0
@@ -48,18 +47,6 @@ class Runs(Protocol):
     async def get(self, owner: str, run_id: str) -> tuple[str, Snapshot]:
         """See ``RunService``."""
         ...
-
-    def running(self, owner: str, conversation_id: str | None = None) -> list[ActiveRun]:
-        """See ``RunService``."""
-        ...
-
-
-async def get_run(runs: Runs, owner: str, run_id: str) -> tuple[str, Snapshot]:
-    """Return the conversation of a run and its answer so far. Raises ``NotFound``, ``StorageError``."""
-    for run in runs.running(owner):
-        if run.run_id == run_id:  # written here, for this owner: no need to ask the database
-            return run.conversation_id, runs.log.snapshot(run_id)
-    return await runs.get(owner, run_id)
 
 
 class RunReader:
@@ -184,7 +171,7 @@ class RunReader:
 
     async def _from_store(self) -> Snapshot | None:
         try:
-            _, snapshot = await get_run(self._runs, self._owner, self._run_id)
+            _, snapshot = await self._runs.get(self._owner, self._run_id)
         except StorageError:  # it may be there again in a moment
             return None
         if self.closed or not (snapshot.message.ended or snapshot.seq != self.seq):

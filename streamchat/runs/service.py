@@ -435,12 +435,18 @@ class RunService:
 
     async def get(self, owner: str, run_id: str) -> tuple[str, Snapshot]:
         """Return the conversation of a run, and its answer so far, live or stored. Raises ``NotFound``."""
-        stored = await self._store.answer(owner, run_id)
+        conversation_id = await self.conversation_of(owner, run_id)
         try:
             await self.log.attach(run_id)
-            return stored.conversation_id, self.log.snapshot(run_id)
+            return conversation_id, self.log.snapshot(run_id)
         except NotFound:
+            stored = await self._store.answer(owner, run_id)
             return stored.conversation_id, Snapshot(stored.seq, stored.message)
+
+    async def conversation_of(self, owner: str, run_id: str) -> str:
+        """Return the conversation of a run: the proof that it is this owner's. Raises ``NotFound``."""
+        run = self._running.get(run_id)  # written here: no need to ask the database
+        return run.conversation_id if run and run.owner == owner else await self._store.conversation_of(owner, run_id)
 
     def running(self, owner: str, conversation_id: str | None = None) -> list[ActiveRun]:
         """Return this owner's runs in this process, in one conversation or in all."""

@@ -31,6 +31,8 @@ from streamchat.storage.mapping import dumps, loads
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Connection], T]
+CheckAccount: TypeAlias = Callable[[Connection, str], None]
+"""Raises ``Unauthorized`` unless this owner may store something new in this transaction."""
 
 _WRITES = "streamchat_writes"
 # At the same time: a writer finds a free connection, whatever is read.
@@ -76,6 +78,11 @@ class Database:
         with translated(self.address.shown):
             async with self._writes:
                 return await self._in_thread(self._run_write, work)
+
+    def read_within(self, work: Work[T]) -> T:
+        """Run ``work`` in the thread of a transaction of another database. Raises ``StorageError``."""
+        with translated(self.address.shown):
+            return self._run_read(work)
 
     def _run_read(self, work: Work[T]) -> T:
         with self.engine.connect() as connection:

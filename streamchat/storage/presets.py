@@ -15,7 +15,7 @@ from sqlmodel import Field
 from streamchat.chat.presets import Preset
 from streamchat.chat.request import RunOptions
 from streamchat.errors import InvalidInput, NotFound
-from streamchat.storage.engine import Database
+from streamchat.storage.engine import CheckAccount, Database
 from streamchat.storage.mapping import plain_text
 from streamchat.storage.tables import Table as Base
 from streamchat.storage.tables import json_field, new_id, now, time_field
@@ -43,8 +43,9 @@ preset: Table = PresetTable.__table__  # pyright: ignore[reportAttributeAccessIs
 class PresetStore:
     """The presets and prompts of everybody."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, check_account: CheckAccount) -> None:
         self._database = database
+        self._check_account = check_account
 
     async def list(self, owner: str) -> list[Preset]:
         """Return all of an owner, by name."""
@@ -66,6 +67,7 @@ class PresetStore:
         """
 
         def write(connection: Connection) -> tuple[Preset, bool]:
+            self._check_account(connection, owner)
             mine = preset.c.owner == owner
             taken = select(preset.c.id).where(mine, preset.c.kind == new.kind, preset.c.name == new.name)
             if (preset_id := connection.scalar(taken)) is not None:

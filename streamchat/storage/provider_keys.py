@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, Row, Table, Text, delete, insert, sel
 from sqlmodel import Field
 
 from streamchat.errors import NotFound
-from streamchat.storage.engine import Database
+from streamchat.storage.engine import CheckAccount, Database
 from streamchat.storage.tables import SECRET, now, time_field
 from streamchat.storage.tables import Table as Base
 
@@ -51,8 +51,9 @@ class ProviderKey:
 class ProviderKeyStore:
     """The keys of everybody."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, check_account: CheckAccount) -> None:
         self._database = database
+        self._check_account = check_account
 
     async def list(self, owner: str) -> list[ProviderKey]:
         """Return the keys of a person, by vendor."""
@@ -76,6 +77,7 @@ class ProviderKeyStore:
         new = ProviderKey(owner, vendor, sealed, ending, now())
 
         def write(connection: Connection) -> None:
+            self._check_account(connection, owner)
             connection.execute(delete(provider_key).where(*_is(owner, vendor)))
             values = {"sealed": sealed, "ending": ending, "set_at": new.set_at}
             connection.execute(insert(provider_key).values(owner=owner, vendor=vendor, **values))

@@ -102,6 +102,13 @@ _VERSION = (
     .where(conversation.c.deleted_at.is_(None))
     .order_by(message.c.id)
 )
+# The same: every request for an answer asks whose it is.
+_CONVERSATION_OF_ANSWER = (
+    select(message.c.conversation_id)
+    .join(conversation, conversation.c.id == message.c.conversation_id)
+    .where(message.c.id == bindparam("its_id"), message.c.role == "assistant")
+    .where(conversation.c.owner == bindparam("its_owner"), conversation.c.deleted_at.is_(None))
+)
 _LAST_PAGE = 500
 # In a cursor of a walk: before its start; in front of a row that changed during it.
 _WALK, _CHANGED = "~~", "changed~"
@@ -135,6 +142,15 @@ def owned(connection: Connection, owner: str, conversation_id: object, *, lock: 
     if row is None:
         raise NotFound("This conversation does not exist.")
     return row
+
+
+def conversation_of_answer(connection: Connection, owner: str, run_id: object) -> str:
+    """Return the conversation id of an answer of this owner. Raises ``NotFound``."""
+    values = {"its_id": known_id(run_id, "answer"), "its_owner": owner}
+    conversation_id = connection.scalar(_CONVERSATION_OF_ANSWER, values)
+    if conversation_id is None:
+        raise NotFound("This answer does not exist.")
+    return conversation_id
 
 
 def conversation_of(connection: Connection, owner: str, message_id: object) -> str:
@@ -358,17 +374,18 @@ def answers(owner: str, *columns: Any) -> Select[Any]:
     return Select(*columns).where(message.c.role == "assistant", is_owned.correlate(message))
 
 
-def check_enabled(connection: Connection, owner: str, *, lock: bool = False) -> None:
-    """Raise ``Unauthorized`` if this account is disabled. Where nobody signs in, owners have no account.
+def check_account(connection: Connection, owner: str, *, required: bool, lock: bool) -> None:
+    """Raise ``Unauthorized`` if this account is disabled or, if ``required``, deleted.
 
-    ``lock``: in a transaction that writes: it is not disabled before the end of that, so whoever disables it finds what
-    was written. SQLite has one writer anyway.
+    ``lock``: in a transaction that writes: the account stays as it is before the end of that, so whoever disables it
+    finds what was written. SQLite has one writer anyway.
     """
-    disabled_at = select(account.c.disabled_at).where(account.c.id == owner)
-    if lock:
-        disabled_at = disabled_at.with_for_update(read=True)
-    if connection.scalar(disabled_at) is not None:
+    query = select(account.c.disabled_at).where(account.c.id == owner)
+    row = connection.execute(query.with_for_update(read=True) if lock else query).one_or_none()
+    if row is not None and row.disabled_at is not None:
         raise Unauthorized("This account is disabled.")
+    if row is None and required:
+        raise Unauthorized("This account does not exist any more.")
 
 
 def stored(connection: Connection, owner: str, run_id: object) -> StoredRun:

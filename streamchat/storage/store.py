@@ -68,22 +68,24 @@ class Storage:
 
     ``patience``: seconds to wait for a lock that another program holds. Raises ``StorageError`` for an
     unusable URL. Does not connect before ``open``. ``temporary``: whether there may be temporary chats. They are in the
-    memory of this process, and no other one can read them.
+    memory of this process, and no other one can read them. ``has_accounts``: an owner without an account
+    stores nothing new: it was deleted.
     """
 
-    def __init__(self, url: str, *, patience: float = 5, temporary: bool = True) -> None:
+    def __init__(self, url: str, *, patience: float = 5, temporary: bool = True, has_accounts: bool = False) -> None:
         self._patience = patience
         self._database = Database(read_address(url), patience)
+        self._has_accounts = has_accounts
         self._memory = MemoryDatabase() if temporary else None
         self._queries: dict[tuple[str, str, int, tuple[int, ...], int], asyncio.Task[list[PlacedMessage]]] = {}
         self.accounts = AccountStore(self._database)
         self.personal = PersonalStore(self._database, lambda: self._used)
         self.audit = AuditStore(self._database)
         self.usage = UsageStore(self._database, lambda: self._used)
-        self.presets = PresetStore(self._database)
+        self.presets = PresetStore(self._database, self._check_account)
         self.latency = LatencyStore(self._database)
-        self.provider_keys = ProviderKeyStore(self._database)
-        self.webhooks = WebhookStore(self._database)
+        self.provider_keys = ProviderKeyStore(self._database, self._check_account)
+        self.webhooks = WebhookStore(self._database, self._check_account)
 
     @property
     def shown(self) -> str:
@@ -263,6 +265,12 @@ class Storage:
         """Return one answer as stored. Raises ``NotFound``."""
         return await self._of(run_id).read(lambda connection: queries.stored(connection, _owner(owner), run_id))
 
+    async def conversation_of(self, owner: str, run_id: str) -> str:
+        """Return the id of the conversation of an answer: the proof that it is this owner's. Raises ``NotFound``."""
+        return await self._of(run_id).read(
+            lambda connection: queries.conversation_of_answer(connection, _owner(owner), run_id)
+        )
+
     async def question_branch(self, owner: str, run_id: str) -> tuple[Message, ...]:
         """Return the branch up to and including the question of this answer. Raises ``NotFound``."""
         return await self._of(run_id).read(lambda connection: queries.history_of(connection, _owner(owner), run_id))
@@ -406,13 +414,10 @@ class Storage:
         return False
 
     async def _once(self, owner: str, database: Database, find: Work[T | None], create: Work[T]) -> T:
-        """Do what begins an answer. Raises ``Unauthorized`` if the owner's account was disabled."""
-        if database is not self._database:  # of temporary chats: the accounts are not there
-            await self._database.read(lambda connection: queries.check_enabled(connection, owner))
+        """Do what begins an answer. Raises ``Unauthorized`` if the owner's account was disabled or deleted."""
 
         def attempt(connection: Connection) -> T:
-            if database is self._database:
-                queries.check_enabled(connection, owner, lock=True)
+            self._check_account(connection, owner, database)
             return find(connection) or create(connection)
 
         try:
@@ -422,6 +427,19 @@ class Storage:
                 raise
         # The same request was faster on another connection: its rows exist now.
         return await database.write(attempt)
+
+    def _check_account(self, connection: Connection, owner: str, database: Database | None = None) -> None:
+        """Raise ``Unauthorized`` if this owner, who was let in a moment ago, may store nothing new any more.
+
+        ``connection``: of the transaction that stores it. ``database``: in which that is.
+        """
+        check = partial(queries.check_account, owner=owner, required=self._has_accounts)
+        if database in (None, self._database):
+            check(connection, lock=True)
+        else:
+            # Of a temporary chat, and the accounts are elsewhere. Its database is held meanwhile: whoever disables the
+            # account, and then looks for its answers, waits for this one.
+            self._database.read_within(lambda accounts: check(accounts, lock=False))
 
     async def write(
         self, changes: Sequence[Change] = (), ends: Sequence[End] = (), timings: Sequence[Timed] = ()
@@ -532,9 +550,12 @@ class Storage:
     async def insert_conversation(self, owner: str, title: str, messages: Sequence[Message]) -> str:
         """Store a conversation whose messages have all ended. Returns its id."""
         title = clean_title(title, _TITLE_LENGTH) or title_of(messages[0].parts if messages else ())
-        return await self._database.write(
-            lambda connection: organizing.insert_conversation(connection, _owner(owner), title, messages)
-        )
+
+        def work(connection: Connection) -> str:
+            self._check_account(connection, _owner(owner))
+            return organizing.insert_conversation(connection, owner, title, messages)
+
+        return await self._database.write(work)
 
     async def fork(self, owner: str, message_id: str) -> str:
         """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``."""
@@ -630,7 +651,13 @@ class Storage:
         ``temporary``: for a temporary chat, in memory only. Raises ``InvalidInput`` if there are none.
         """
         like = TEMPORARY if temporary else ""
-        return await self._for(like).write(lambda connection: files.add(connection, _owner(owner), new, quota, like))
+        database = self._for(like)
+
+        def work(connection: Connection) -> FileInfo | None:
+            self._check_account(connection, _owner(owner), database)
+            return files.add(connection, owner, new, quota, like)
+
+        return await database.write(work)
 
     async def file_bytes(self, owner: str) -> int:
         """Return the bytes of all files of an owner."""

@@ -38,7 +38,7 @@ from sqlmodel import Field
 from streamchat.chat.messages import Message, ToolCallPart
 from streamchat.chat.wire import message_to_wire
 from streamchat.errors import InvalidInput, NotFound
-from streamchat.storage.engine import Database
+from streamchat.storage.engine import CheckAccount, Database
 from streamchat.storage.queries import conversation, message
 from streamchat.storage.tables import SECRET, clock, new_id, now, time_field
 from streamchat.storage.tables import Table as Base
@@ -151,14 +151,16 @@ class Claimed:
 class WebhookStore:
     """The webhooks of everybody, and their deliveries."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, check_account: CheckAccount) -> None:
         self._database = database
+        self._check_account = check_account
 
     async def add(self, owner: str, webhook_id: str, url: str, events: Sequence[str], secret: str) -> Webhook:
         """Store a webhook. Raises ``InvalidInput`` if its owner has too many."""
         new = Webhook(webhook_id, url, tuple(events), now())
 
         def write(connection: Connection) -> None:
+            self._check_account(connection, owner)
             count = connection.scalar(select(func.count()).where(webhook.c.owner == owner))
             if (count or 0) >= MAX_WEBHOOKS:
                 raise InvalidInput(f"There are {MAX_WEBHOOKS} webhooks already; delete one first.")

@@ -22,7 +22,7 @@ from streamchat.chat.events import TextDelta
 from streamchat.errors import NotFound, StreamchatError
 from streamchat.protocols.page.stream import Frame, PageEncoder
 from streamchat.runs.log import Log
-from streamchat.runs.reader import FROM_SNAPSHOT, Batch, RunReader, get_run, pieces_of
+from streamchat.runs.reader import FROM_SNAPSHOT, Batch, RunReader, pieces_of
 from streamchat.ui.chat_page import head
 from streamchat.ui.components import LabPage
 from streamchat.ui.context import Tab, context_of, services, tab_of
@@ -129,7 +129,7 @@ async def _page_frames(tab: Tab, run_id: Any) -> AsyncGenerator[Frame | None, No
         return
     try:
         context = await context_of(tab)
-        await get_run(context.runs, context.owner, run_id)
+        await context.runs.conversation_of(context.owner, run_id)
         times = LogTimes(context.runs.log, run_id)
         reader = RunReader(context.runs, context.owner, run_id, FROM_SNAPSHOT, heartbeat=HEARTBEAT_SECONDS)
         encoder = PageEncoder()
@@ -183,7 +183,7 @@ async def _grpc_frames(tab: Tab, run_id: Any) -> AsyncGenerator[Frame | None, No
     pieces: list[tuple[float, str]] = []
     size, due, number = 0, 0.0, 0
     try:
-        await get_run((context := await context_of(tab)).runs, context.owner, run_id)
+        await (context := await context_of(tab)).runs.conversation_of(context.owner, run_id)
         async with aclosing(_follow_grpc(services(), run_id)) as entries:
             async for at, length, text in entries:
                 size += length

@@ -23,7 +23,7 @@ from streamchat.chat.json_depth import parse_json
 from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.identity import CHAT, READ, Credentials, Scope
 from streamchat.runs.approvals import Decision
-from streamchat.runs.reader import RunReader, encode, get_run
+from streamchat.runs.reader import RunReader, encode
 from streamchat.v1 import runs_pb2 as pb
 from streamchat.web import grpc_encoding as as_pb
 from streamchat.web.conversation_events import reader_of
@@ -125,26 +125,26 @@ async def _start(request: pb.StartRequest, context: RequestContext) -> pb.StartR
 
 
 async def _get(request: pb.GetRequest, context: RequestContext) -> pb.Run:
-    return as_pb.run_pb(*await get_run(context.runs, context.owner, request.run_id))
+    return as_pb.run_pb(*await context.runs.get(context.owner, request.run_id))
 
 
 async def _stop(request: pb.StopRequest, context: RequestContext) -> pb.Run:
     await context.runs.cancel(context.owner, request.run_id)
-    return as_pb.run_pb(*await get_run(context.runs, context.owner, request.run_id))
+    return as_pb.run_pb(*await context.runs.get(context.owner, request.run_id))
 
 
 async def _decide(request: pb.DecideRequest, context: RequestContext) -> pb.Run:
     changed = _parsed(request.arguments_json, "arguments_json", dict) if request.arguments_json else None
     decision = Decision(request.approve, changed, request.reason, request.always)
     await context.runs.decide(context.owner, request.run_id, request.call_id, decision)
-    return as_pb.run_pb(*await get_run(context.runs, context.owner, request.run_id))
+    return as_pb.run_pb(*await context.runs.get(context.owner, request.run_id))
 
 
 async def _entries(request: pb.FollowRequest, context: RequestContext) -> AsyncGenerator[Iterable[bytes], None]:
     """Start reading. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
     if not 0 <= request.after <= 2**53:
         raise InvalidInput("The position to resume from is not an event number.")
-    await get_run(context.runs, context.owner, request.run_id)
+    await context.runs.conversation_of(context.owner, request.run_id)
     reader = RunReader(context.runs, context.owner, request.run_id, request.after)
     return encode(reader, as_pb.GrpcEncoder(request.run_id, request.after))
 

@@ -13,7 +13,7 @@ from streamchat.errors import InvalidInput, NotFound
 from streamchat.protocols.encoding import json_bytes
 from streamchat.protocols.recording import recording
 from streamchat.runs.log import Snapshot
-from streamchat.runs.reader import RunReader, get_run
+from streamchat.runs.reader import RunReader
 from streamchat.web.dependencies import Context
 from streamchat.web.run_routes import RunId
 from streamchat.web.schemas import PROBLEMS
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/runs", tags=["runs"])
 @router.get("/{run_id}/recording", responses=PROBLEMS(404, 422, 503))
 async def get_recording(run_id: RunId, context: Context) -> Response:
     """The events of the answer so far with their times, for ``simulator:replay``."""
-    _, snapshot = await get_run(context.runs, context.owner, run_id)
+    _, snapshot = await context.runs.get(context.owner, run_id)
     if is_temporary(run_id):
         raise InvalidInput("Nothing of a temporary chat is recorded.")
     reader = RunReader(context.runs, context.owner, run_id)

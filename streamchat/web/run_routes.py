@@ -16,7 +16,7 @@ from streamchat.chat.wire import message_to_wire
 from streamchat.protocols.encoding import FinalEncoder, SseEncoder, json_bytes
 from streamchat.runs.log import Snapshot
 from streamchat.runs.ports import Begun
-from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode, get_run
+from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode
 from streamchat.web.dependencies import Context
 from streamchat.web.error_responses import BadRequest
 from streamchat.web.event_schema import run_events
@@ -98,14 +98,14 @@ def started_json(context: RequestContext, started: Begun) -> dict[str, Any]:
 @router.get("/{run_id}", response_model=RunOut, responses=PROBLEMS(404, 422, 429, 503))
 async def get(run_id: RunId, context: Context, turn: Turn) -> Response:
     """The answer so far, live or stored."""
-    return json_response(run_json(*await get_run(context.runs, context.owner, run_id)))
+    return json_response(run_json(*await context.runs.get(context.owner, run_id)))
 
 
 @router.delete("/{run_id}", response_model=RunOut, responses=PROBLEMS(403, 404, 422, 503))
 async def stop(run_id: RunId, context: Context) -> Response:
     """Stop the run and wait until it has stopped. A run that has ended stays as it is."""
     await context.runs.cancel(context.owner, run_id)
-    return json_response(run_json(*await get_run(context.runs, context.owner, run_id)))
+    return json_response(run_json(*await context.runs.get(context.owner, run_id)))
 
 
 @router.post("/{run_id}/steer", status_code=201, response_model=Started, responses={200: {"model": Started}} | PROBLEMS(
@@ -113,7 +113,7 @@ async def stop(run_id: RunId, context: Context) -> Response:
 ))  # fmt: skip
 async def steer(run_id: RunId, body: SteerIn, context: Context) -> Response:
     """Stop the run, keep what it wrote, and answer this message next. A run that has ended stays as it is."""
-    conversation_id, _ = await get_run(context.runs, context.owner, run_id)
+    conversation_id = await context.runs.conversation_of(context.owner, run_id)
     new = body.message_in().run_in(conversation_id).new_run((await context.models()).default)
     return started_response(context, await context.steer(run_id, new))
 
@@ -122,7 +122,7 @@ async def steer(run_id: RunId, body: SteerIn, context: Context) -> Response:
 async def decision(run_id: RunId, body: DecisionIn, context: Context) -> Response:
     """Approve or deny a tool call that waits for approval. The run resumes when no other call waits."""
     await context.runs.decide(context.owner, run_id, body.call_id, body.decision())
-    return json_response(run_json(*await get_run(context.runs, context.owner, run_id)))
+    return json_response(run_json(*await context.runs.get(context.owner, run_id)))
 
 
 @router.get("/{run_id}/events", response_class=EventStream, responses=EVENTS | PROBLEMS(400, 404, 422, 429, 503))
@@ -135,7 +135,7 @@ async def events(
 ) -> Response:
     """Follow the answer from any event number to its end."""
     start_after = position(last_event_id or after)
-    conversation_id, snapshot = await get_run(context.runs, context.owner, run_id)
+    conversation_id, snapshot = await context.runs.get(context.owner, run_id)
     if buffer and snapshot.message.ended:
         return json_response(run_json(conversation_id, snapshot))
     if last_event_id and snapshot.message.ended and start_after == snapshot.seq:

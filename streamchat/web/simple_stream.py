@@ -17,7 +17,7 @@ from starlette.responses import Response
 from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.protocols.plain.stream import Form, PlainEncoder, text_form, token_form
-from streamchat.runs.reader import RunReader, encode, get_run
+from streamchat.runs.reader import RunReader, encode
 from streamchat.web.dependencies import Context
 from streamchat.web.error_responses import BadRequest
 from streamchat.web.event_schema import plain_events
@@ -62,7 +62,7 @@ async def _answer(
     with release_on_error(streams.take(context)) as slot:
         if last_event_id:
             run_id, after = _parse(last_event_id)
-            _, snapshot = await get_run(context.runs, context.owner, run_id)
+            _, snapshot = await context.runs.get(context.owner, run_id)
             if snapshot.message.ended and after == snapshot.seq:
                 slot.release()
                 return Response(None, 204)

@@ -22,7 +22,7 @@ from streamchat.errors import StreamchatError
 from streamchat.identity import CHAT, READ
 from streamchat.protocols.encoding import WebSocketEncoder, json_bytes
 from streamchat.protocols.http_status import status_of
-from streamchat.runs.reader import RunReader, encode, get_run
+from streamchat.runs.reader import RunReader, encode
 from streamchat.web.dependencies import context_of
 from streamchat.web.error_responses import BadRequest
 from streamchat.web.run_routes import position, started_json
@@ -78,7 +78,7 @@ async def follow(websocket: WebSocket, run_id: str, after: str | None = None) ->
         context.identity.require(READ)
         with streams.take(context):
             start_after = position(after)
-            await get_run(context.runs, context.owner, run_id)
+            await context.runs.conversation_of(context.owner, run_id)
             await _Connection(websocket, context, run_id, start_after).serve()
     except StreamchatError as error:
         await refuse(websocket, error)

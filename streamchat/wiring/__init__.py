@@ -140,7 +140,7 @@ async def running_services(
     tools = build_toolbox(settings, servers, modules)
     if settings.database_url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-    store = Storage(settings.database, temporary=settings.redis_url is None)
+    store = Storage(settings.database, temporary=settings.redis_url is None, has_accounts=settings.requires_identity)
     await store.open()
     models = build_catalog(settings, modules)
     try:

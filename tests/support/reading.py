@@ -9,7 +9,6 @@ from streamchat.errors import NotFound
 from streamchat.runs.log import Entry, Log, Snapshot
 from streamchat.runs.notifications import MemoryFeed
 from streamchat.runs.reader import Batch, RunReader
-from streamchat.runs.run_task import ActiveRun
 
 
 class LogAlone:
@@ -21,9 +20,6 @@ class LogAlone:
 
     async def get(self, owner: str, run_id: str) -> tuple[str, Snapshot]:
         raise NotFound("There is no such answer.")
-
-    def running(self, owner: str, conversation_id: str | None = None) -> list[ActiveRun]:
-        return []
 
 
 async def batches(log: Log, run_id: str, after: int = 0) -> AsyncGenerator[Batch, None]:

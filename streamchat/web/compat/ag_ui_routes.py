@@ -26,7 +26,7 @@ from streamchat.protocols.conversation_in import ClientRequest
 from streamchat.protocols.replay import Replay
 from streamchat.protocols.vendor_stream import VendorEncoder
 from streamchat.runs.approvals import Decision
-from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode, get_run
+from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode
 from streamchat.web.compat.start import check_model, with_results
 from streamchat.web.compat.suspended import suspended
 from streamchat.web.dependencies import Context
@@ -66,7 +66,7 @@ async def run(
 @router.get("/{run_id}", response_class=EventStream, responses=_STREAM | PROBLEMS(404, 422, 429, 503))
 async def follow(run_id: Annotated[str, Path(max_length=64)], context: Context) -> Response:
     """Stream an answer, whoever started it, from its beginning. `run_id` is that of `X-Run-Id`."""
-    conversation_id, current = await get_run(context.runs, context.owner, run_id)
+    conversation_id, current = await context.runs.get(context.owner, run_id)
     initial = Message(run_id, "assistant", status="streaming", model=current.message.model)
     writer = AgUiWriter(conversation_id, run_id, run_id, model=current.message.model)
     return _stream(context, writer, conversation_id, initial, FROM_SNAPSHOT, streams.take(context))
@@ -118,7 +118,7 @@ async def _resume(context: RequestContext, body: ag_ui.RunIn, slot: Slot) -> Res
     run_id = answers[0].run_id
     if any(one.run_id != run_id for one in answers):
         raise InvalidInput("resume: all interrupts must be of the same run.")
-    conversation_id, current = await get_run(context.runs, context.owner, run_id)
+    conversation_id, current = await context.runs.get(context.owner, run_id)
     calls = {part.id: part for part in current.message.parts if isinstance(part, ToolCallPart)}
     if unknown := {one.call_id for one in answers} - set(calls):
         raise InvalidInput(f"resume: there is no interrupt {ag_ui.interrupt_id(run_id, sorted(unknown)[0])[:120]}.")

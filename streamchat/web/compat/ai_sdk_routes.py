@@ -28,7 +28,7 @@ from streamchat.protocols.replay import Replay
 from streamchat.protocols.vendor_stream import VendorEncoder
 from streamchat.runs.approvals import Decision
 from streamchat.runs.ports import Begun
-from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode, get_run
+from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode
 from streamchat.web.compat.suspended import suspended
 from streamchat.web.dependencies import Context
 from streamchat.web.schemas import PROBLEMS
@@ -110,7 +110,7 @@ async def _last_answer(context: RequestContext, body: ui.ChatIn, conversation_id
 
 async def _decide(context: RequestContext, run_id: str, decisions: Sequence[ui.Decision], slot: Slot) -> Response:
     """Apply the decisions, and stream the answer from where the client's previous stream ended."""
-    conversation_id, current = await get_run(context.runs, context.owner, run_id)
+    conversation_id, current = await context.runs.get(context.owner, run_id)
     before = await suspended(context, run_id, current)
     waiting = {p.id for p in current.message.parts if isinstance(p, ToolCallPart) and p.state == "awaiting-approval"}
     for one in decisions:

@@ -30,7 +30,7 @@ from streamchat.protocols.openai_responses.stored import (
 from streamchat.protocols.openai_responses.stream import ResponsesWriter
 from streamchat.protocols.replay import Replay
 from streamchat.runs.log import Snapshot
-from streamchat.runs.reader import RunReader, get_run
+from streamchat.runs.reader import RunReader
 from streamchat.web.compat import respond
 from streamchat.web.compat.respond import Answering
 from streamchat.web.conversation_routes import changed
@@ -69,7 +69,7 @@ async def retrieve(
     """The response so far, or its events after any number."""
     run_id = _run_of(response_id)
     writer = await _writer(context, run_id, -1 if starting_after is None else starting_after)
-    conversation_id, snapshot = await get_run(context.runs, context.owner, run_id)
+    conversation_id, snapshot = await context.runs.get(context.owner, run_id)
     headers = {"X-Run-Id": run_id, "X-Conversation-Id": conversation_id}
     if not stream:
         return _whole(writer, snapshot.message, headers)
@@ -87,7 +87,7 @@ async def cancel(response_id: ResponseId, context: Context) -> Response:
     run_id = _run_of(response_id)
     writer = await _writer(context, run_id, -1)
     await context.runs.cancel(context.owner, run_id)
-    conversation_id, snapshot = await get_run(context.runs, context.owner, run_id)
+    conversation_id, snapshot = await context.runs.get(context.owner, run_id)
     return _whole(writer, snapshot.message, {"X-Run-Id": run_id, "X-Conversation-Id": conversation_id})
 
 

@@ -17,7 +17,7 @@ from streamchat.chat.request import NewRun
 from streamchat.errors import NotFound, StorageError
 from streamchat.runs.approvals import Decision
 from streamchat.runs.log import AnswerView, Entry, Snapshot
-from streamchat.runs.reader import FROM_SNAPSHOT, Batch, Encoder, RunReader, encode, get_run
+from streamchat.runs.reader import FROM_SNAPSHOT, Batch, Encoder, RunReader, encode
 from streamchat.runs.redis.log import RedisLog
 from streamchat.runs.service import RunService
 from streamchat.runs.wakeup import Wakeup
@@ -174,10 +174,10 @@ async def test_what_nobody_has_is_not_found(place: Place):
     """An unknown run, and another owner's, are not there; neither is one that was deleted."""
     run_id = await place.start(*WORDS, Finished())
     await place.ended(run_id)
-    conversation_id, _ = await get_run(place.reading, "local", run_id)
+    conversation_id, _ = await place.reading.get("local", run_id)
     for owner, unknown in (("local", "nope"), ("somebody else", run_id)):
         with pytest.raises(NotFound):
-            await get_run(place.reading, owner, unknown)
+            await place.reading.get(owner, unknown)
     await place.store.delete("local", conversation_id)
     place.forget(run_id)
     for unknown in ("nope", run_id):
@@ -191,7 +191,7 @@ async def test_a_run_that_waits_keeps_its_readers(place: Place, forgotten: bool)
     run_id = await place.waiting()
     if forgotten:
         place.forget(run_id)
-    _, now = await get_run(place.reading, "local", run_id)
+    _, now = await place.reading.get("local", run_id)
     reading = asyncio.create_task(read(place.reader(run_id, now.seq)))
     fresh = asyncio.create_task(read(place.reader(run_id, FROM_SNAPSHOT)))
     await asyncio.sleep(0.1)
