@@ -35,7 +35,7 @@ from streamchat.wiring.request_context import RequestContext, context_for
 
 SERVICE = "streamchat.v1.Runs"
 SCOPES: dict[str, Scope] = {
-    **{"Start": CHAT, "Get": READ, "Stop": CHAT, "Decide": CHAT},
+    **{"Start": CHAT, "Get": READ, "Stop": CHAT, "Decide": CHAT, "Steer": CHAT},
     **{"Follow": READ, "FollowConversation": READ},
 }
 In = TypeVar("In")
@@ -59,6 +59,7 @@ class RunsServicer:
                 ("Get", _get, pb.GetRequest, pb.Run),
                 ("Stop", _stop, pb.StopRequest, pb.Run),
                 ("Decide", _decide, pb.DecideRequest, pb.Run),
+                ("Steer", _steer, pb.SteerRequest, pb.StartResponse),
             )
         }
         stream = grpc.unary_stream_rpc_method_handler
@@ -138,6 +139,19 @@ async def _decide(request: pb.DecideRequest, context: RequestContext) -> pb.Run:
     decision = Decision(request.approve, changed, request.reason, request.always)
     await context.runs.decide(context.owner, request.run_id, request.call_id, decision)
     return as_pb.run_pb(*await context.runs.get(context.owner, request.run_id))
+
+
+async def _steer(request: pb.SteerRequest, context: RequestContext) -> pb.StartResponse:
+    conversation_id = await context.runs.conversation_of(context.owner, request.run_id)
+    start = pb.StartRequest(
+        model=request.model, conversation_id=conversation_id, client_message_id=request.client_message_id
+    )
+    if request.WhichOneof("message") == "parts_json":
+        start.parts_json = request.parts_json
+    else:
+        start.text = request.text
+    started = await context.steer(request.run_id, _run_in(start).new_run((await context.models()).default))
+    return pb.StartResponse(run_id=started.run_id, conversation_id=started.conversation_id, created=started.created)
 
 
 async def _entries(request: pb.FollowRequest, context: RequestContext) -> AsyncGenerator[Iterable[bytes], None]:

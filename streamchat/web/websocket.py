@@ -173,7 +173,7 @@ class _Connection:
 
     async def _steer(self, command: Steer) -> dict[str, Any]:
         """Return the ids of the answer that follows."""
-        conversation_id, _ = await get_run(self._runs, self._owner, self._run_id)
+        conversation_id = await self._runs.conversation_of(self._owner, self._run_id)
         new = command.message_in().run_in(conversation_id).new_run((await self._context.models()).default)
         started = await self._context.steer(self._run_id, new)
         return started_json(self._context, started) | {"conversation_id": started.conversation_id}

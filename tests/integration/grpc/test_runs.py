@@ -108,6 +108,25 @@ async def test_stop_and_get_tell_the_run(server: Served):
     assert json.loads(got.message.parts_json) == message_to_wire(message)["parts"]
 
 
+async def test_steer_stops_and_asks_next(server: Served):
+    """What it wrote is history, and the message is answered next; sent again it is the same answer."""
+    run_id = await server.start()
+    server.world.provider.say(e.TextDelta("half"))
+    call = server.stub.Follow(pb.FollowRequest(run_id=run_id))
+    await call.read()
+    with pytest.raises(grpc.aio.AioRpcError):
+        await server.stub.Steer(pb.SteerRequest(run_id=run_id, text=""))
+    asked = pb.SteerRequest(run_id=run_id, text="rather this", client_message_id="s1")
+    first = await server.stub.Steer(asked)
+    again = await server.stub.Steer(asked)
+    assert (first.created, again.created, first.run_id) == (True, False, again.run_id)
+    assert (await call.read()).WhichOneof("event") == "stopped"
+    texts = [message.text for message in server.world.provider.requests[-1].messages]
+    assert texts[-2:] == ["half", "rather this"]
+    server.world.provider.say(e.Finished())
+    await server.world.ended(first.run_id)
+
+
 async def test_a_decision_goes_on_with_the_run(server: Served):
     """A reader that was there stays, and gets what follows; changed arguments are what runs."""
     run_id = await server.start("send it")

@@ -17,6 +17,7 @@ CALLS = {
     "Get": lambda run, conversation: pb.GetRequest(run_id=run),
     "Stop": lambda run, conversation: pb.StopRequest(run_id=run),
     "Decide": lambda run, conversation: pb.DecideRequest(run_id=run, call_id="c", approve=True),
+    "Steer": lambda run, conversation: pb.SteerRequest(run_id=run, text="hi"),
     "Follow": lambda run, conversation: pb.FollowRequest(run_id=run),
     "FollowConversation": lambda run, conversation: pb.FollowConversationRequest(conversation_id=conversation),
 }
