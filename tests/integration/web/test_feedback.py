@@ -45,7 +45,7 @@ async def test_exports_have_it_and_shared_links_do_not(make_api: MakeApi) -> Non
         exported = (await api.client.get(f"{path}/export?format=json")).json()
         assert exported["feedback"] == {answer: {"rating": "down", "reason": "Too short"}}
         assert "*Rated down: Too short*" in (await api.client.get(f"{path}/export?format=markdown")).text
-        link = (await api.client.post(f"{path}/share")).json()
+        link = (await api.client.post(f"{path}/share", json={})).json()
         assert "Too short" not in (await api.client.get(f"/api/shares/{link['path'].rsplit('/', 1)[-1]}")).text
 
 
