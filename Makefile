@@ -52,6 +52,10 @@ bench: installed-dev system build  ## Measure, and print tables (docs/performanc
 bench-peers: installed-dev system build  ## The same loads on the AI SDK's minimal app, from npm, in the same run
 	@$(BIN)/python -m bench.peers
 
+.PHONY: screenshots
+screenshots: installed-dev system build  ## Make the pictures in docs/screenshots/
+	@$(BIN)/python scripts/screenshots.py
+
 .PHONY: cluster
 cluster: installed-dev system  ## Two workers, Redis, PostgreSQL and nginx on this machine (docs/deploy.md)
 	@exec $(BIN)/python scripts/cluster

@@ -15,6 +15,7 @@ import {
 } from "react";
 import { useChat } from "../chat";
 import { visit } from "../common/storage";
+import { strings, useStrings } from "../common/strings";
 import type { Json, ToolCallPart } from "../store/frames";
 import { type Decision, useActions } from "../transcript/actions";
 import { Fields } from "./fields";
@@ -23,7 +24,6 @@ import { draftOf, formOf, type Group, type GroupDraft, readDraft, same } from ".
 import { clip, formatCell, isScalar, type JsonObject } from "./values";
 
 const NONE: [string, string][] = [];
-const NOT_ACCEPTED = "This was not accepted.";
 const SHOWN_ARGUMENTS = 4; // of the summary beside the buttons
 const SHOWN_CHARACTERS = 80; // of each of them
 
@@ -40,6 +40,7 @@ export function Approval({ part, runId }: Props) {
 }
 
 function ApprovalForm({ call, part, runId }: Props & { call: string }) {
+  const t = useStrings().tools;
   const form = useMemo(() => formOf(part.schema, part.arguments ?? {}), [part.schema, part.arguments]);
   const { draft, setDraft, reason, setReason } = useEdits(form, call, runId, part.id);
   const [always, setAlways] = useState(false);
@@ -71,7 +72,7 @@ function ApprovalForm({ call, part, runId }: Props & { call: string }) {
   const labels = labelsFor(part, edited);
 
   return (
-    <div className="approval" role="group" aria-label={`Approve ${part.name}`} ref={element} onKeyDown={keepEscape}>
+    <div className="approval" role="group" aria-label={t.approve(part.name)} ref={element} onKeyDown={keepEscape}>
       <p className="question-to-you">
         {labels.question}
         {place && <span className="kind"> {place}</span>}
@@ -87,11 +88,11 @@ function ApprovalForm({ call, part, runId }: Props & { call: string }) {
       )}
       {form.fields.length === 0 && <Fields fields={{}} />}
       {refusal && <p className="tool-error refusal">{refusal}</p>}
-      {tried && errors.length > 0 && <p className="tool-error">Please check the marked fields.</p>}
+      {tried && errors.length > 0 && <p className="tool-error">{t.checkFields}</p>}
       <label className="always">
         <input type="checkbox" checked={always} disabled={sent} onChange={(event) => setAlways(event.target.checked)} />
         <span>
-          Always allow <bdi className="tool-name">{part.name}</bdi> in this conversation
+          {t.alwaysAllow} <bdi className="tool-name">{part.name}</bdi> {t.inConversation}
         </span>
       </label>
       <div className="decision">
@@ -101,12 +102,12 @@ function ApprovalForm({ call, part, runId }: Props & { call: string }) {
         </button>
         <div className="denial">
           <label className="sr-only" htmlFor={`${id}r`}>
-            Reason for the model (optional)
+            {t.reason}
           </label>
           <input
             id={`${id}r`}
             type="text"
-            placeholder="Reason (optional)"
+            placeholder={t.reasonHint}
             autoComplete="off"
             maxLength={500}
             disabled={sent}
@@ -137,10 +138,12 @@ function Summary({ form, name, value }: { form: Group; name: string; value: Json
       <bdi className="tool-name">{clip(name, 80)}</bdi>
       {shown.slice(0, SHOWN_ARGUMENTS).map(([label, text]) => (
         <span key={label}>
-          <bdi>{label}</bdi>: <bdi>{clip(text, SHOWN_CHARACTERS)}</bdi>
+          <bdi>{label}</bdi>
+          {": "}
+          <bdi>{clip(text, SHOWN_CHARACTERS)}</bdi>
         </span>
       ))}
-      {left > 0 && <span>{left} more</span>}
+      {left > 0 && <span>{strings().tools.shownMore(left)}</span>}
     </p>
   );
 }
@@ -148,7 +151,7 @@ function Summary({ form, name, value }: { form: Group; name: string; value: Json
 // A value as words; null if it has too many parts for a line.
 function inOneLine(value: Json): string | null {
   if (Array.isArray(value)) return value.every(isScalar) ? value.map(formatCell).join(", ") : null;
-  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "boolean") return value ? strings().tools.yesWord : strings().tools.noWord;
   return isScalar(value) ? formatCell(value) : null;
 }
 
@@ -211,7 +214,7 @@ function usePlace(runId: string, callId: string): string {
       const parts = store.message(runId)?.parts ?? [];
       const waiting = parts.filter((part) => part.type === "tool_call" && part.state === "awaiting-approval");
       const index = waiting.findIndex((part) => part.type === "tool_call" && part.id === callId);
-      return waiting.length > 1 && index >= 0 ? `${index + 1} of ${waiting.length}` : "";
+      return waiting.length > 1 && index >= 0 ? strings().tools.placeOf(index + 1, waiting.length) : "";
     };
     return [(listener: () => void) => store.subscribe(runId, listener), place] as const;
   }, [store, runId, callId]);
@@ -219,17 +222,18 @@ function usePlace(runId: string, callId: string): string {
 }
 
 function labelsFor({ again }: ToolCallPart, edited: boolean) {
+  const t = strings().tools;
   if (again) {
     return {
-      question: "The server stopped while this tool was running. It may have taken effect already. Run it again?",
-      approve: edited ? "Run again with changes" : "Run again",
-      deny: "Do not run",
+      question: t.questionAgain,
+      approve: edited ? t.runAgainChanged : t.runAgain,
+      deny: t.doNotRun,
     };
   }
   return {
-    question: "The model wants to run this tool.",
-    approve: edited ? "Approve with changes" : "Approve",
-    deny: "Deny",
+    question: t.question,
+    approve: edited ? t.approveChanged : t.approveIt,
+    deny: t.deny,
   };
 }
 
@@ -247,7 +251,7 @@ function useDecision(runId: string, callId: string) {
         if (frame.k === "undecided" && frame.m === runId && frame.call === callId) {
           setSent(false);
           setRefusal(frame.text);
-          setRefused((frame.paths ?? []).map((path) => [`/${path.join("/")}`, NOT_ACCEPTED]));
+          setRefused((frame.paths ?? []).map((path) => [`/${path.join("/")}`, strings().tools.notAccepted]));
         } else if (frame.k === "open") setSent(false);
       }),
     [store, runId, callId],

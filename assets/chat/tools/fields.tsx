@@ -1,6 +1,7 @@
 // JSON values as a person reads them: labelled fields, lists, tables, text. All of it is text; nothing can be followed.
 
 import { type ReactNode, useId, useState } from "react";
+import { useStrings } from "../common/strings";
 import type { Json } from "../store/frames";
 import { Table } from "./table";
 import {
@@ -30,9 +31,10 @@ interface FieldsProps {
 
 /** The fields of an object. */
 export function Fields({ fields, label = labelOf, depth = 0 }: FieldsProps) {
+  const t = useStrings().tools;
   const names = Object.keys(fields);
   const [shown, more] = useMany(names);
-  if (!names.length) return <p className="tool-nothing">{depth ? "empty" : "No arguments"}</p>;
+  if (!names.length) return <p className="tool-nothing">{depth ? t.empty : t.noArguments}</p>;
   return (
     <>
       <dl className="fields">
@@ -95,8 +97,9 @@ function chipOf(item: Json): string | null {
   return isScalar(plain) && String(plain).length <= CHIP ? String(plain ?? "") : null;
 }
 
-function Nothing({ word }: { word: string }) {
-  return <span className="tool-nothing">{word}</span>;
+function Nothing({ word }: { word: "empty" | "none" }) {
+  const t = useStrings().tools;
+  return <span className="tool-nothing">{t[word]}</span>;
 }
 
 interface LongTextProps {
@@ -109,6 +112,7 @@ interface LongTextProps {
 
 /** A text of which the rest is shown on demand. */
 export function LongText({ text, code = false, characters = 1200, lines = 14 }: LongTextProps) {
+  const t = useStrings().tools;
   const id = useId();
   const [expanded, setExpanded] = useState(false);
   const start = beginning(text, characters, lines);
@@ -126,7 +130,7 @@ export function LongText({ text, code = false, characters = 1200, lines = 14 }: 
           aria-controls={id}
           onClick={() => setExpanded(!expanded)}
         >
-          {expanded ? "Show less" : `Show all (${formatSize(text.length)})`}
+          {expanded ? t.showLess : t.showAllSize(formatSize(text.length))}
         </button>
       )}
     </>
@@ -135,11 +139,12 @@ export function LongText({ text, code = false, characters = 1200, lines = 14 }: 
 
 // The first of many, and the button that shows the others.
 function useMany<Item>(list: Item[]): [Item[], ReactNode] {
+  const { tools: t, common } = useStrings();
   const [expanded, setExpanded] = useState(false);
   if (list.length <= MANY) return [list, null];
   const button = (
     <button type="button" className="quiet more" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
-      {expanded ? "Show fewer" : `Show all ${list.length.toLocaleString("en")}`}
+      {expanded ? t.showFewer : t.showAllOf(common.number(list.length))}
     </button>
   );
   return [expanded ? list : list.slice(0, MANY), button];

@@ -1,6 +1,7 @@
 // The inputs of a form that was made from a JSON schema; see `schema-form.ts`.
 
 import { type ChangeEvent, useId, useRef } from "react";
+import { strings, useStrings } from "../common/strings";
 import { type Draft, type DraftItem, draftOf, type Field, type Group, type GroupDraft } from "./schema-form";
 import { clip, formatCell, hasInvisible } from "./values";
 
@@ -41,6 +42,7 @@ interface LabelledProps {
 }
 
 function LabelledInput({ field, draft, onChange, errors, disabled, path }: LabelledProps) {
+  const t = useStrings().tools;
   const id = useId();
   const error = errors.get(path);
   const describedBy = [field.description && `${id}d`, error && `${id}e`].filter(Boolean).join(" ") || undefined;
@@ -54,9 +56,7 @@ function LabelledInput({ field, draft, onChange, errors, disabled, path }: Label
       {defaultOf(field) !== undefined &&
         (field.kind === "group" || field.kind === "list") &&
         field.initial === undefined && <p className="hint">{defaultOf(field)}</p>}
-      {typeof draft === "string" && hasInvisible(draft) && (
-        <p className="unseen">This contains invisible characters.</p>
-      )}
+      {typeof draft === "string" && hasInvisible(draft) && <p className="unseen">{t.invisible}</p>}
       {field.description && (
         <p className="hint" id={`${id}d`} dir="auto">
           {field.description}
@@ -102,16 +102,18 @@ function LabelledInput({ field, draft, onChange, errors, disabled, path }: Label
 // What an empty field stands for.
 function defaultOf({ fallback }: Field): string | undefined {
   if (fallback === undefined) return undefined;
-  const value = typeof fallback === "boolean" ? (fallback ? "Yes" : "No") : clip(formatCell(fallback), 200);
-  return `${value || "empty"} (default)`;
+  const t = strings().tools;
+  const value = typeof fallback === "boolean" ? (fallback ? t.yes : t.no) : clip(formatCell(fallback), 200);
+  return t.defaultValue(value || t.empty);
 }
 
 function Name({ field: { label, required, kind } }: { field: Field }) {
+  const t = useStrings().tools;
   return (
     <>
       <bdi>{label}</bdi>
-      {kind === "json" && <span className="kind"> JSON</span>}
-      {!required && <span className="kind"> optional</span>}
+      {kind === "json" && <span className="kind">{` ${t.json}`}</span>}
+      {!required && <span className="kind">{` ${t.optional}`}</span>}
     </>
   );
 }
@@ -163,7 +165,7 @@ function Input({ field, draft, onChange, disabled, id, invalid, describedBy, lab
           {field.options.map((option, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: the value of an option is its index
             <option key={i} value={String(i)}>
-              {typeof option === "boolean" ? (option ? "Yes" : "No") : String(option)}
+              {typeof option === "boolean" ? (option ? strings().tools.yes : strings().tools.no) : String(option)}
             </option>
           ))}
         </select>
@@ -189,6 +191,7 @@ interface ListProps {
 }
 
 function ListInput({ field, draft, onChange, disabled, id, errors, path }: ListProps) {
+  const t = useStrings().tools;
   const nextId = useRef(draft.length);
   const change = (i: number, value: Draft) =>
     onChange(draft.map((item, j) => (j === i ? { ...item, draft: value } : item)));
@@ -208,23 +211,23 @@ function ListInput({ field, draft, onChange, disabled, id, errors, path }: ListP
               disabled={disabled}
               id={`${id}${item.id}`}
               invalid={errors.has(`${path}/${i}`)}
-              label={`${field.label}, item ${i + 1}`}
+              label={t.item(field.label, i + 1)}
             />
             <button
               type="button"
               className="quiet"
               disabled={disabled}
-              aria-label={`Remove item ${i + 1}`}
+              aria-label={t.removeItem(i + 1)}
               onClick={() => onChange(draft.filter((_, j) => j !== i))}
             >
-              Remove
+              {t.remove}
             </button>
             {errors.has(`${path}/${i}`) && <p className="tool-error">{errors.get(`${path}/${i}`)}</p>}
           </li>
         ))}
       </ol>
       <button type="button" className="quiet add" disabled={disabled} onClick={add}>
-        Add item
+        {t.addItem}
       </button>
     </>
   );

@@ -3,6 +3,7 @@
 // Pure. Rules: columns are named by number, never by a stranger's name; more points than can be seen are thinned, with
 // the lowest and the highest of each stretch kept.
 
+import { strings } from "../common/strings";
 import type { PlotView, Point, Series } from "./values";
 
 export const MAX_POINTS = 600; // of a series
@@ -54,24 +55,24 @@ export function thin(points: Point[], limit: number): Point[] {
   return thinned;
 }
 
-const FORMS = { line: "Line chart", bar: "Bar chart", area: "Area chart", scatter: "Scatter plot" };
-
 /** A description of the plot for screen readers. */
 export function describePlot({ form, title, xLabel, yLabel, series }: Omit<PlotView, "kind" | "left">): string {
-  const axes = [xLabel && `Horizontal: ${xLabel}.`, yLabel && `Vertical: ${yLabel}.`].filter(Boolean).join(" ");
-  const heading = `${FORMS[form]}${title ? `: ${title}` : ""}.`;
+  const t = strings().tools;
+  const axes = [xLabel && t.horizontal(xLabel), yLabel && t.vertical(yLabel)].filter(Boolean).join(" ");
+  const heading = `${t.forms[form]}${title ? `: ${title}` : ""}.`;
   return [heading, axes, ...series.map(describeSeries)].filter(Boolean).join(" ");
 }
 
 function describeSeries({ name, points }: Series): string {
   const values = points.map(([, y]) => y).filter((y) => y !== null);
-  const count = `${points.length} ${points.length === 1 ? "point" : "points"}`;
+  const t = strings().tools;
+  const count = t.points(points.length);
   if (!values.length) return `${name}: ${count}.`;
   const [low, high] = values.reduce(
     ([a, b], y) => [Math.min(a, y), Math.max(b, y)],
     [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
   );
-  return `${name}: ${count}, from ${formatTick(low)} to ${formatTick(high)}.`;
+  return `${name}: ${t.range(count, formatTick(low), formatTick(high))}`;
 }
 
 /** A number as an axis shows it. */

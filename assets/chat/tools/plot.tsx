@@ -17,6 +17,7 @@ import {
   XAxis,
   YAxis,
 } from "recharts";
+import { useStrings } from "../common/strings";
 import type { Json } from "../store/frames";
 import { describePlot, formatTick, MAX_POINTS, type Row, rowsFor, thin } from "./plot-points";
 import { Table } from "./table";
@@ -37,6 +38,7 @@ const TOOLTIP = {
 };
 
 export default function Plot({ view }: { view: PlotView }) {
+  const t = useStrings().tools;
   const [numbers, setNumbers] = useState(false);
   const { title, series, left } = view;
   const { rows, numeric, thinned } = rowsFor(series);
@@ -52,13 +54,9 @@ export default function Plot({ view }: { view: PlotView }) {
           {chart(view, rows, numeric)}
         </ResponsiveContainer>
       </div>
-      {(thinned || left > 0) && (
-        <p className="tool-nothing">
-          {left > 0 ? `${left} more series are not drawn.` : "Some points are left out of the drawing."}
-        </p>
-      )}
+      {(thinned || left > 0) && <p className="tool-nothing">{left > 0 ? t.seriesLeft(left) : t.pointsLeft}</p>}
       <button type="button" className="quiet more" aria-expanded={numbers} onClick={() => setNumbers(!numbers)}>
-        {numbers ? "Hide numbers" : "Show numbers"}
+        {numbers ? t.hideNumbers : t.showNumbers}
       </button>
       {numbers && <Numbers view={view} />}
     </figure>
@@ -160,6 +158,7 @@ function drawSeries(form: PlotView["form"], { name, points }: Series, i: number)
 }
 
 function Numbers({ view: { series, xLabel, title } }: { view: PlotView }) {
+  const t = useStrings().tools;
   const rows = new Map<Scalar, Json[]>();
   for (const [i, { points }] of series.entries()) {
     for (const [x, y] of points) {
@@ -168,7 +167,7 @@ function Numbers({ view: { series, xLabel, title } }: { view: PlotView }) {
       row[i + 1] = y;
     }
   }
-  const label = `Numbers${title ? ` of ${title}` : ""}`;
+  const label = title ? t.numbersOf(title) : t.numbers;
   const columns = [xLabel || "x", ...series.map((line) => line.name)];
   return <Table columns={columns} rows={[...rows.values()]} label={label} />;
 }

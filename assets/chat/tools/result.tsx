@@ -2,6 +2,7 @@
 
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { ErrorBoundary } from "../common/error-boundary";
+import { useStrings } from "../common/strings";
 import type { Json } from "../store/frames";
 import { Fields, LongText, Value } from "./fields";
 import { Table } from "./table";
@@ -23,16 +24,17 @@ export function Result({ result, tool }: { result: Json; tool: string }) {
 }
 
 function View({ view, tool }: { view: ResultView; tool: string }) {
+  const t = useStrings().tools;
   switch (view.kind) {
     case "text":
       return <Folded size={view.text.length}>{() => <ResultText text={view.text} />}</Folded>;
     case "table":
-      return <Table columns={view.columns} rows={view.rows} label={`Table from ${tool}`} />;
+      return <Table columns={view.columns} rows={view.rows} label={t.tableFrom(tool)} />;
     case "image":
       return <Picture source={view.source} name={view.name} tool={tool} />;
     case "plot":
       return (
-        <ErrorBoundary text={view.title || "This plot cannot be shown."}>
+        <ErrorBoundary text={view.title || t.plotBroken}>
           <Suspense fallback={<div className="plot loading" />}>
             <Plot view={view} />
           </Suspense>
@@ -49,7 +51,8 @@ function JsonValue({ value }: { value: Json }) {
 }
 
 function ResultText({ text }: { text: string }) {
-  if (!text) return <p className="tool-nothing">empty</p>;
+  const t = useStrings().tools;
+  if (!text) return <p className="tool-nothing">{t.empty}</p>;
   if (text.length <= LARGE) return <LongText text={text} />;
   return (
     <span className="long" dir="auto">
@@ -64,18 +67,24 @@ interface FoldedProps {
   /** Characters up to which the content is shown at once. */
   limit?: number;
   /** What the button calls the content. */
-  what?: string;
+  what?: "result" | "arguments";
   children: () => ReactNode;
 }
 
 /** Content that is shown on demand if it is large. */
 export function Folded({ size, limit = LARGE, what = "result", children }: FoldedProps) {
+  const t = useStrings().tools;
   const [open, setOpen] = useState(false);
   if (size <= limit) return children();
+  const length = formatSize(size);
+  const labels = {
+    result: { show: t.showResult(length), hide: t.hideResult },
+    arguments: { show: t.showArguments(length), hide: t.hideArguments },
+  };
   return (
     <>
       <button type="button" className="quiet more" aria-expanded={open} onClick={() => setOpen(!open)}>
-        {open ? `Hide ${what}` : `Show ${what} (${formatSize(size)})`}
+        {labels[what][open ? "hide" : "show"]}
       </button>
       {open && children()}
     </>
@@ -83,7 +92,8 @@ export function Folded({ size, limit = LARGE, what = "result", children }: Folde
 }
 
 function Picture({ source, name, tool }: { source: string; name: string; tool: string }) {
+  const t = useStrings().tools;
   const [broken, setBroken] = useState(false);
-  if (broken) return <p className="tool-nothing">This picture cannot be shown.</p>;
-  return <img className="attached" src={source} alt={name || `Picture from ${tool}`} onError={() => setBroken(true)} />;
+  if (broken) return <p className="tool-nothing">{t.pictureBroken}</p>;
+  return <img className="attached" src={source} alt={name || t.pictureFrom(tool)} onError={() => setBroken(true)} />;
 }

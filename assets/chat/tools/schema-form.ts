@@ -6,6 +6,7 @@
 // * A field that was not edited keeps its value exactly.
 // * An optional field that is left empty is left out.
 
+import { strings } from "../common/strings";
 import type { Json } from "../store/frames";
 import { clip, formatJson, isObject, isScalar, type JsonObject, labelOf } from "./values";
 
@@ -262,23 +263,23 @@ export function readDraft(field: Field, draft: Draft, path = ""): Result {
       if (draft || field.required) return { value: field.nullable && !draft ? null : (draft as string), errors: [] };
   }
   if (field.nullable && field.required) return { value: null, errors: [] };
-  return field.required ? fail("This field is required.") : { value: undefined, errors: [] };
+  return field.required ? fail(strings().tools.required) : { value: undefined, errors: [] };
 }
 
 function jsonValue(text: string, fail: (message: string) => Result): Result {
   try {
     return { value: JSON.parse(text), errors: [] };
   } catch {
-    return fail("This is not valid JSON.");
+    return fail(strings().tools.notJson);
   }
 }
 
 function numberValue(field: Field, text: string, fail: (message: string) => Result): Result {
-  if (!/^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text)) return fail("This is not a number.");
+  if (!/^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text)) return fail(strings().tools.notNumber);
   const value = Number(text);
-  if (field.kind === "integer" && !Number.isInteger(value)) return fail("This is not a whole number.");
+  if (field.kind === "integer" && !Number.isInteger(value)) return fail(strings().tools.notWhole);
   const rounded = Number.isInteger(value) && !Number.isSafeInteger(value);
-  if (!Number.isFinite(value) || rounded) return fail("This number is too large.");
+  if (!Number.isFinite(value) || rounded) return fail(strings().tools.tooLarge);
   return { value, errors: [] };
 }
 

@@ -1,6 +1,7 @@
 // Rows and columns.
 
 import { useState } from "react";
+import { useStrings } from "../common/strings";
 import type { Json } from "../store/frames";
 import { clip, formatCell } from "./values";
 
@@ -14,17 +15,22 @@ interface Props {
   label?: string;
 }
 
-export function Table({ columns, rows, label = "Table" }: Props) {
+export function Table({ columns, rows, label }: Props) {
+  const t = useStrings().tools;
   const [count, setCount] = useState(ROWS);
   // One or two rows more are not worth a button.
   const shown = rows.length <= count + 2 ? rows : rows.slice(0, count);
   const next = Math.min(rows.length, count + STEP);
   const alignments = columns.map((_, i) => (isNumeric(rows.map((row) => row[i] ?? null)) ? "right" : undefined));
-  const number = (n: number) => n.toLocaleString("en");
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard */}
-      <div className={`table tool-table ${count > ROWS ? "tall" : ""}`} tabIndex={0} role="group" aria-label={label}>
+      <div
+        className={`table tool-table ${count > ROWS ? "tall" : ""}`}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard
+        tabIndex={0}
+        role="group"
+        aria-label={label ?? t.table}
+      >
         <table>
           <thead>
             <tr>
@@ -53,12 +59,10 @@ export function Table({ columns, rows, label = "Table" }: Props) {
       </div>
       {shown.length < rows.length && (
         <button type="button" className="quiet more" onClick={() => setCount(next)}>
-          {next === rows.length
-            ? `Show all ${number(next)} rows`
-            : `Show ${number(next)} of ${number(rows.length)} rows`}
+          {next === rows.length ? t.showAllRows(next) : t.showRows(next, rows.length)}
         </button>
       )}
-      {!rows.length && <p className="tool-nothing">no rows</p>}
+      {!rows.length && <p className="tool-nothing">{t.noRows}</p>}
     </>
   );
 }

@@ -11,26 +11,13 @@ import { Ban, Check, CircleQuestionMark, Clock, type LucideIcon, Pause, Square, 
 import { type ReactNode, type ToggleEvent, useLayoutEffect, useRef, useState } from "react";
 import { ErrorBoundary } from "../common/error-boundary";
 import { panelStorage } from "../common/storage";
+import { useStrings } from "../common/strings";
 import type { ToolState } from "../store/frames";
 import type { ToolCallView } from "../store/message-parts";
 import { Approval } from "./approval";
 import { Fields } from "./fields";
 import { Folded, Result } from "./result";
 import { clip, formatCell, formatDuration, formatJson, isObject, isScalar } from "./values";
-
-const LABELS: Record<ToolState, string> = {
-  receiving: "preparing",
-  ready: "ready",
-  "awaiting-approval": "waits for your approval",
-  running: "running",
-  done: "done",
-  error: "failed",
-  timeout: "timed out",
-  denied: "denied",
-  invalid: "invalid arguments",
-  stopped: "stopped",
-  unknown: "may have run",
-};
 
 // States that are shown as progress have no icon.
 const ICONS: Partial<Record<ToolState, LucideIcon>> = {
@@ -44,11 +31,6 @@ const ICONS: Partial<Record<ToolState, LucideIcon>> = {
   "awaiting-approval": Pause,
 };
 
-const EXPLANATIONS: Partial<Record<ToolState, string>> = {
-  unknown: "The server stopped while this tool was running. It may have taken effect or not.",
-  denied: "You denied this.",
-};
-
 const KEY_CHARACTERS = 80; // of the argument that the line of a folded call shows
 const FOLDED = 400; // characters of arguments that are shown beside a drawn result
 
@@ -59,10 +41,11 @@ interface Props {
 }
 
 export function ToolCall({ part, id }: Props) {
+  const t = useStrings().tools;
   const asking = part.state === "awaiting-approval";
   return (
     <Panel part={part} name={`${id}/${part.index}${asking ? "?" : ""}`}>
-      <ErrorBoundary text="This tool call cannot be shown.">
+      <ErrorBoundary text={t.cannotBeShown}>
         {asking ? <Approval part={part} runId={id} /> : <Arguments part={part} />}
         {part.progress && part.progress.length > 0 && <Progress lines={part.progress} />}
         <Outcome part={part} />
@@ -81,6 +64,7 @@ interface PanelProps {
 // Open until the reader closes it, or until it is done: then it is one line, unless its result is something to look at.
 // One that asks for a decision opens once more.
 function Panel({ part, name, children }: PanelProps) {
+  const t = useStrings().tools;
   const [choice, setChoice] = useState(() => ({ name, open: panelStorage.get(name) }));
   if (choice.name !== name) setChoice({ name, open: panelStorage.get(name) });
   const open = choice.open ?? !(part.state === "done" && !isDrawn(part));
@@ -114,8 +98,12 @@ function Panel({ part, name, children }: PanelProps) {
         {!open && <KeyArgument part={part} />}
         {part.server && <bdi className="tool-server">{clip(part.server, 60)}</bdi>}
         <span className="state">
-          {part.state === "done" && !open ? <span className="sr-only">done</span> : (LABELS[part.state] ?? part.state)}
-          {duration && <span className="duration"> · {duration}</span>}
+          {part.state === "done" && !open ? (
+            <span className="sr-only">{t.states.done}</span>
+          ) : (
+            (t.states[part.state] ?? part.state)
+          )}
+          {duration && <span className="duration">{` · ${duration}`}</span>}
         </span>
       </summary>
       {/* Also while it is closed: what was typed into a form is not discarded, and the browser's search finds it. */}
@@ -163,7 +151,9 @@ function Progress({ lines }: { lines: string[] }) {
 }
 
 function Outcome({ part }: { part: ToolCallView }) {
-  const error = part.error ?? EXPLANATIONS[part.state];
+  const t = useStrings().tools;
+  const explanations: Partial<Record<ToolState, string>> = { unknown: t.unknownExplained, denied: t.deniedExplained };
+  const error = part.error ?? explanations[part.state];
   return (
     <>
       {error && (

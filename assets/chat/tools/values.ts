@@ -3,6 +3,7 @@
 // Pure. All input is data of strangers: what does not have the right shape is shown as plain JSON.
 
 import { PICTURE_TYPES } from "../common/picture-types";
+import { strings } from "../common/strings";
 import type { Json } from "../store/frames";
 
 export type JsonObject = { [name: string]: Json };
@@ -75,7 +76,7 @@ export function hasInvisible(text: string): boolean {
 
 /** "12 characters", "2.0 KB". */
 export function formatSize(length: number): string {
-  if (length < 1024) return `${length} characters`;
+  if (length < 1024) return strings().tools.characters(length);
   const kb = length / 1024;
   return kb < 1024 ? `${kb < 10 ? kb.toFixed(1) : Math.round(kb)} KB` : `${(kb / 1024).toFixed(1)} MB`;
 }
@@ -92,7 +93,7 @@ export function formatDuration(ms: unknown): string {
 
 /** JSON as indented text; a sentence if it is too deep to be read. */
 export function formatJson(value: unknown): string {
-  return isDeep(value, MAX_DEPTH) ? "(nested too deeply to be shown)" : (JSON.stringify(value, null, 2) ?? "");
+  return isDeep(value, MAX_DEPTH) ? strings().tools.tooDeep : (JSON.stringify(value, null, 2) ?? "");
 }
 
 function isDeep(value: unknown, left: number): boolean {
@@ -175,7 +176,7 @@ function plotView({ kind, title, x_label, y_label, series }: JsonObject): Result
 
 function seriesOf(series: Json, index: number): Series | null {
   if (!isObject(series) || !Array.isArray(series.points) || !series.points.every(isPoint)) return null;
-  const name = formatCell(series.name ?? "") || `Series ${index + 1}`;
+  const name = formatCell(series.name ?? "") || strings().tools.series(index + 1);
   return { name: clip(name, 80), points: series.points as Point[] };
 }
 
