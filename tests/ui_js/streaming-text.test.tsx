@@ -218,6 +218,12 @@ test("a fence ends at one of its own kind and length, in a list too, and none of
   expectNever(samples, /`|~/);
 });
 
+test("a note and its mark keep their look", () => {
+  const { answer } = stream("Text[^1].\n\n[^1]: A note.\n");
+  expect(texts(answer, "p > sup.footnote-mark")).toEqual(["1"]);
+  expect(texts(answer, ".footnote > sup.footnote-mark")).toEqual(["1"]);
+});
+
 test("the headings of an answer are below those of the page, in their order", () => {
   const { answer } = stream("# Plan\n\nText.\n\n## Part\n\n### Detail\n\n###### Deep\n");
   const headings = [...answer.querySelectorAll("h1, h2, h3, h4, h5, h6")];

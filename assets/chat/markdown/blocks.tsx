@@ -185,9 +185,9 @@ function Link({ href, className, children }: { href?: string; className?: string
 const NUMBER = /^\[(\d+)\]$/;
 
 // Leads to the list of sources below the answer. A footnote has its own link.
-function SourceMark({ children }: { children?: ReactNode }) {
+function SourceMark({ className, children }: { className?: string; children?: ReactNode }) {
   const [, n] = NUMBER.exec(String(children)) ?? [];
-  if (!n) return <sup>{children}</sup>;
+  if (!n) return <sup className={className}>{children}</sup>;
   return (
     <sup className="source-mark">
       <a href={`#source-${n}`} data-source={n} onClick={showSource}>
