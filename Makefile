@@ -20,6 +20,9 @@ run: installed  ## Set up what changed, and serve on http://localhost:3000 (PORT
 dev: installed  ## The same with hot reload, for working on streamchat
 	@exec $(BIN)/reflex run
 
+# Else each process of the tests, and each server of theirs, compiles what it imports: a quarter of all work.
+test test-fast soak: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: test
 test: installed-dev front system build  ## Everything that CI runs
 	@$(BIN)/python -m streamchat.protos

@@ -1,6 +1,7 @@
 """A process that has imported what a server needs, and forks one for each test that wants one.
 
-Importing is most of a server's start: 1.7 s of CPU, some hundred times in a run of the tests.
+Importing is most of a server's start, 1.7 s of CPU, and the SDK is most of its first answer, another second, some
+hundred times in a run of the tests.
 
 Knows nothing of HTTP. Rules: one child, one server; no thread runs when it forks; nothing that reads settings is
 imported before; its children end with it.
@@ -23,17 +24,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-# Third-party modules, and those of ours that read no settings. `streamchat.streamchat` makes the app: it comes after.
+# What a server imports until its first answer: third-party modules, and those of ours that read no settings.
+# `streamchat.streamchat` makes the app: it comes after.
 MODULES = (
     "alembic.command",
+    "anyio._backends._asyncio",
     "fastapi",
+    "openai.resources.chat.completions.completions",
+    "openai.resources.responses.responses",
     "reflex",
     "reflex.app",
     "reflex.state",
+    "simpleeval",
     "socketio",
     "sqlmodel",
-    "uvicorn",
-    "websockets",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
     "streamchat.cli",
     "streamchat.wiring",
     "streamchat.web.app",
