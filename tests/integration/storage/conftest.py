@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from devservers.postgres import PostgresServer
 from streamchat.storage import Storage
+from tests.support import prepared
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind: empty, or with its tables for a test that takes ``storage``."""
+    has_tables = "storage" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'streamchat.db'}"
-    return request.getfixturevalue("postgres_database")
+        file = tmp_path / "streamchat.db"
+        if has_tables:
+            prepared.sqlite_file(file)
+        yield f"sqlite:///{file}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = prepared.postgres_database(server) if has_tables else server.new_database()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture

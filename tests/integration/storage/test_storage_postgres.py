@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import psycopg
@@ -15,6 +15,7 @@ from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.errors import StorageError
 from streamchat.storage import Begun, Storage
+from tests.support import prepared
 from tests.support.storing import save
 
 
@@ -33,8 +34,12 @@ async def refusal(url: str) -> StorageError:
 
 
 @pytest.fixture
-def url(postgres_database: str) -> str:
-    return postgres_database
+def url(postgres: PostgresServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Empty, or with its tables for a test that takes ``storage``."""
+    has_tables = "storage" in request.fixturenames
+    url = prepared.postgres_database(postgres) if has_tables else postgres.new_database()
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack
@@ -31,8 +32,10 @@ from tests.integration.runs.conftest import make_world
 from tests.integration.web.conftest import PAGE, Api, serving
 from tests.integration.web.test_events import SAID
 from tests.support.loop import LoopThread
+from tests.support.openapi import SPEC
 
-EXAMPLES = 25
+# Of each call; `make soak` looks longer.
+EXAMPLES = 200 if "SOAK_SECONDS" in os.environ else 10
 # As told by the OpenAPI; the vendors' shapes are told by the vendors.
 TRUE = (
     not_a_server_error,
@@ -40,7 +43,6 @@ TRUE = (
     checks.content_type_conformance,
     checks.response_schema_conformance,
 )
-SPEC = build_api(ServiceHolder()).openapi()
 OPERATIONS = [
     (method, path)
     for path, item in SPEC["paths"].items()
