@@ -62,7 +62,8 @@ def head() -> rx.Component:
         rx.el.link(rel="apple-touch-icon", href="/look/touch-180.png"),
         rx.el.link(rel="manifest", href="/look/manifest.webmanifest"),
         *(
-            rx.el.meta(name="theme-color", content=colour, media=f"(prefers-color-scheme: {scheme})")
+            # Reflex takes an attribute that it does not know for a style, which the content policy forbids.
+            rx.el.meta(name="theme-color", content=colour, custom_attrs={"media": f"(prefers-color-scheme: {scheme})"})
             for scheme, colour in colours
         ),
         rx.el.meta(name="viewport", content=viewport),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,66 @@ def tab_to(page: Page, wanted: str, key: str = "Tab") -> None:
 def from_the_start(page: Page) -> None:
     """The focus is before all elements of the page."""
     page.evaluate("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')")
+
+
+def test_a_visit_from_question_to_export(chat: ChatPage, mark: str):
+    """Write, stop, retry, walk the versions, open the details, edit the question, rename and pin the conversation, find
+    it, begin another one."""
+    page = chat.page
+    expect(chat.composer).to_be_focused()
+    page.keyboard.type(f"{mark} n=2000 rate=30 kind=numbered")
+    page.keyboard.press("Enter")
+    chat.wait_text("w000003")
+    page.keyboard.press("Escape")
+    chat.wait_status("stopped")
+    # What can be done with the answer is before the composer.
+    tab_to(page, "retry", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(chat.answers.last.get_by_test_id("branch")).to_have_attribute("data-count", "2")
+    chat.wait_status("streaming")
+    chat.wait_text("w000003")
+    page.keyboard.press("Escape")
+    chat.wait_status("stopped")
+    page.keyboard.press("/")
+    expect(chat.composer).to_be_focused()
+    tab_to(page, "branch-previous", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(chat.answers.last.get_by_test_id("branch")).to_have_attribute("data-index", "1")
+    page.keyboard.press("/")
+    tab_to(page, "edit", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("edit-box")).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(f"{mark} changed n=3 rate=0 kind=numbered")
+    tab_to(page, "edit-save")
+    page.keyboard.press("Enter")
+    chat.wait_status("finished")
+    expect(chat.questions.first).to_contain_text("changed")
+    # The list, from the start of the page.
+    from_the_start(page)
+    tab_to(page, "conversation-item")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("rename-box")).to_be_focused()
+    page.keyboard.type(f"Keys {mark}")
+    page.keyboard.press("Enter")
+    expect(page.locator(".thread-title")).to_have_text(f"Keys {mark}")
+    from_the_start(page)
+    tab_to(page, "search")
+    page.keyboard.type(f"{mark} changed")
+    hit = page.get_by_test_id("search-hit").first
+    expect(hit).to_be_visible()
+    tab_to(page, "search-hit")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/c/[^#]+#"))
+    from_the_start(page)
+    tab_to(page, "new-chat")
+    page.keyboard.press("Enter")
+    expect(chat.composer).to_be_focused()
+    page.keyboard.type("next")
+    expect(chat.composer).to_have_value("next")
 
 
 def test_the_composer_is_one_key_away(open_page: OpenPage, chat: ChatPage):

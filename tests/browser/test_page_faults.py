@@ -38,6 +38,76 @@ def piece(told: Told, offset: int, text: str) -> None:
 # ---------------------------------------------------------------- selection
 
 
+def test_a_selection_by_mouse_holds_the_view(chat: ChatPage, mark: str):
+    """While the mouse is down nothing moves, and as long as text is selected neither; Jump to latest goes on."""
+    chat.ask(f"{mark} n=5000 rate=60 kind=markdown seed=2")
+    page = chat.page
+    page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
+    page.mouse.move(600, 200)
+    page.mouse.down()
+    page.mouse.move(700, 260, steps=5)
+    place = chat.top()
+    had = chat.answer_length()
+    chat.wait_for_more(had + 200)
+    assert chat.top() == place
+    page.mouse.up()
+    assert page.evaluate("getSelection().toString()")
+    had = chat.answer_length()
+    chat.wait_for_more(had + 200)
+    assert chat.top() == place
+    assert page.evaluate("getSelection().toString()"), "what was selected is selected"
+    chat.jump_latest.click()
+    page.wait_for_function(f"() => {SCROLLER}.scrollTop > {place}")
+    chat.stop_button.click()
+
+
+def test_a_selection_in_the_open_block_stays(told: Told):
+    """While the paragraph grows, and when code that streams is coloured at its end."""
+    page = told.page
+    told.open({"type": "text", "text": "The first words of a"})
+    select = """(selector) => {
+        const node = document.querySelector(selector);
+        const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+        const text = walker.nextNode();
+        getSelection().setBaseAndExtent(text, 0, text, 9);
+    }"""
+    page.locator(".answer .block p").wait_for()
+    page.evaluate(select, ".answer .block p")
+    selected = page.evaluate("getSelection().toString()")
+    piece(told, 20, " paragraph that goes on")
+    expect(page.locator(".answer")).to_contain_text("that goes on")
+    assert page.evaluate("getSelection().toString()") == selected == "The first"
+    told.open({"type": "text", "text": "```python\nprint('kept')\n"})
+    page.locator(".code code").wait_for()
+    page.evaluate(select, ".code code")
+    selected = page.evaluate("getSelection().toString()")
+    piece(told, 24, "x = 1\n```\n\nAfter.")
+    page.locator("[class*=hljs]").first.wait_for()
+    assert page.evaluate("getSelection().toString()") == selected
+
+
+def test_zooming_does_not_end_following(chat: ChatPage, mark: str):
+    """Ctrl and the wheel, or two fingers, are no scroll."""
+    chat.ask(f"{mark} n=5000 rate=60 kind=markdown seed=2")
+    page = chat.page
+    page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
+    page.evaluate(
+        f"""() => {{
+            const zoom = {{ deltaY: -120, ctrlKey: true, bubbles: true, cancelable: true }};
+            {SCROLLER}.dispatchEvent(new WheelEvent("wheel", zoom));
+            const target = {SCROLLER};
+            const finger = (identifier, clientY) => new Touch({{ identifier, target, clientX: 9, clientY }});
+            const touches = (y) => [finger(1, y), finger(2, 400)];
+            for (const [type, y] of [["touchstart", 100], ["touchmove", 200]])
+                {SCROLLER}.dispatchEvent(new TouchEvent(type, {{ touches: touches(y), bubbles: true }}));
+        }}"""
+    )
+    chat.wait_for_more(chat.answer_length() + 200)
+    assert chat.left() <= 40
+    assert chat.jump_latest.count() == 0
+    chat.stop_button.click()
+
+
 def test_a_copy_across_messages_has_their_text_only(open_page: OpenPage, chat: ChatPage):
     """No headings for screen readers, no names of languages or models, no buttons; also with everything selected."""
     text = "Before the code.\n\n```python\nprint('kept')\n```\n\nAfter the code."
@@ -398,6 +468,49 @@ def test_retry_keeps_the_old_answer(chat: ChatPage, mark: str):
         assert chat.words() == kept
         chat.page.reload()
         chat.ready()
+
+
+def test_a_draft_survives_another_tab_that_closes(open_page: OpenPage, mark: str):
+    """A tab that shows the draft as it was closes after more was written elsewhere; and what one tab sent does not come
+    back from another."""
+    first = open_page("/")
+    first.ask(f"{mark} n=2 rate=0 kind=numbered").wait_status("finished")
+    address = first.page.url
+    first.composer.fill("alpha")
+    first.page.wait_for_function("() => Object.values(localStorage).some((value) => value.includes('alpha'))")
+    second = open_page(None)
+    second.page.goto(address)
+    expect(second.composer).to_have_value("alpha")
+    first.composer.fill("alpha and more")
+    first.page.wait_for_function("() => Object.values(localStorage).some((value) => value.includes('and more'))")
+    second.page.close(run_before_unload=True)
+    first.page.reload()
+    expect(first.ready().composer).to_have_value("alpha and more")
+    third = open_page(None)
+    third.page.goto(address)
+    expect(third.composer).to_have_value("alpha and more")
+    first.composer.press("Enter")
+    expect(first.questions).to_have_count(2)
+    expect(third.composer).to_have_value("")
+    third.page.close(run_before_unload=True)
+    first.page.reload()
+    expect(first.ready().composer).to_have_value("")
+
+
+def test_a_refusal_goes_when_it_is_no_longer_true(told: Told):
+    """A second window was told that an answer is under way: once that has ended, nothing says so any more. A message
+    that was too long is not once it was shortened."""
+    told.open({"type": "text", "text": "One"})
+    told.wire.tell({"k": "say", "text": "An answer is still being written here.", "n": 1})
+    expect(told.tab.said).to_have_text("An answer is still being written here.")
+    told.wire.tell({"k": "end", "m": "a", "s": 9, "status": "finished", "stop_reason": "stop"})
+    expect(told.tab.answers.last).to_have_attribute("data-status", "finished")
+    expect(told.tab.said).to_have_count(0)
+    told.tab.composer.fill("x" * 200_001)
+    told.tab.composer.press("Enter")
+    expect(told.tab.said).to_contain_text("too long")
+    told.tab.composer.fill("short enough")
+    expect(told.tab.said).to_have_count(0)
 
 
 def test_a_load_that_is_cancelled_loses_no_connection(chat: ChatPage, mark: str):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from devservers.app import Served
 from tests import ROOT
+from tests.browser.conftest import OpenPage
+from tests.browser.test_accounts import fill
 from tests.browser.test_compare import MODELS, compare
 from tests.browser.test_conversations import imported
 from tests.browser.test_tool_approval import Asked
@@ -157,3 +163,33 @@ def test_other_pages(tab: ChatPage, path: str):
     tab.page.goto(tab.url + path)
     expect(tab.page.get_by_role("heading", level=1).or_(tab.page.locator(".missing")).first).to_be_visible()
     check(tab.page)
+
+
+@pytest.fixture(scope="module")
+def with_accounts(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder: Path = tmp_path_factory.mktemp("axe") / "data"
+    server = Served(folder, {"STREAMCHAT_ACCOUNTS": "open", "STREAMCHAT_MODELS": "simulator:tour"}).start()
+    yield server
+    server.stop()
+
+
+def test_accounts(open_page: OpenPage, with_accounts: Served):
+    """Signing in and up, one's own account, and the page of the admin."""
+    tab = open_page(None, server=with_accounts)
+    tab.oddities.allow("401", "403", "WebSocket")
+    page = tab.page
+    page.goto(f"{tab.url}/sign-up")
+    expect(page.get_by_test_id("sign-up")).to_be_visible()
+    check(page)
+    fill(page, "anna", "sign-up")
+    tab.ready()
+    page.goto(f"{tab.url}/account")
+    page.get_by_test_id("to-admin").wait_for()
+    check(page)
+    page.get_by_test_id("to-admin").click()
+    page.get_by_test_id("admin-people").wait_for()
+    check(page)
+    page.context.clear_cookies()
+    page.goto(f"{tab.url}/sign-in")
+    expect(page.get_by_test_id("sign-in")).to_be_visible()
+    check(page)

@@ -190,6 +190,25 @@ def test_spoken(asked: Asked) -> None:
     expect(asked.page.locator("[role=status][aria-live=polite]")).to_have_text("Waiting for your approval")
 
 
+def test_what_is_approved_is_in_view(asked: Asked) -> None:
+    """However long the form is: its top with the tool's name, and beside the buttons the tool and its arguments. What
+    was typed is there after a reload."""
+    asked.page.set_viewport_size({"width": 1280, "height": 480})
+    asked.ask()
+    about = asked.form.get_by_test_id("decided-about")
+    expect(asked.panel().locator("summary .tool-name")).to_be_in_viewport()
+    for control in (asked.button("Approve"), asked.button("Deny"), about):
+        expect(control).to_be_in_viewport()
+    expect(about).to_contain_text("City: Lima")
+    asked.form.get_by_label("City").fill("Quito")
+    expect(about).to_contain_text("City: Quito")
+    asked.wire.mute = asked.wire.deaf = False
+    asked.page.reload()
+    asked.tab.ready()
+    asked.ask()
+    expect(asked.form.get_by_label("City")).to_have_value("Quito")
+
+
 def test_on_a_phone(phone: ChatPage) -> None:
     """At 390 px everything that is pressed is 44 px high, and nothing scrolls sideways."""
     wire = Wire(phone.page)

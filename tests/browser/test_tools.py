@@ -148,6 +148,10 @@ def test_approval_in_every_tab(chat: ChatPage, open_page: OpenPage, server: Serv
     chat.ask("tools=book rate=0 Go").wait_status("waiting")
     other = open_page(f"/c/{chat.conversation_id}", server=server)
     again(chat).wait_status("waiting")
+    row = f"[data-testid=conversation-item][data-conversation-id='{chat.conversation_id}']"
+    for tab in (chat, other):
+        expect(tab.page).to_have_title(re.compile("^Needs you · "))
+        expect(tab.page.locator(row)).to_have_attribute("data-waiting", "true")
     form = panels(chat).get_by_role("group", name="Approve book")
     expect(form.get_by_label("City")).to_have_value("Paris")
     expect(form).to_contain_text("as people there write it")
@@ -167,6 +171,8 @@ def test_approval_in_every_tab(chat: ChatPage, open_page: OpenPage, server: Serv
         expect(panels(tab)).to_have_attribute("data-state", "done")
         expect(panels(tab).locator(".tool-result")).to_have_text("3 nights in Quito, metric, quiet.")
         expect(panels(tab).locator("dl").first).to_contain_text("Quito")
+        expect(tab.page).not_to_have_title(re.compile("^Needs you"))
+        expect(tab.page.locator(row)).to_have_attribute("data-waiting", "false")
 
 
 def test_two_that_wait(chat: ChatPage):

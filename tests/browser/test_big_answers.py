@@ -1,0 +1,47 @@
+"""A table of hundreds of rows while it streams, and a long answer in a tab that nobody looks at."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from devservers.app import Served
+from tests.browser.conftest import OpenPage
+from tests.support.vendor import Vendor, says
+
+ROWS = 420
+TABLE = [
+    "Here they are.\n\n",
+    "| Number | Plant | Note |\n|---:|---|---|\n",
+    *(
+        f"| {n} | Plant {n} | Sown in row {n}, *thinned* after week {n % 9}, see `bed-{n}`. |\n"
+        for n in range(1, ROWS + 1)
+    ),
+    "\nThat is all.",
+]
+
+
+def test_a_long_table_is_left_alone_where_it_is_done(planted: Served, vendor: Vendor, open_page: OpenPage, mark: str):
+    """Once there are 200 rows, nothing changes in the first 100 until the end; what is typed meanwhile arrives; every
+    row is there."""
+    vendor.answer = says(*TABLE, pause=0.01)
+    chat = open_page("/?model=openai:one", server=planted)
+    chat.ask(mark)
+    page = chat.page
+    page.wait_for_function("() => document.querySelectorAll('.answer tbody tr').length >= 200")
+    page.evaluate(
+        """() => {
+            window.changed = 0;
+            const observer = new MutationObserver((records) => { window.changed += records.length; });
+            for (const row of [...document.querySelectorAll(".answer tbody tr")].slice(0, 100))
+                observer.observe(row, { subtree: true, childList: true, characterData: true, attributes: true });
+        }"""
+    )
+    chat.composer.press_sequentially("typed while it grows")
+    expect(chat.composer).to_have_value("typed while it grows")
+    chat.wait_status("finished")
+    expect(page.locator(".answer tbody tr")).to_have_count(ROWS)
+    assert page.evaluate("window.changed") == 0
+    chat.wait_text("That is all")
+    first = page.locator(".answer tbody tr").first
+    assert first.is_visible()
+    assert first.evaluate("e => e.isConnected && e.textContent.startsWith('1Plant 1')")
