@@ -71,10 +71,10 @@ export class EventParser {
 }
 
 export class Streamchat {
-  /** `patience`: for how many ms to try again without progress. @param {{url?: string, patience?: number}} [options] */
-  constructor({ url = "", patience = 120_000 } = {}) {
+  /** `patience`: ms to try again without progress. @param {{url?: string, patience?: number, headers?: {}}} [options] */
+  constructor({ url = "", patience = 120_000, headers = {} } = {}) {
     this.url = url.replace(/\/+$/, "");
-    this.patience = patience;
+    Object.assign(this, { patience, headers });
   }
   /** Ask a model; the same clientMessageId is the same run. @param {string|{}[]} message @param {Ask & Reading} [how] */
   async start(message, { conversationId, clientMessageId = newId(), parentId, model, system, options, ...reading } = {}) {
@@ -90,6 +90,27 @@ export class Streamchat {
   stop = (id) => this._ask(path(id), { method: "DELETE" });
   /** A word about a call that waits. @param {string} id @param {{call_id: string, approve: boolean, [more: string]: any}} said */
   decide = async (id, said) => (await this._fetch(`${path(id)}/decisions`, json(said))).json();
+  /** A page of conversations: `{conversations, next}`. @param {AbortSignal} [signal] */
+  conversations = (signal) => this._ask("/api/conversations", { signal });
+  /** All messages and events of a conversation, those to come too, each with its `cursor`; it ends if that is deleted. */
+  async *followConversation(id, { after = "", signal } = /** @type {{after?: string, signal?: AbortSignal}} */ ({})) {
+    for (let [pause, cursor] = [pauses(this.patience), after]; ; ) {
+      const reading = new AbortController();
+      try {
+        const from = `/api/conversations/${encodeURIComponent(id)}/events?after=${encodeURIComponent(cursor)}`;
+        for await (const { data, id: at } of this._stream(from, reading, signal)) {
+          if (data === "[DONE]") return;
+          [pause, cursor] = [pauses(this.patience), at || cursor];
+          yield { ...JSON.parse(data), cursor };
+        }
+        throw new TypeError("The stream ended.");
+      } catch (error) {
+        await pause(error, signal);
+      } finally {
+        reading.abort();
+      }
+    }
+  }
   /** @param {RequestInit} request @returns {Promise<any>} */
   async _ask(address, request) {
     for (const pause = pauses(this.patience); ; ) {
@@ -102,11 +123,24 @@ export class Streamchat {
   }
 
   async _fetch(address, request) {
-    const answer = await fetch(this.url + address, { cache: "no-store", ...request });
+    const headers = { ...this.headers, ...request?.headers };
+    const answer = await fetch(this.url + address, { cache: "no-store", ...request, headers });
     if (answer.ok) return answer;
     const { message, kind } = (await answer.json().catch(() => undefined))?.error ?? {};
     const retryAfter = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
     throw new ApiError(message ?? `The server answered ${answer.status}.`, { kind, status: answer.status, retryAfter });
+  }
+
+  /** The events of a stream, until it ends or falls silent. */
+  async *_stream(address, reading, outer) {
+    const signal = outer ? AbortSignal.any([reading.signal, outer]) : reading.signal;
+    const soon = (work, timer = setTimeout(() => reading.abort(), SILENCE_MS)) => work.finally(() => clearTimeout(timer));
+    const answer = await soon(this._fetch(address, { signal }));
+    for (const [parser, reader] = [new EventParser(), answer.body.getReader()]; ; ) {
+      const { done, value } = await soon(reader.read());
+      if (done) return;
+      yield* parser.feed(value);
+    }
   }
 }
 
@@ -185,7 +219,7 @@ export class Run {
 
 const json = (body) => ({ method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 const path = (id) => `/api/runs/${encodeURIComponent(id)}`;
-const newId = () => String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)).map((byte) => 97 + (byte % 16)));
+export const newId = () => String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)).map((byte) => 97 + (byte % 16)));
 
 /** Waits before the next try: up to 0.25, 0.5, 1 … 8 s, by lot. Throws what was wrong where none makes sense. */
 function pauses(patience) {

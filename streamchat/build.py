@@ -58,6 +58,11 @@ def web() -> Path:
     return ROOT / ".web" if is_checkout() else _PACKAGED
 
 
+def published(name: str) -> Path:
+    """Return the file of a script that is served as it is, at ``/<name>``."""
+    return ROOT / "assets" / name if is_checkout() else _PACKAGED / "build" / "client" / name
+
+
 def fingerprint(root: Path = ROOT) -> str:
     """Return a hash over the names and contents of all sources of the page."""
     digest = hashlib.sha256()

@@ -22,7 +22,7 @@ from streamchat.storage import files, queries
 from streamchat.storage.branches import part_up_to
 from streamchat.storage.mapping import message_to_columns, plain_text
 from streamchat.storage.queries import conversation, deleted_message, message
-from streamchat.storage.records import BranchPage
+from streamchat.storage.records import BranchPage, StoredRun
 from streamchat.storage.search import index, message_words
 from streamchat.storage.tables import ShareTable, new_id, now
 
@@ -129,6 +129,19 @@ def shared(connection: Connection, share_id: str, limit: int, before: str | None
     page = part_up_to(connection, row, row.shared_leaf, limit, before)
     ended = tuple(one for one in page.messages if one.ended)
     return BranchPage(share_id, row.shared_title, page.settings, page.ids, ended, {}, page.earlier)
+
+
+def shared_run(connection: Connection, share_id: str, run_id: str) -> StoredRun:
+    """Return an answer of the snapshot behind a link, for whoever has it. Raises ``NotFound``."""
+    row = _shared(connection, share_id)
+    path = queries.path_to(row.shared_leaf or "")
+    found = connection.scalar(select(path.c.id).where(path.c.id == queries.known_id(run_id, "answer")))
+    if found is None or not queries.visible(connection, [run_id]):
+        raise NotFound("This answer does not exist.")
+    stored = queries.stored(connection, row.owner, run_id)
+    if not stored.message.ended:
+        raise NotFound("This answer does not exist.")
+    return stored
 
 
 def shared_file(connection: Connection, share_id: str, file_id: str) -> FileInfo:

@@ -643,6 +643,10 @@ class Storage:
         """Return a part of the snapshot behind a link, for whoever has it. Raises ``NotFound``."""
         return await self._database.read(lambda connection: organizing.shared(connection, share_id, limit, before))
 
+    async def shared_run(self, share_id: str, run_id: str) -> StoredRun:
+        """Return an answer of the snapshot behind a link, for whoever has it. Raises ``NotFound``."""
+        return await self._database.read(lambda connection: organizing.shared_run(connection, share_id, run_id))
+
     # Files
 
     async def add_file(self, owner: str, new: CheckedFile, *, quota: int, temporary: bool = False) -> FileInfo | None:

@@ -1,7 +1,7 @@
 """A Reflex plugin that publishes the bundle without its sources.
 
-Reflex copies all of ``assets/`` to the published folder, the sources of the components too. The client for pages of
-other programs is kept: it is in no bundle.
+Reflex copies all of ``assets/`` to the published folder, the sources of the components too. What other programs'
+pages load is kept: it is in no bundle.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import reflex as rx
 
 _SOURCES = ("*.js", "*.jsx", "*.ts", "*.tsx", "*.css", "chat")
-_PUBLISHED = ("streamchat-client.js",)
+_PUBLISHED = ("streamchat-client.js", "stream-chat.js")
 
 
 class BundleOnlyPlugin(rx.plugins.Plugin):

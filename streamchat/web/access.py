@@ -85,15 +85,24 @@ class Policy:
 
 
 class Access:
-    """The middleware. ``api`` tells whether a path belongs to the API; ``starts``: GET paths that start an answer."""
+    """The middleware. ``api`` tells whether a path belongs to the API; ``starts``: GET paths that start an answer.
+
+    ``modules``: scripts that pages of any origin may load.
+    """
 
     def __init__(
-        self, app: ASGIApp, policy: Callable[[], Policy], api: Callable[[str], bool], starts: Iterable[str] = ()
+        self,
+        app: ASGIApp,
+        policy: Callable[[], Policy],
+        api: Callable[[str], bool],
+        starts: Iterable[str] = (),
+        modules: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._policy = policy
         self._api = api
         self._starts = frozenset(starts)
+        self._modules = frozenset(modules)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request (403, 421, close code 1008) or pass it on."""
@@ -110,6 +119,14 @@ class Access:
         elif request.websocket and request.origin not in policy.origins:
             # Reflex checks the origin against a fixed list of its own. It accepts a request without one.
             await self._app(request.without_origin(), receive, send)
+        elif scope["type"] == "http" and scope["path"] in self._modules:
+
+            async def readable(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(raw=message["headers"])["Access-Control-Allow-Origin"] = "*"
+                await send(message)
+
+            await self._app(scope, receive, readable)
         else:
             await self._app(scope, receive, send)
 

@@ -45,7 +45,7 @@ from streamchat.web.compat import (
     responses_routes,
     vendor_routes,
 )
-from streamchat.web.gate import Gate
+from streamchat.web.gate import MODULES, Gate
 from streamchat.web.page_socket import PageSocket
 from streamchat.web.proxies import Proxies, ProxyRules
 from streamchat.web.read_limits import ReadLimits, ResponseCache
@@ -158,5 +158,5 @@ def guard(app: ASGIApp, holder: ServiceHolder, page: Path | None = None) -> ASGI
         return ProxyRules.of(settings.trusted_proxies, settings.trusted_user_header, settings.public_path)
 
     limited = PageSocket(Gate(app, holder, is_api, simple_stream.PATHS), holder, is_api)
-    checked = Access(limited, policy, is_api, simple_stream.PATHS)
+    checked = Access(limited, policy, is_api, simple_stream.PATHS, MODULES)
     return StartupErrors(Proxies(SecurityHeaders(checked, page), proxies))

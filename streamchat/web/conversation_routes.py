@@ -7,22 +7,33 @@ to the owner's pages.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from streamchat.chat.request import RunOptions
 from streamchat.chat.wire import message_to_wire
-from streamchat.protocols.encoding import json_bytes
+from streamchat.protocols.encoding import SseEncoder, json_bytes
+from streamchat.runs.log import Snapshot
 from streamchat.runs.notifications import Notification
 from streamchat.runs.service import check_search
 from streamchat.web.carried_files import with_data, with_stored_files
 from streamchat.web.dependencies import Context, services_of
 from streamchat.web.export import about_json, as_json, as_markdown, file_headers
 from streamchat.web.importing import read_import
-from streamchat.web.read_limits import CHECKED, ResponseCache, Turn, not_modified
-from streamchat.web.run_routes import json_response, start_response
+from streamchat.web.read_limits import CHECKED, SHARED, ResponseCache, Turn, not_modified
+from streamchat.web.run_routes import (
+    EVENTS,
+    UNCHANGED,
+    etag_of,
+    json_response,
+    kept_response,
+    position,
+    run_json,
+    start_response,
+)
 from streamchat.web.schemas import (
     PROBLEMS,
     Changed,
@@ -35,9 +46,11 @@ from streamchat.web.schemas import (
     ImportIn,
     Link,
     MessageIn,
-    Snapshot,
+    RunOut,
     Started,
 )
+from streamchat.web.schemas import Snapshot as SharedOut
+from streamchat.web.streaming import SSE_HEADERS, EventStream
 from streamchat.wiring.request_context import RequestContext
 
 router = APIRouter(prefix="/api", tags=["conversations"])
@@ -188,9 +201,13 @@ async def unshare(conversation_id: ConversationId, context: Context) -> Response
     return json_response({"conversation_id": conversation_id})
 
 
-@router.get("/shares/{share_id}", response_model=Snapshot, responses=PROBLEMS(404, 422, 503))
+ShareId = Annotated[str, Path(description="The id of a link.")]
+SharedRunId = Annotated[str, Path(description="The id of an answer that the link shows.")]
+
+
+@router.get("/shares/{share_id}", response_model=SharedOut, responses=UNCHANGED | PROBLEMS(404, 422, 503))
 async def shared(
-    share_id: Annotated[str, Path(description="The id of a link.")],
+    share_id: ShareId,
     request: Request,
     limit: Limit = 100,
     before: Annotated[str | None, Query(max_length=64, description="The first message of the previous page.")] = None,
@@ -198,7 +215,46 @@ async def shared(
     """What a link shows: the end of the conversation as it was shared, or the page before a message."""
     page = await services_of(request).store.shared(share_id, limit=limit, before=before)
     messages = [message_to_wire(message) for message in page.messages]
-    return json_response({"title": page.title, "messages": messages, "earlier": page.earlier})
+    body = json_bytes({"title": page.title, "messages": messages, "earlier": page.earlier})
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": etag, **SHARED}
+    return not_modified(request, etag, SHARED) or Response(body, headers=headers, media_type="application/json")
+
+
+@router.get("/shares/{share_id}/runs/{run_id}", response_model=RunOut, responses=UNCHANGED | PROBLEMS(404, 422, 503))
+async def shared_run(share_id: ShareId, run_id: SharedRunId, request: Request) -> Response:
+    """One answer of what a link shows. It does not change, and a proxy may keep it."""
+    stored = await services_of(request).store.shared_run(share_id, run_id)
+    snapshot = Snapshot(stored.seq, stored.message)
+    return kept_response(request, snapshot, run_json("", snapshot), SHARED)
+
+
+@router.get(
+    "/shares/{share_id}/runs/{run_id}/events",
+    response_class=EventStream,
+    responses=EVENTS | UNCHANGED | PROBLEMS(400, 404, 422, 503),
+)
+async def shared_events(
+    share_id: ShareId,
+    run_id: SharedRunId,
+    request: Request,
+    after: Annotated[str | None, Query(description="Send what comes after this `seq`.")] = None,
+    last_event_id: Annotated[str | None, Header(description="As `after`; takes precedence over it.")] = None,
+) -> Response:
+    """The same as events: a snapshot and its ending, the same for everybody. A proxy may keep them."""
+    start_after = position(last_event_id or after)
+    stored = await services_of(request).store.shared_run(share_id, run_id)
+    snapshot = Snapshot(stored.seq, stored.message)
+    if last_event_id and start_after == snapshot.seq:
+        return Response(None, 204)
+    if response := not_modified(request, etag_of(snapshot), SHARED):
+        return response
+    encoder = SseEncoder(run_id)
+    pieces = [*encoder.open(), *encoder.snapshot(snapshot), *encoder.close()]
+    # It is complete: a proxy may hold it, and nginx caches only what it may hold.
+    headers = {name: value for name, value in SSE_HEADERS.items() if name != "X-Accel-Buffering"}
+    headers |= {"ETag": etag_of(snapshot), **SHARED}
+    return Response(b"".join(pieces), headers=headers)
 
 
 @router.get(

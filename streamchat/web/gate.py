@@ -29,8 +29,10 @@ from streamchat.wiring import ServiceHolder
 from streamchat.wiring.request_context import context_for
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+# Our own code for pages of other people, which has no secrets: any page may load it.
+MODULES = frozenset({"/streamchat-client.js", "/stream-chat.js"})
 # Probes, the way in, and what the page is made of: the same for everybody, and published.
-OPEN = frozenset({"/healthz", "/readyz", "/ping", "/favicon.svg", "/favicon.ico", "/streamchat-client.js"})
+OPEN = frozenset({"/healthz", "/readyz", "/ping", "/favicon.svg", "/favicon.ico", *MODULES})
 OPEN_TREES = ("/assets/", "/sign-in/", "/look/")
 SIGN_IN = ("/sign-in", "/sign-up", "/sign-out")
 

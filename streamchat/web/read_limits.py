@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from time import monotonic
 from typing import Annotated
@@ -30,6 +30,11 @@ RATE, BURST = 10.0, 60
 MAX_WAIT = 5.0
 CACHE_BYTES, CACHED_BODY_BYTES = 16 * 1024 * 1024, 2 * 1024 * 1024
 CHECKED = {"Cache-Control": "private, no-cache"}
+# Of an answer that has ended: it does not change any more. Its owner's browser may keep it, and nobody in between.
+ENDED = {"Cache-Control": "private, max-age=86400, immutable", "Vary": "Cookie, Authorization, Last-Event-ID"}
+# Of what a link shows: whoever has it may read it, so that a proxy may send it. A link that was taken back, or shows
+# something newer, is noticed after so many seconds.
+SHARED = {"Cache-Control": "public, max-age=60", "Vary": "Last-Event-ID"}
 
 
 class ReadLimits:
@@ -88,8 +93,8 @@ async def take_turn(request: Request) -> None:
 Turn = Annotated[None, Depends(take_turn)]
 
 
-def not_modified(request: Request, etag: str) -> Response | None:
-    """Return 304 if the client has the response with this ``ETag`` already."""
+def not_modified(request: Request, etag: str, caching: Mapping[str, str] = CHECKED) -> Response | None:
+    """Return 304 if the client has the response with this ``ETag`` already. ``caching``: the headers that say so."""
     known = request.headers.get("if-none-match", "")
     tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-    return Response(None, 304, {"ETag": etag, **CHECKED}) if etag in tags else None
+    return Response(None, 304, {"ETag": etag, **caching}) if etag in tags else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from streamchat.chat.request import NewRun
@@ -20,7 +20,7 @@ from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode
 from streamchat.web.dependencies import Context
 from streamchat.web.error_responses import BadRequest
 from streamchat.web.event_schema import run_events
-from streamchat.web.read_limits import Turn
+from streamchat.web.read_limits import ENDED, Turn, not_modified
 from streamchat.web.schemas import PROBLEMS, DecisionIn, RunIn, RunOut, Started, SteerIn
 from streamchat.web.streaming import SSE_HEADERS, EventStream, streams
 from streamchat.wiring.request_context import RequestContext
@@ -95,10 +95,27 @@ def started_json(context: RequestContext, started: Begun) -> dict[str, Any]:
     }
 
 
-@router.get("/{run_id}", response_model=RunOut, responses=PROBLEMS(404, 422, 429, 503))
-async def get(run_id: RunId, context: Context, turn: Turn) -> Response:
-    """The answer so far, live or stored."""
-    return json_response(run_json(*await context.runs.get(context.owner, run_id)))
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it: it did not change."}}
+
+
+@router.get("/{run_id}", response_model=RunOut, responses=UNCHANGED | PROBLEMS(404, 422, 429, 503))
+async def get(run_id: RunId, context: Context, turn: Turn, request: Request) -> Response:
+    """The answer so far, live or stored. One that has ended does not change, and may be kept."""
+    conversation_id, snapshot = await context.runs.get(context.owner, run_id)
+    if not snapshot.message.ended:
+        return json_response(run_json(conversation_id, snapshot))
+    return kept_response(request, snapshot, run_json(conversation_id, snapshot), ENDED)
+
+
+def kept_response(request: Request, snapshot: Snapshot, body: Any, caching: Mapping[str, str]) -> Response:
+    """Return JSON of an answer that has ended, with how it may be cached."""
+    etag = etag_of(snapshot)
+    return not_modified(request, etag, caching) or json_response(body, headers={"ETag": etag, **caching})
+
+
+def etag_of(snapshot: Snapshot) -> str:
+    """Return the ``ETag`` of an answer that has ended."""
+    return f'"{snapshot.message.id}-{snapshot.seq}"'
 
 
 @router.delete("/{run_id}", response_model=RunOut, responses=PROBLEMS(403, 404, 422, 503))
@@ -125,19 +142,22 @@ async def decision(run_id: RunId, body: DecisionIn, context: Context) -> Respons
     return json_response(run_json(*await context.runs.get(context.owner, run_id)))
 
 
-@router.get("/{run_id}/events", response_class=EventStream, responses=EVENTS | PROBLEMS(400, 404, 422, 429, 503))
+@router.get(
+    "/{run_id}/events", response_class=EventStream, responses=EVENTS | UNCHANGED | PROBLEMS(400, 404, 422, 429, 503)
+)
 async def events(
     run_id: RunId,
     context: Context,
+    request: Request,
     after: Annotated[str | None, Query(description="Send the events after this `seq`.")] = None,
     buffer: Annotated[bool, Query(description="No events, but the whole answer once it has ended.")] = False,
     last_event_id: Annotated[str | None, Header(description="As `after`; takes precedence over it.")] = None,
 ) -> Response:
-    """Follow the answer from any event number to its end."""
+    """Follow the answer from any event number to its end. The events of one that has ended may be kept."""
     start_after = position(last_event_id or after)
     conversation_id, snapshot = await context.runs.get(context.owner, run_id)
     if buffer and snapshot.message.ended:
-        return json_response(run_json(conversation_id, snapshot))
+        return kept_response(request, snapshot, run_json(conversation_id, snapshot), ENDED)
     if last_event_id and snapshot.message.ended and start_after == snapshot.seq:
         return Response(None, 204)
     reader = RunReader(context.runs, context.owner, run_id, FROM_SNAPSHOT if buffer else start_after)
@@ -146,6 +166,12 @@ async def events(
     else:
         encoder = SseEncoder(run_id)
     headers = JSON_HEADERS if buffer else SSE_HEADERS
+    if snapshot.message.ended and not last_event_id:
+        # Weak: after a while a snapshot stands for the same events.
+        etag = f"W/{etag_of(snapshot)}"
+        if response := not_modified(request, etag_of(snapshot), ENDED):
+            return response
+        headers = {**headers, "ETag": etag, **ENDED}
     slot = streams.take(context)
     return EventStream(encode(reader, encoder), gone=reader.close, slot=slot, headers=headers)
 

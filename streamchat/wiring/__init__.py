@@ -44,7 +44,7 @@ from streamchat.wiring.personal_keys import PersonalKeys
 from streamchat.wiring.recovery import Recovery
 from streamchat.wiring.retention import keep_retention
 from streamchat.wiring.usage import Usage
-from streamchat.wiring.user_modules import load_user_modules
+from streamchat.wiring.user_modules import NO_MODULES, UserModules, load_user_modules
 
 if TYPE_CHECKING:
     from streamchat.runs.redis.engine import RedisEngine
@@ -101,11 +101,21 @@ class Services:
 class ServiceHolder:
     """Late-bound reference to the services of a server: the app is assembled before they are open.
 
-    ``services``: services that are open already, for tests.
+    ``services``: services that are open already, for tests. ``settings``: read when the server starts. ``modules``: the
+    tools and models of the program that this server is a part of.
     """
 
-    def __init__(self, services: Services | None = None, *, identify: Identify = identify_local) -> None:
+    def __init__(
+        self,
+        services: Services | None = None,
+        *,
+        identify: Identify = identify_local,
+        settings: Callable[[], Settings] = load_settings,
+        modules: UserModules = NO_MODULES,
+    ) -> None:
         self.identify = identify
+        self._settings = settings
+        self._modules = modules
         self._services = services
 
     @property
@@ -118,7 +128,7 @@ class ServiceHolder:
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         """Open the services at the start of the server; end every run and close them at its end."""
-        async with running_services(load_settings(), self.identify) as built:
+        async with running_services(self._settings(), self.identify, modules=self._modules) as built:
             self._services = built
             try:
                 yield
@@ -128,15 +138,20 @@ class ServiceHolder:
 
 @asynccontextmanager
 async def running_services(
-    settings: Settings, identify: Identify = identify_local, worker: str = ""
+    settings: Settings,
+    identify: Identify = identify_local,
+    worker: str = "",
+    *,
+    modules: UserModules = NO_MODULES,
 ) -> AsyncIterator[Services]:
     """Open the services and their background tasks. Raises ``StorageError``, ``SettingsError``.
 
-    ``worker``: the name of this worker among all; by default that of its process.
+    ``worker``: the name of this worker among all; by default that of its process. ``modules``: tools and models beside
+    those of the settings.
     """
     worker = worker or f"{socket.gethostname()}:{os.getpid()}"
     servers = build_servers(settings)
-    modules = load_user_modules(settings)
+    modules = modules.and_those_of(load_user_modules(settings))
     tools = build_toolbox(settings, servers, modules)
     if settings.database_url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,17 @@ class UserModules:
     models: Sequence[Model] = ()
     providers: Sequence[Registration] = ()
 
+    def and_those_of(self, other: UserModules) -> UserModules:
+        """Return these and the others, each once."""
+        return UserModules(
+            list(dict.fromkeys((*self.tools, *other.tools))),
+            list(dict.fromkeys((*self.models, *other.models))),
+            list(dict.fromkeys((*self.providers, *other.providers))),
+        )
+
+
+NO_MODULES = UserModules()
+
 
 def load_user_modules(settings: Settings, points: Iterable[EntryPoint] | None = None) -> UserModules:
     """Import the modules of the settings and the entry points of packages. A module is executed once per process.

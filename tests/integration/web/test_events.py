@@ -64,8 +64,11 @@ async def test_a_stream_has_every_event_in_order_and_one_end(api: Api):
 
 async def test_the_headers_of_a_stream_keep_proxies_from_holding_it(api: Api):
     """Type, no cache, no buffering, no compression, and how soon a browser reconnects."""
-    run_id = await api.said(Finished())
-    answer = await api.client.get(f"/api/runs/{run_id}/events", headers={"Accept-Encoding": "gzip, br"})
+    run_id = await api.start()
+    path, accepted = f"/api/runs/{run_id}/events", {"Accept-Encoding": "gzip, br"}
+    async with api.client.stream("GET", path, headers=accepted) as answer:
+        api.provider.say(Finished())
+        await answer.aread()
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert "no-cache" in answer.headers["cache-control"]
     assert answer.headers["x-accel-buffering"] == "no"
