@@ -51,6 +51,7 @@ _DEVELOPMENT_SERVER = """    {
 _ROOTED = re.compile(
     r"""(?<=["'`])/(?=assets/|favicon\.svg|look/|(?:lab|latency)[`"'])|(?<=href=")/(?=")|(?<=href:[`"'])/(?=[`"'])"""
 )
+_FONT = re.compile(r"(?<=url\()/(?=assets/)")
 _BASENAME = re.compile(r'(?<="basename":")/(?=")')
 _PRELOAD = re.compile(r"(?<=\{return[`\"'])/(?=[`\"']\+\w+\})")
 # The socket's namespace is the path of its address, and the server's has no base.
@@ -163,8 +164,12 @@ def copy_page(web: Path, target: Path, base: str) -> None:
     client = target / BUNDLE
     rules = {
         "*.html": ((_ROOTED, base + "/"), (_BASENAME, base)),
-        "assets/*.js": ((_ROOTED, base + "/"), (_NAMESPACE, r'\1.protocol+"//"+\1.host+"/_event"')),
-        "assets/preload-helper-*.js": ((_PRELOAD, base + "/"),),
+        "assets/*.js": (
+            (_ROOTED, base + "/"),
+            (_NAMESPACE, r'\1.protocol+"//"+\1.host+"/_event"'),
+            (_PRELOAD, base + "/"),
+        ),
+        "assets/*.css": ((_FONT, base + "/"),),
         "assets/reflex-env-*.js": ((_ENDPOINT, base + "/"),),
     }
     for pattern, substitutions in rules.items():

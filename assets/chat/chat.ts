@@ -26,6 +26,13 @@ export interface Undo {
 /** An answer is ready that was not looked at yet, or one waits for an approval. */
 export type News = "" | "ready" | "waiting";
 
+/** A block of code that makes something to look at. */
+export interface Previewed {
+  /** In lower case: html, svg, xml or markdown. */
+  language: string;
+  code: string;
+}
+
 export interface Chat {
   store: TranscriptStore;
   painter: Painter;
@@ -59,6 +66,8 @@ export interface Chat {
   decidedElsewhere: SharedValue<number>;
   /** Waits for a call of the server; what it refuses is shown beside the composer. Returns whether it succeeded. */
   attempt: (call: () => Promise<unknown>) => Promise<boolean>;
+  /** The code that is shown beside the conversation as what it makes. */
+  preview: SharedValue<Previewed | null>;
   /** Whether the sidebar is shown on a narrow screen. */
   sidebarOpen: SharedValue<boolean>;
   /** The client id of an action on a message: the same action on the same message twice is one request. */
@@ -99,6 +108,7 @@ export function createChat(): Chat {
         return false;
       }
     },
+    preview: new SharedValue<Previewed | null>(null),
     sidebarOpen: new SharedValue(false),
     requestId: (action, messageId) => {
       const key = `${action} ${messageId}`;

@@ -23,6 +23,8 @@ class Transcript(rx.Component):
         "streamdown@2.7.1",
         "lowlight@3.3.0",
         "highlight.js@11.11.1",
+        "katex@0.19.1",
+        "@mermaid-js/tiny@12.0.0",
         # The versions that Reflex's own charts and icons use.
         "recharts@3.10.1",
         "lucide-react@1.26.0",

@@ -49,8 +49,9 @@ def content_security_policy(hashes: Iterable[str] = (), host: str = "") -> str:
             " ".join(("script-src 'self'", *hashes)),
             f"style-src 'self' {_EMPTY}",
             "img-src 'self' data:",
-            "font-src 'self'",
+            "font-src 'self' data:",  # the bundler puts small fonts into the styles
             f"connect-src 'self'{sockets}",
+            "frame-src 'self'",  # previews and diagrams: of our documents only theirs may be framed
             "manifest-src 'self'",
             "base-uri 'none'",
             "form-action 'self'",  # signing out

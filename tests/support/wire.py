@@ -8,12 +8,15 @@ from playwright.sync_api import Page, WebSocketRoute
 
 from devservers.page_socket import EVENT, LIVE, NAMESPACE, packet, parsed
 
+PING = "2"
+
 
 class Wire:
     """To be made before the page is opened. ``mute``: what the server sends does not reach the page."""
 
     def __init__(self, page: Page) -> None:
         self.mute = False
+        self.quiet = False  # as mute, but the connection stays: its pings reach the page
         self.deaf = False  # what the page says does not reach the server
         self.said: list[str] = []
         self._browser: WebSocketRoute | None = None
@@ -23,7 +26,10 @@ class Wire:
         self._browser = browser
         server = browser.connect_to_server()
         browser.on_message(lambda message: self._heard(server, message))
-        server.on_message(lambda message: None if self.mute else browser.send(message))
+        server.on_message(lambda message: None if self._is_kept_back(message) else browser.send(message))
+
+    def _is_kept_back(self, message: str | bytes) -> bool:
+        return self.mute or (self.quiet and message != PING)
 
     def _heard(self, server: WebSocketRoute, message: str | bytes) -> None:
         self.said.append(str(message))

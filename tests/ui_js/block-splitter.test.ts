@@ -28,6 +28,8 @@ const CASES = {
   "references within text": "text\n[no]: https://example.org\n\n[no] [yes]\n\n[yes]: https://example.org\ntext",
   footnotes: "Text[^1] and[^note].\n\n[^1]: First.\n\n    Continued.\n\n[^note]: Second.\n- list\n\n- list\n\nEnd[^1].",
   html: "<div>\n\n**bold**\n\n</div>\n<!-- a\n\nb -->\n<script>\nalert(1)\n\n</script>\nafter",
+  "lines that are no table": "> q\n| a |\n|---|\n| b |\n\n| a | b |\n|---|\n\n| a |\n|---|\ntext\n| b |\n# h\n",
+  "display formulas": "so:\n\\[\na\n\n- b\n# c\n\\] and\n\nthus $$\nx\n+ y\n$$ with $$z$$\n\n\\[ open\n\nend",
   math: "Text\n$$\nx\n\n# y\n$$\nafter\n\n$$a$$\n\n$$\nopen\n\nend",
   "line ends": "a\r\n\r\nb\r\n```\r\nc\r\n\r\nd\r\n```\r\ne\r\rf",
   characters: "héllo 👩‍👩‍👧‍👦\n\n漢字\u00a0\n\n- ẞ\n\n\u2028x\n\n\u0000y",
@@ -39,6 +41,10 @@ const spec = Object.fromEntries(
   examples.map(({ markdown, number }) => [`spec ${number}`, markdown.replaceAll("→", "\t")]),
 );
 const all = { ...CASES, ...spec };
+// Of these, more than one block belongs together.
+const TOGETHER = {
+  "long table": `Before\n| a | b |\n|---|:-:|\n${"| 1 | 2 |\n".repeat(120)}| 3 | 4 |\n\nafter\n| c |\n| - |\n${"| x |\n".repeat(60)}- item\n`,
+};
 
 function split(pieces: string[]): BlockSplitter {
   const splitter = new BlockSplitter();
@@ -59,7 +65,7 @@ function seeded(seed: number): () => number {
 }
 
 describe("the blocks joined are the text", () => {
-  for (const [name, text] of Object.entries(all)) {
+  for (const [name, text] of Object.entries({ ...all, ...TOGETHER })) {
     test(name, () => {
       expect(split([text]).text).toBe(text.replace(/\r\n?/g, "\n"));
       expect(split([text]).length).toBe(text.length);
@@ -68,7 +74,7 @@ describe("the blocks joined are the text", () => {
 });
 
 describe("any pieces give the same blocks as the whole, and the number of blocks never falls", () => {
-  for (const [name, text] of Object.entries(all)) {
+  for (const [name, text] of Object.entries({ ...all, ...TOGETHER })) {
     test(name, () => {
       const whole = shown(split([text]));
       for (let at = 0; at <= text.length; at += 1) {

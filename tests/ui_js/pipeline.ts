@@ -19,6 +19,7 @@ import {
   toHtmlTree,
 } from "../../assets/chat/markdown/sanitize";
 import { worldSyntax } from "../../assets/chat/markdown/syntax";
+import { formulas } from "../../assets/chat/markdown/tex";
 
 const processor = unified()
   .use(parse)
@@ -28,6 +29,7 @@ const processor = unified()
     worldSyntax,
     dropCitationMarkers,
     lineBreaks,
+    formulas,
     dropStubs,
   ] as Pluggable[])
   .use(rehype, toHtmlTree as object)

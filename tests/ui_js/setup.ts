@@ -10,6 +10,8 @@ import { GlobalRegistrator } from "@happy-dom/global-registrator";
 import { plugin } from "bun";
 
 GlobalRegistrator.register({ url: "http://localhost:3000/" });
+// A document with a doctype, as every page of the app is.
+Object.defineProperty(document, "compatMode", { value: "CSS1Compat" });
 // Needs the DOM when it is loaded.
 const { cleanup } = await import("@testing-library/react");
 

@@ -1,13 +1,17 @@
 // Faults of streaming pages from public reports: a text fed character by character, and what is shown after each one.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { crc32 } from "../../assets/chat/store/checksum";
 import type { Frame } from "../../assets/chat/store/frames";
 import { ActionsProvider } from "../../assets/chat/transcript/actions";
 import { Message } from "../../assets/chat/transcript/message";
-import { renderChat, screen } from "./dom";
-import { open, streaming } from "./messages";
+import { renderChat, screen, waitFor } from "./dom";
+import { message, open, streaming } from "./messages";
 
+// A busy machine is no failure.
+setDefaultTimeout(120_000);
+// Without the whole page in the message of a failure.
+const PLAINLY = { onTimeout: (error: Error) => error, timeout: 60_000 };
 const actions = { retry: () => {}, continue: () => {}, decide: () => {} };
 
 /** What is shown after each character, without code, and the answer at the end. */
@@ -30,6 +34,17 @@ function stream(text: string, look: (answer: HTMLElement) => void = () => {}) {
   const end = { k: "end", m: "a", s: samples.length + 1, status: "finished", stop_reason: "stop" } as const;
   feed({ ...end, length: text.length, c: crc32(text) } satisfies Frame);
   return { samples, answer: screen.getByTestId("answer") };
+}
+
+/** The answer, loaded as a whole. */
+function whole(text: string) {
+  const { feed } = renderChat(
+    <ActionsProvider value={actions}>
+      <Message id="a" last eager />
+    </ActionsProvider>,
+  );
+  feed(open([message("a", text)]));
+  return { answer: screen.getByTestId("answer") };
 }
 
 function textOutsideCode(answer: HTMLElement): string {
@@ -93,19 +108,93 @@ describe("no half of a construct is shown", () => {
     const { answer } = stream("See [the survey][s], m[0][1] and that.[^x]\n\nEnd.");
     expect(answer.textContent).toBe("See [the survey][s], m[0][1] and that.[^x]End.");
   });
+});
 
-  test("the source of a formula is shown as it was written, also while it grows", () => {
-    const disc = "The area is \\(A = \\pi r^2\\), so we integrate:";
-    const formula = "\\[\n\\int_{0}^{R} 2\\pi r_{1} \\, dr = \\pi R^{2} \\\\\nb_{1} * b_{2} * c < 5\n\\]";
-    const set = "$$\nf(x) = \\{ x \\mid x > 0 \\}\n$$";
-    const text = `${disc}\n\n${formula}\n\n${set}\n\nCode \`\\(\` costs $5 and *not* $6.`;
-    const { samples, answer } = stream(text, (now) => {
-      expect(
-        [...now.querySelectorAll("em")].filter((em) => em.textContent !== "not".slice(0, em.textContent?.length)),
-      ).toEqual([]);
-    });
-    expectNever(samples, /streamdown|\]\(/);
-    expect(texts(answer, "p")).toEqual([disc, formula, set, "Code \\( costs $5 and not $6."]);
+describe("formulas", () => {
+  const formulasOf = (answer: HTMLElement) =>
+    [...answer.querySelectorAll(".katex annotation")].map((source) => source.textContent);
+  const typeset = async (answer: HTMLElement, count: number) => {
+    await waitFor(() => expect(answer.querySelectorAll(".katex").length).toBe(count), PLAINLY);
+    return formulasOf(answer);
+  };
+
+  test("in all delimiters, with everything that Markdown would take for its own", async () => {
+    const text =
+      "The area is \\(A = \\pi r^2\\), so:\n\n\\[\n\\int_{0}^{R} 2\\pi r_{1} \\, dr = \\pi R^{2} \\\\\nb_{1} * b_{2} < 5\n\\]\n\n" +
+      "In one line: \\[ x^2 + y^2 = z^2 \\] holds for $z \\ge 0$.\n\n$$\nf(x) = \\{ x \\mid x > 0 \\}\n\n+ 1\n- 2\n= 3\n$$\n\nEnd **$a_1$**.";
+    const { samples, answer } = stream(text, (now) => expect(texts(now, "em, ul, h3, h4")).toEqual([]));
+    expectNever(samples, /streamdown|\]\(|[$\\\uE000-\uF8FF]/);
+    const sources = await typeset(answer, 6);
+    expect(sources).toEqual([
+      "A = \\pi r^2",
+      "\\int_{0}^{R} 2\\pi r_{1} \\, dr = \\pi R^{2} \\\\\nb_{1} * b_{2} < 5",
+      "x^2 + y^2 = z^2",
+      "z \\ge 0",
+      "f(x) = \\{ x \\mid x > 0 \\}\n\n+ 1\n- 2\n= 3",
+      "a_1",
+    ]);
+    expect(answer.querySelectorAll(".katex-display").length).toBe(3);
+    expect(answer.querySelectorAll("strong .katex").length).toBe(1);
+  });
+
+  test("in lists, quotes, tables and headings", async () => {
+    const text =
+      "# On $e^x$\n\n- item \\(a*b*c\\)\n\n  \\[\n  - x\n  \\]\n\n> $$\n> a\n> + b\n> $$\n\n| f | g |\n|---|---|\n| $|x|$ | $5 |\n\nEnd.";
+    const { samples, answer } = stream(text);
+    expectNever(samples, /\\|\[|\*|\||\$[^5]|\$$/);
+    expect(await typeset(answer, 5)).toEqual(["e^x", "a*b*c", "- x", "a\n+ b", "|x|"]);
+    expect(texts(answer, "td")[1]).toBe("$5");
+  });
+
+  test.each([
+    "It costs $5 and $10.",
+    "From $5–$10, or $1,299.99 (about 1200 €) and US$3 or 10$ a piece.",
+    "**$5** and **$10**, $20/month vs. $30/month, $5M. The rest is $6M.",
+    `Set $HOME and $PATH, or ${"$"}{a}${"$"}{b}, to $x in 1 of $y places.`,
+    "A price of $ 5 and 6 $ each, $$$ for all, 菜 $5，汤 $6。",
+  ])("money is text: %s", (text) => {
+    const { samples, answer } = stream(text);
+    expect(texts(answer, ".tex")).toEqual([]);
+    const plain = text.replaceAll("**", "");
+    expect(answer.textContent).toBe(plain);
+    // What may still become a formula is held back, for some words at most; what was shown stays.
+    for (const sample of samples) expect(plain.startsWith(sample.trimEnd())).toBe(true);
+    for (const [i, sample] of samples.entries()) expect(i + 1 - sample.length).toBeLessThan(24);
+  });
+
+  test("none is in code, and an escaped bracket is none", () => {
+    const text =
+      "Use `\\(a\\)` and `$x$`, see \\[1\\] and \\[a note\\](b).\n\n- code:\n\n  ```sh\n  echo $$ \\[ x \\]\n  ```\n\n        \\(x\\)\n";
+    const { answer } = stream(text);
+    expect(texts(answer, ".tex").length).toBe(0);
+    expect(texts(answer, "p code")).toEqual(["\\(a\\)", "$x$"]);
+    expect(texts(answer, "pre")).toEqual(["echo $$ \\[ x \\]", "  \\(x\\)"]);
+    expect(answer.textContent).toContain("see [1] and [a note](b).");
+  });
+
+  test("a formula that is not valid is shown as its source, with what is wrong with it", async () => {
+    const { answer } = stream("See \\(\\nosuch{x}\\) and $$\\frac{1}$$ here.");
+    await waitFor(() => expect(answer.querySelectorAll(".tex[data-state=invalid]").length).toBe(2), PLAINLY);
+    expect(texts(answer, ".tex code")).toEqual(["\\nosuch{x}", "\\frac{1}"]);
+    expect(answer.querySelector(".tex-message")?.textContent).toContain("Undefined control sequence: \\nosuch");
+  });
+
+  test("one that never closes is text in the end", () => {
+    const { samples, answer } = stream("A sum \\[ 1 + 2 and so on");
+    expect(samples.at(-1)).toBe("A sum ");
+    expect(answer.textContent).toBe("A sum [ 1 + 2 and so on");
+  });
+
+  test.each([
+    ["braces", `${"{".repeat(5000)}x${"}".repeat(5000)}`],
+    ["nested braces", `${"{".repeat(2000)}x${"}".repeat(2000)}`],
+    ["nested roots", "\\sqrt".repeat(900)],
+    ["definitions", `\\def\\a{${"x".repeat(400)}}${"\\a".repeat(400)}`],
+    ["a length", "\\rule{9999em}{9999em}"],
+  ])("what is too much is said or bounded: %s", async (_name, tex) => {
+    const { answer } = whole(`A formula:\n\n$$${tex}$$\n\nEnd.`);
+    await waitFor(() => expect(texts(answer, "[data-state=pending]")).toEqual([]), PLAINLY);
+    expect(answer.textContent?.length).toBeGreaterThan(0);
   });
 });
 

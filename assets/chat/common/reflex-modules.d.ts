@@ -21,3 +21,9 @@ declare module "$/utils/context-registry" {
 }
 
 declare module "*.css";
+
+// A file that the bundler copies: its address.
+declare module "*?url" {
+  const address: string;
+  export default address;
+}

@@ -9,10 +9,15 @@
 // * The blocks joined are the text (line ends written as "\n").
 // * Raw HTML is text here, as it is when blocks are rendered: HTML blocks are no constructs of their own.
 //
+// * A long table is several blocks: its head with the first rows, and then so many rows each. There, a line that does not
+//   begin with a bar is no row.
+//
 // Definitions of references and footnotes are collected for `references.ts`.
 
 import { closesFence, opensInnerFence } from "./code-fence";
+import { isTableRule } from "./complete-inline";
 import { labelsOf, normaliseLabel, STUB } from "./references";
+import { MAX_TEX, opensDisplay } from "./tex";
 
 const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})/;
 const HEADING = /^ {0,3}#{1,6}(?:[ \t]|$)/;
@@ -21,27 +26,36 @@ const QUOTE = /^ {0,3}>/;
 const ITEM = /^ {0,3}(?:([-+*])|\d{1,9}([.)]))(?:[ \t]|$)/;
 const ITEM_AFTER_TEXT = /^ {0,3}(?:([-+*])|1([.)]))[ \t]+\S/;
 const FOOTNOTE = /^ {0,3}\[\^[^\]\s]+\]:/;
-const MATH = /^ {0,3}\$\$/;
-const MATH_END = /\$\$[ \t]*$/;
 const DEFINITION =
   /^ {0,3}\[((?:[^[\]\\]|\\.){1,999})\]:[ \t]*(?:<[^<>\n]*>|[^\s<]\S*)(?:[ \t]+(?:"[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*$/;
 // The beginning of a line at column 0 that can no longer become a list item or a rule.
 const NO_ITEM = /^(?:[^\s\-+*\d_]|-+[^\s-]|\*+[^\s*]|\+\S|_+[^\s_]|\d{10}|\d{1,9}[^\d.)]|\d{1,9}[.)]\S)/;
 
+const ROW = /^ {0,3}\|/;
+// The beginning of a line that may become a row.
+const ROW_BEGINS = /^ {0,3}(?:\||$)/;
+const MAX_ROWS = 50;
+
 export interface Block {
-  /** "fence" for a fenced code block. */
-  kind: "fence" | "markdown";
+  /** "fence" for a fenced code block; "table" for the beginning of one with nothing before it, "rows" for more of it. */
+  kind: "fence" | "markdown" | "table" | "rows";
   text: string;
+  /** The first two lines of the table, or "". */
+  head: string;
   /** The normalised labels in square brackets; `null` if there are none. */
   labels: string[] | null;
 }
 
 interface State {
-  kind: "none" | "text" | "list" | "footnote" | "indented" | "fence" | "math";
+  kind: "none" | "text" | "list" | "footnote" | "indented" | "fence" | "math" | "table" | "rows";
   /** Whether the last line was blank. */
   blank: boolean;
-  /** The marks that opened the code block. */
+  /** The marks that opened the code block, or close the formula. */
   fence: string;
+  /** Characters that the formula has so far, or rows of the table. */
+  taken: number;
+  /** The last line, or the first two of the table. */
+  head: string;
   /** The word behind them. */
   info: string;
   /** Whether a code block within it is open. */
@@ -116,7 +130,13 @@ export class BlockSplitter {
 
   get openKind(): Block["kind"] {
     const { kind } = this.state;
+    if (kind === "table" || kind === "rows") return kind;
     return kind === "fence" || (kind === "none" && FENCE.test(this.line)) ? "fence" : "markdown";
+  }
+
+  /** The first two lines of the table that is still being written, or "". */
+  get openHead(): string {
+    return this.openKind === "table" || this.openKind === "rows" ? this.state.head : "";
   }
 
   get text(): string {
@@ -140,7 +160,7 @@ export class BlockSplitter {
 
   private close(): void {
     const text = this.body;
-    if (text) this.closed.push({ kind: this.openKind, text, labels: labelsOf(text) });
+    if (text) this.closed.push({ kind: this.openKind, text, head: this.openHead, labels: labelsOf(text) });
     this.body = "";
     this.begin("none");
   }
@@ -150,9 +170,8 @@ export class BlockSplitter {
     const state = this.state;
     if (state.kind === "fence" || state.kind === "math") {
       this.body += line + newline;
-      if (state.kind === "math") {
-        if (MATH_END.test(line)) this.begin("text", { definitionsOnly: false });
-      } else if (closesFence(line, state.fence)) {
+      if (state.kind === "math") this.continueFormula(line);
+      else if (closesFence(line, state.fence)) {
         if (state.inner) this.state = { ...state, inner: false };
         else this.close();
       } else if (!state.inner && opensInnerFence(line, state)) this.state = { ...state, inner: true };
@@ -180,17 +199,52 @@ export class BlockSplitter {
       state.kind = "text";
     }
     if (state.kind === "indented") return;
+    if (state.kind === "table" || state.kind === "rows") return this.continueTable(line);
+    if (state.kind === "text" && this.beginsTable(line)) return;
     state.definitionsOnly = state.definitionsOnly && DEFINITION.test(line) && !FOOTNOTE.test(line);
-    if (state.kind === "text" && MATH.test(line)) {
-      if (!(line.trim().length > 2 && MATH_END.test(line))) this.begin("math");
-      return;
-    }
+    const end = state.kind === "text" && opensDisplay(line);
+    if (end) return this.begin("math", { fence: end, taken: line.length });
     const item = ITEM.exec(line);
     if (item && !RULE.test(line)) {
       state.kind = "list";
       // Only an item at column 0 is surely one of the outermost list.
       state.marker = indent === 0 ? (item[1] ?? item[2]) : null;
     } else if (FOOTNOTE.test(line) && state.kind === "text") state.kind = "footnote";
+  }
+
+  private continueFormula(line: string): void {
+    const { fence, taken } = this.state;
+    const end = line.indexOf(fence);
+    const next = end === -1 ? "" : opensDisplay(line.slice(end + fence.length));
+    if (next) this.begin("math", { fence: next });
+    else if (end !== -1 || taken + line.length > MAX_TEX) this.begin("text", { definitionsOnly: false });
+    else this.begin("math", { fence, taken: taken + line.length });
+  }
+
+  // A table is certain with its second line.
+  private beginsTable(line: string): boolean {
+    const { head } = this.state;
+    this.state.head = line;
+    if (!ROW.test(head) || !isTableRule(line) || cellsOf(head) !== cellsOf(line) || !ROW.test(line)) return false;
+    // Lazy lines of a quote are no table.
+    if (/^ {0,3}>/m.test(this.body)) return false;
+    const start = this.body.lastIndexOf(`${head}\n${line}`);
+    const lines = this.body.slice(start);
+    this.body = this.body.slice(0, start);
+    this.close();
+    this.begin("table", { head: lines });
+    this.body = lines;
+    return true;
+  }
+
+  private continueTable(line: string): void {
+    const { kind, taken, head } = this.state;
+    if (!ROW.test(line)) this.begin("text", { definitionsOnly: false });
+    else if (taken + 1 < MAX_ROWS) this.begin(kind, { head, taken: taken + 1 });
+    else {
+      this.close();
+      this.begin("rows", { head });
+    }
   }
 
   // Headings, fenced code and indented code need no look at later lines; returns whether the first line is of one.
@@ -210,8 +264,9 @@ export class BlockSplitter {
     const { kind, blank } = this.state;
     if (kind === "none" || kind === "fence" || kind === "math" || isBlank(line)) return false;
     if (kind === "indented") return indentOf(line) < 4;
+    if (kind === "rows") return blank || !ROW_BEGINS.test(line);
     if (!blank) return false;
-    return kind === "text" || (kind === "footnote" ? /^\S/.test(line) : NO_ITEM.test(line));
+    return kind === "text" || kind === "table" || (kind === "footnote" ? /^\S/.test(line) : NO_ITEM.test(line));
   }
 
   private noteDefinition(line: string, first: boolean): void {
@@ -231,15 +286,27 @@ export class BlockSplitter {
 }
 
 function stateOf(kind: State["kind"], extra?: Partial<State>): State {
-  return { kind, blank: false, fence: "", info: "", inner: false, marker: null, definitionsOnly: true, ...extra };
+  return {
+    kind,
+    blank: false,
+    fence: "",
+    taken: 0,
+    head: "",
+    info: "",
+    inner: false,
+    marker: null,
+    definitionsOnly: true,
+    ...extra,
+  };
 }
 
 // Whether a complete line begins another block.
 function cuts(state: State, line: string, indent: number): boolean {
   if (state.kind === "indented") return indent < 4;
+  if (state.kind === "rows") return state.blank || !ROW.test(line);
   const item = ITEM.exec(line);
   const rule = RULE.test(line);
-  if (state.kind === "text") {
+  if (state.kind === "text" || state.kind === "table") {
     if (state.blank) return true;
     return indent < 4 && (HEADING.test(line) || FENCE.test(line) || (ITEM_AFTER_TEXT.test(line) && !rule));
   }
@@ -249,6 +316,14 @@ function cuts(state: State, line: string, indent: number): boolean {
   if (!state.blank) return false;
   if (state.kind === "footnote" || !item) return true;
   return state.marker !== null && (item[1] ?? item[2]) !== state.marker;
+}
+
+// A bar that is escaped separates nothing.
+function cellsOf(row: string): number {
+  return row
+    .trim()
+    .replace(/^\||(?<!\\)\|$/g, "")
+    .split(/(?<!\\)\|/).length;
 }
 
 function isBlank(line: string): boolean {

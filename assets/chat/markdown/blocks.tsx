@@ -12,9 +12,10 @@ import {
 } from "streamdown";
 import { ErrorBoundary } from "../common/error-boundary";
 import type { Block, BlockSplitter } from "./block-splitter";
-import { CodeBlock, NestedCodeBlock } from "./code-block";
+import { CodeBlock, Growing, NestedCodeBlock } from "./code-block";
 import { fencedCode } from "./code-fence";
 import { completeMarkdown } from "./complete-markdown";
+import { Formula } from "./formula";
 import { isIntricate } from "./intricate";
 import { labelsOf, withReferences } from "./references";
 import { requestTurn, takeBudget } from "./render-budget";
@@ -30,7 +31,8 @@ import {
 } from "./sanitize";
 import { showSourceMarks } from "./source-marks";
 import { worldSyntax } from "./syntax";
-import { keepTex } from "./tex";
+import { FurtherRows, Table } from "./table";
+import { formulas, hideFormulas } from "./tex";
 
 const plugin = (plugins: Record<string, unknown>, name: string) => (plugins[name] as unknown[])[0];
 
@@ -41,6 +43,7 @@ const REMARK = [
   dropCitationMarkers,
   showSourceMarks,
   lineBreaks,
+  formulas,
   dropStubs,
 ] as MarkdownBlockProps["remarkPlugins"];
 // Never the default list: it lets raw HTML and every image and link through.
@@ -51,9 +54,7 @@ const REHYPE = [
 ] as MarkdownBlockProps["rehypePlugins"];
 
 // Plain elements instead of the library's own components.
-const PLAIN = [
-  ...["p", "strong", "em", "del", "span", "hr", "blockquote", "ul", "thead", "tbody", "tr", "section", "input"],
-];
+const PLAIN = [...["p", "strong", "em", "del", "hr", "blockquote", "ul", "thead", "tbody", "tr", "section", "input"]];
 // Each takes its direction from its own first letter: languages mix in a list or a table.
 const DIRECTED = ["li", "th", "td"];
 const HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"] as const;
@@ -65,9 +66,16 @@ const COMPONENTS = {
   code: InlineCode,
   ol: NumberedList,
   pre: NestedCodeBlock,
+  span: Span,
   sup: SourceMark,
   table: Table,
 } as MarkdownBlockProps["components"];
+// Of rows that are rendered with a copy of their table's head.
+const ROW_COMPONENTS = {
+  ...COMPONENTS,
+  table: ({ children }: ElementProps) => children,
+  thead: () => null,
+} as unknown as MarkdownBlockProps["components"];
 
 type ElementProps = Record<string, unknown> & { node?: Element; children?: ReactNode };
 
@@ -84,6 +92,13 @@ function heading(level: number) {
 // Code reads from left to right, and does not count for the direction of the text around it.
 function InlineCode({ children }: { children?: ReactNode }) {
   return <code dir="ltr">{children}</code>;
+}
+
+// A formula, or the text of a link that may not be followed.
+function Span({ className, children }: { className?: string; children?: ReactNode }) {
+  const names = className?.split(" ") ?? [];
+  if (!names.includes("tex")) return <span className={className}>{children}</span>;
+  return <Formula tex={typeof children === "string" ? children : ""} display={names.includes("tex-display")} />;
 }
 
 // With room for the longest number.
@@ -109,20 +124,50 @@ interface BlocksProps {
 export function Blocks({ splitter, open, eager = true }: BlocksProps) {
   const { closed, definitions, definitionsVersion } = splitter;
   const { low, from } = useRendered(closed, eager);
-  const shown: ReactNode[] = [];
-  for (let i = 0; i < closed.length; i += 1) {
-    if (i >= low && i < from) continue;
-    const refers = !!closed[i].labels;
-    const version = refers ? definitionsVersion : 0;
-    const growing = refers && open;
-    shown.push(<MemoBlock key={i} block={closed[i]} definitions={definitions} version={version} growing={growing} />);
-  }
   const text = open ? splitter.open : "";
-  if (text.trim()) {
-    const block: Block = { kind: splitter.openKind, text, labels: null };
-    shown.push(<MemoBlock key={closed.length} block={block} definitions={definitions} version={0} growing open />);
+  const current: Block | null = text.trim()
+    ? { kind: splitter.openKind, text, head: splitter.openHead, labels: null }
+    : null;
+  const all = current ? [...closed, current] : closed;
+  const shown: ReactNode[] = [];
+  for (let i = 0, next = 0; i < all.length; i = next) {
+    next = endOfTable(all, i);
+    const isOpen = all[i] === current;
+    const isThere = i < low || i >= from || isOpen;
+    const more = next === i + 1 ? NO_ROWS : rowsBetween(all, i + 1, next, current, (at) => at < low || at >= from);
+    if (!isThere && !more.length) continue;
+    const refers = isOpen || !!all[i].labels || more.some((rows) => rows.open || !!rows.block.labels);
+    shown.push(
+      <MemoBlock
+        key={i}
+        block={isThere ? all[i] : { ...all[i], text: all[i].head }}
+        definitions={definitions}
+        version={refers && !isOpen ? definitionsVersion : 0}
+        growing={refers && open}
+        open={isOpen}
+        more={more}
+      />,
+    );
   }
   return shown;
+}
+
+// The index behind a block and the rows that belong to its table.
+function endOfTable(blocks: Block[], index: number): number {
+  let end = index + 1;
+  while (blocks[end]?.kind === "rows") end += 1;
+  return end;
+}
+
+function rowsBetween(
+  blocks: Block[],
+  start: number,
+  end: number,
+  current: Block | null,
+  isThere: (index: number) => boolean,
+): Rows[] {
+  const rows = blocks.slice(start, end).map((block, i) => ({ key: start + i, block, open: block === current }));
+  return rows.filter(({ key, open }) => open || isThere(key));
 }
 
 interface BlockProps {
@@ -132,39 +177,88 @@ interface BlockProps {
   version: number;
   /** Whether definitions that it uses may still come. */
   growing: boolean;
-  open?: boolean;
+  open: boolean;
+  /** The rows of a long table that begins with this block. */
+  more: Rows[];
+}
+
+const NO_ROWS: Rows[] = [];
+
+interface Rows {
+  key: number;
+  block: Block;
+  open: boolean;
 }
 
 const MemoBlock = memo(
-  function TextBlock({ block, definitions, growing, open = false }: BlockProps) {
+  function TextBlock({ block, definitions, version, growing, open, more }: BlockProps) {
+    const rows = more.map(({ key, ...each }) => (
+      <MoreRows key={key} {...each} definitions={definitions} version={version} growing={growing} />
+    ));
     return (
       // A browser's translation replaces the text nodes that still change here.
       <div className="block" dir="auto" translate={open ? "no" : undefined}>
-        <ErrorBoundary text={block.text}>{render(block, definitions, growing, open)}</ErrorBoundary>
+        <Growing value={open}>
+          <FurtherRows value={rows}>
+            <ErrorBoundary text={block.text}>{render(block, definitions, growing, open)}</ErrorBoundary>
+          </FurtherRows>
+        </Growing>
       </div>
     );
   },
   (a, b) =>
     a.block.text === b.block.text &&
     a.block.kind === b.block.kind &&
-    !a.open === !b.open &&
+    a.open === b.open &&
     a.version === b.version &&
-    a.growing === b.growing,
+    a.growing === b.growing &&
+    a.more.length === b.more.length &&
+    a.more.at(-1)?.block.text === b.more.at(-1)?.block.text &&
+    a.more.at(-1)?.open === b.more.at(-1)?.open,
+);
+
+type RowsProps = Omit<Rows, "key"> & Pick<BlockProps, "definitions" | "version" | "growing">;
+
+const MoreRows = memo(
+  function MoreRows({ block, open, definitions, growing }: RowsProps) {
+    const text = block.head + block.text;
+    if (isIntricate(text)) return null;
+    return (
+      <Growing value={open}>
+        {markdown(text, ROW_COMPONENTS, { labels: labelsOf(text), definitions, growing, open })}
+      </Growing>
+    );
+  },
+  (a, b) => a.block.text === b.block.text && a.open === b.open && a.version === b.version && a.growing === b.growing,
 );
 
 function render(block: Block, definitions: Map<string, string>, growing: boolean, open: boolean): ReactNode {
   const fenced = block.kind === "fence" ? fencedCode(block.text, open) : null;
   if (fenced) return <CodeBlock language={fenced.language} code={fenced.code} open={open} />;
   if (isIntricate(block.text)) return <p className="intricate">{block.text}</p>;
-  const kept = keepTex(block.text, open);
-  const text = open ? completeMarkdown(kept) : kept;
-  const source = withReferences(text, open ? labelsOf(text) : block.labels, definitions, growing);
+  return markdown(block.text, COMPONENTS, { labels: block.labels, definitions, growing, open });
+}
+
+interface Context {
+  labels: string[] | null;
+  definitions: Map<string, string>;
+  growing: boolean;
+  open: boolean;
+}
+
+function markdown(
+  text: string,
+  components: MarkdownBlockProps["components"],
+  { labels, definitions, growing, open }: Context,
+): ReactNode {
+  const hidden = hideFormulas(text, open);
+  const complete = open ? completeMarkdown(hidden) : hidden;
   return (
     <MarkdownBlock
-      content={source}
+      content={withReferences(complete, open ? labelsOf(complete) : labels, definitions, growing)}
       index={0}
       isIncomplete={false}
-      components={COMPONENTS}
+      components={components}
       rehypePlugins={REHYPE}
       remarkPlugins={REMARK}
       remarkRehypeOptions={toHtmlTree as unknown as MarkdownBlockProps["remarkRehypeOptions"]}
@@ -205,15 +299,6 @@ function showSource(event: MouseEvent<HTMLAnchorElement>): void {
     ?.querySelector<HTMLElement>(`.sources [data-number="${mark.dataset.source}"]`);
   source?.scrollIntoView({ block: "nearest" });
   source?.focus({ preventScroll: true });
-}
-
-function Table({ children }: { children?: ReactNode }) {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard
-    <div className="table" tabIndex={0} role="group" aria-label="Table">
-      <table>{children}</table>
-    </div>
-  );
 }
 
 interface Range {

@@ -114,7 +114,8 @@ function pairsOf(text: string, start: number): Pairs {
 }
 
 function lastClosingUnderscore(text: string, start: number): number {
-  let at = text.lastIndexOf("_");
+  // What the one at the very end does depends on what follows it.
+  let at = text.lastIndexOf("_", text.length - 2);
   while (at > start && !flanking("_", text[at - 1], text[at + 1] ?? "").closes) at = text.lastIndexOf("_", at - 1);
   return at > start ? at : -1;
 }
@@ -188,6 +189,7 @@ function step(scan: Scan, at: number): number {
   }
   if (char === "`") return readCode(scan, at);
   if (char === "<") return readTag(scan, at);
+  if (char === "&") return readEntity(scan, at);
   if (char === "[") return readBracket(scan, at);
   if (char === "]") return addressBehind(scan, at);
   if (char === "!" && text[at + 1] === "[") return readImage(scan, at);
@@ -224,6 +226,12 @@ function readTag(scan: Scan, at: number): number {
   if (end === text.length) scan.cut = at;
   const isAddress = text[end] === ">" && /^<[a-z][a-z0-9+.-]{1,31}:/i.test(text.slice(at, at + 34));
   return isAddress ? end : at + 1;
+}
+
+// The name of a character is not shown before it is one.
+function readEntity(scan: Scan, at: number): number {
+  if (/^&#?\w{0,31}$/.test(scan.text.slice(at, at + 35))) scan.cut = at;
+  return at + 1;
 }
 
 function readImage(scan: Scan, at: number): number {

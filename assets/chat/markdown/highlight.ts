@@ -3,6 +3,7 @@
 
 import type { RootContent } from "hast";
 import type { createLowlight, LanguageFn } from "lowlight";
+import { createQueue, idle } from "./idle-queue";
 
 type Highlighter = ReturnType<typeof createLowlight>;
 
@@ -78,7 +79,7 @@ const ALIASES: Record<string, string> = {
 const MAX_LENGTH = 40_000;
 
 let lowlight: Promise<Highlighter> | undefined;
-let queue: Promise<unknown> = Promise.resolve();
+const inTurn = createQueue();
 
 export function canHighlight(language: string, code: string): boolean {
   return code.length <= MAX_LENGTH && !!nameOf(language);
@@ -86,14 +87,13 @@ export function canHighlight(language: string, code: string): boolean {
 
 /** The nodes of the coloured code (text, and spans with class names); `null` if it cannot be coloured. */
 export function highlight(language: string, code: string): Promise<RootContent[] | null> {
-  const result = queue.then(async () => {
+  const result = inTurn(async () => {
     const name = nameOf(language);
     if (!name) return null;
     const highlighter = await highlighterFor(name);
-    await idle();
+    await idle(1000);
     return highlighter.highlight(name, code).children;
   });
-  queue = result.catch(() => {});
   return result.catch(() => null);
 }
 
@@ -107,12 +107,4 @@ async function highlighterFor(name: string): Promise<Highlighter> {
   const highlighter = await lowlight;
   if (!highlighter.registered(name)) highlighter.register(name, (await LOADERS[name]()).default);
   return highlighter;
-}
-
-function idle(): Promise<unknown> {
-  return new Promise((resolve) => {
-    // Safari has no idle callbacks.
-    if ("requestIdleCallback" in globalThis) requestIdleCallback(resolve, { timeout: 1000 });
-    else setTimeout(resolve, 50);
-  });
 }

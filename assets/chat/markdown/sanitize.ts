@@ -107,7 +107,7 @@ export const allowed = {
     ol: ["start", ["className", "contains-task-list"]],
     ul: [["className", "contains-task-list"]],
     section: [["className", "footnote"]],
-    span: [["className", "image-link"]],
+    span: [["className", "image-link", "tex", "tex-display"]],
     sup: [["className", "footnote-mark"]],
     td: ALIGNED,
     th: ALIGNED,

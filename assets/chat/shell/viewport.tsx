@@ -8,6 +8,7 @@ import { useNavigate } from "react-router";
 import { type Chat, useChat } from "../chat";
 import { useShared } from "../common/shared-value";
 import { useShown, useStrings } from "../common/strings";
+import { Preview } from "../preview/preview";
 
 // Loaded when one of them is opened.
 const Overlays = lazy(() => import("./overlays"));
@@ -80,6 +81,7 @@ export function Viewport({ children }: { children?: ReactNode }) {
           <Overlays />
         </Suspense>
       )}
+      <Preview />
     </div>
   );
 }

@@ -151,9 +151,15 @@ def test_a_page_moves_below_a_path(built: None, tmp_path: Path):
     """Every address of the built page that begins at the root begins at the path; compressed copies say the same."""
     reflex_internals.copy_page(build.web(), tmp_path, "/team/chat")
     client = tmp_path / reflex_internals.BUNDLE
-    texts = {file: file.read_text("utf-8") for kind in ("*.html", "assets/*.js") for file in client.glob(kind)}
+    texts = {
+        file: file.read_text("utf-8")
+        for kind in ("*.html", "assets/*.js", "assets/*.css")
+        for file in client.glob(kind)
+    }
     # Behind the host stands the socket's namespace, which has no base.
-    rooted = re.compile(r"""(?<!\.host\+)["'`]/(assets/|favicon|_event|ping)|href=["'`]?/["'`]|"basename":"/\"""")
+    rooted = re.compile(
+        r"""(?<!\.host\+)["'`]/(assets/|favicon|_event|ping)|href=["'`]?/["'`]|"basename":"/\"|url\(/assets/"""
+    )
     assert [file.name for file, text in texts.items() if rooted.search(text)] == []
     assert '"basename":"/team/chat"' in texts[client / "index.html"]
     for file, text in texts.items():
