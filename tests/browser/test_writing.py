@@ -111,7 +111,7 @@ def test_what_is_written_before_the_page_is_ready(tab: ChatPage) -> None:
         else:
             route.continue_()
 
-    page.route("**/*.js", hold)
+    page.route("**/assets/*.js", hold)
     page.goto(f"{tab.url}/?model=simulator:tour", wait_until="commit")
     tab.composer.fill("n=5 rate=0 kind=numbered")
     expect(page.get_by_test_id("send")).to_be_disabled()
