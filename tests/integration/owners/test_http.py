@@ -75,6 +75,8 @@ FOREIGN = {
     "POST /api/messages/{message_id}/edit": ("/api/messages/{run}/edit", {"message": "hi"}, 404),
     "POST /api/messages/{message_id}/fork": ("/api/messages/{run}/fork", {}, 404),
     "POST /api/messages/{message_id}/select": ("/api/messages/{run}/select", {}, 404),
+    "POST /api/messages/{message_id}/feedback": ("/api/messages/{run}/feedback", {"rating": "up"}, 404),
+    "DELETE /api/messages/{message_id}/feedback": ("/api/messages/{run}/feedback", None, 404),
     "DELETE /api/messages/{message_id}": ("/api/messages/{run}", None, 404),
     "POST /api/messages/{message_id}/restore": ("/api/messages/{run}/restore", {}, 404),
     "GET /api/files/{file_id}": ("/api/files/{file}", None, 404),
