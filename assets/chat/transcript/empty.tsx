@@ -48,7 +48,7 @@ function Ready() {
   return (
     <div className="ready" data-testid="ready-models" data-known={known}>
       {/* Its line is kept free until the models are known. */}
-      <p>{known ? t.ready(common.list(names)) : "\u00a0"}</p>
+      <p>{known ? (labels.length ? t.ready(common.list(names)) : t.onlySimulated) : "\u00a0"}</p>
       <details>
         <summary>{t.addModel}</summary>
         <p>{t.addModelHow}</p>

@@ -217,6 +217,7 @@ export const de: Strings = {
       },
     ],
     ready: (models) => `Bereit: ${models}.`,
+    onlySimulated: "Bereit: gespielte Antworten zum Ausprobieren.",
     moreModels: (n) => `${number(n)} weitere`,
     simulated: "gespielte Antworten zum Ausprobieren",
     addModel: "Ein Modell hinzufügen",

@@ -220,6 +220,7 @@ export const en = {
       },
     ],
     ready: (models: string) => `Ready: ${models}.`,
+    onlySimulated: "Ready: scripted answers, to try things out.",
     moreModels: (n: number) => `${number(n)} more`,
     simulated: "scripted ones to try things out",
     addModel: "Add a model",
