@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from devservers.app import Served
 from tests.browser.conftest import OpenPage
+from tests.support.chat_page import ChatPage
 from tests.support.vendor import Vendor, says
 
 ROWS = 420
@@ -45,3 +48,37 @@ def test_a_long_table_is_left_alone_where_it_is_done(planted: Served, vendor: Ve
     first = page.locator(".answer tbody tr").first
     assert first.is_visible()
     assert first.evaluate("e => e.isConnected && e.textContent.startsWith('1Plant 1')")
+
+
+HIDE = """(hidden) => {
+    const own = (name, value) => Object.defineProperty(document, name, { configurable: true, get: () => value });
+    own("hidden", hidden);
+    own("visibilityState", hidden ? "hidden" : "visible");
+    if (hidden) {
+        window.waiting = [];
+        window.frames_ = window.requestAnimationFrame;
+        window.requestAnimationFrame = (callback) => window.waiting.push(callback);
+    } else {
+        window.requestAnimationFrame = window.frames_;
+        for (const callback of window.waiting) requestAnimationFrame(callback);
+    }
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_an_answer_that_nobody_looks_at(chat: ChatPage, mark: str):
+    """A browser without a window has no tabs in the background: so the page is told that it is hidden, and gets no
+    frames. The title and the live region tell of the end; looked at again all of it is there, and the view is at its
+    end."""
+    page = chat.page
+    chat.ask(f"{mark} n=10000 rate=1500 kind=numbered").wait_text("w000003")
+    page.evaluate(HIDE, True)
+    page.wait_for_function("() => document.title.startsWith('● ')", polling=200, timeout=90_000)
+    assert page.evaluate("document.querySelector('[aria-live=polite]').textContent") == "Complete, 10,000 words"
+    assert chat.answers.last.get_attribute("data-status") == "streaming", "nothing was painted meanwhile"
+    page.evaluate(HIDE, False)
+    chat.wait_status("finished")
+    page.wait_for_function("() => document.title && !document.title.startsWith('● ')")
+    page.wait_for_selector("[aria-busy][data-settled=true]")
+    assert len(re.findall(r"w\d{6}", chat.text())) == 10_000
+    assert chat.left() <= 40

@@ -84,7 +84,7 @@ def test_all_of_a_conversation_is_printed(paper: ChatPage):
             "[...document.querySelectorAll('body, .answer, .question .text')].map(e => getComputedStyle(e).color)"
         )
         assert all(sum(map(int, re.findall(r"\d+", colour)[:3])) < 3 * 110 for colour in set(colours)), set(colours)
-        page.emulate_media(media="screen")
+        page.emulate_media(media="null")
 
 
 def test_the_browser_search_reaches_everything(paper: ChatPage):
