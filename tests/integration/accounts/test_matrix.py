@@ -37,6 +37,11 @@ OPEN = {
     "POST /sign-in/passkey": "takes a signature",
     "GET /sign-in/provider": "leads to the provider",
     "GET /sign-in/provider/callback": "takes the provider's answer",
+    "GET /look/look.js": "the name and the suggestions that the operator chose",
+    "GET /look/look.css": "the operator's accent",
+    "GET /look/logo": "the operator's logo",
+    "GET /look/{name}-{size}.png": "icons",
+    "GET /look/manifest.webmanifest": "what an installed page needs",
 }
 # Of one account: another person's list is another list, and another person's id is 404.
 ACCOUNT = {
@@ -241,8 +246,9 @@ async def test_a_revoked_session_reads_no_conversation_on(api: Api, person: Make
 def test_what_has_no_route_is_listed_too():
     """Sockets and their actions, methods of gRPC, handlers of the page: a new one is looked at where it is attacked."""
     actions = set(COMMANDS.json_schema()["discriminator"]["mapping"])
-    assert actions == {"ping", "stop", "decide"}  # test_keys, owners/test_http
-    assert set(SCOPES) == {"Start", "Get", "Stop", "Decide", "Follow"}  # test_keys, owners/test_grpc
+    assert actions == {"ping", "stop", "decide", "steer"}  # test_keys, owners/test_http
+    # test_keys, owners/test_grpc
+    assert set(SCOPES) == {"Start", "Get", "Stop", "Steer", "Decide", "Follow", "FollowConversation"}
     sockets = {"/api/runs/{run_id}/ws", "/api/conversations/{conversation_id}/ws"}  # owners/test_http
     assert sockets_of(list(build_api(ServiceHolder()).routes)) == sockets
     assert {name for name in HANDLERS if name.startswith(LIVE)}  # owners/test_page compares them with its attacks
