@@ -13,7 +13,20 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, exists, func, insert, literal, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from streamchat.chat.files import CheckedFile, FileInfo, file_ids
 from streamchat.chat.messages import Part
@@ -47,6 +60,17 @@ def add(connection: Connection, owner: str, new: CheckedFile, quota: int, like: 
     connection.execute(insert(file), values | rest)
     connection.execute(insert(file_content), {"file_id": info.id, "content": new.content})
     return info
+
+
+def same(connection: Connection, owner: str, new: CheckedFile) -> FileInfo | None:
+    """Return the owner's file of this content and name, ``None`` if there is none. It counts as uploaded now."""
+    query = select(*_INFO).join(file_content, file_content.c.file_id == file.c.id)
+    query = query.where(file.c.owner == owner, file.c.bytes == len(new.content), file.c.name == plain_text(new.name))
+    row = connection.execute(query.where(file_content.c.content == new.content).limit(1)).one_or_none()
+    if row is None:
+        return None
+    connection.execute(update(file).where(file.c.id == row.id).values(created_at=now()))
+    return _info(row)
 
 
 def used(connection: Connection, owner: str) -> int:

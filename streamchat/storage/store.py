@@ -649,16 +649,21 @@ class Storage:
 
     # Files
 
-    async def add_file(self, owner: str, new: CheckedFile, *, quota: int, temporary: bool = False) -> FileInfo | None:
+    async def add_file(
+        self, owner: str, new: CheckedFile, *, quota: int, temporary: bool = False, reuse: bool = False
+    ) -> FileInfo | None:
         """Store a file. Returns ``None`` if the files of its owner would have more than ``quota`` bytes.
 
-        ``temporary``: for a temporary chat, in memory only. Raises ``InvalidInput`` if there are none.
+        ``temporary``: for a temporary chat, in memory only. ``reuse``: return the owner's file of the same content and
+        name, if there is one. Raises ``InvalidInput`` if there are no temporary chats.
         """
         like = TEMPORARY if temporary else ""
         database = self._for(like)
 
         def work(connection: Connection) -> FileInfo | None:
             self._check_account(connection, _owner(owner), database)
+            if reuse and (info := files.same(connection, owner, new)) is not None:
+                return info
             return files.add(connection, owner, new, quota, like)
 
         return await database.write(work)

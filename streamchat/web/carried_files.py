@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part
-from streamchat.errors import InvalidInput
 from streamchat.runs.attachments import FileStore
-from streamchat.wiring.request_context import RequestContext
+from streamchat.wiring.request_context import RequestContext, decoded
 
 
 async def with_data(store: FileStore, owner: str, messages: Sequence[dict[str, Any]]) -> None:
@@ -41,15 +39,8 @@ async def with_stored_files(context: RequestContext, messages: Sequence[Message]
         for part in message.parts:
             if isinstance(part, ImagePart | FilePart) and part.file_id:
                 if part.file_id not in stored and part.data:
-                    stored[part.file_id] = (await context.upload(_bytes(part.data), part.name)).part
+                    stored[part.file_id] = (await context.upload(decoded(part.data), part.name)).part
                 part = stored.get(part.file_id, replace(part, data=""))
             parts.append(part)
-        result.append(replace(message, parts=tuple(parts)))
+        result.append(replace(message, parts=await context.stored_parts(parts)))
     return result
-
-
-def _bytes(data: str) -> bytes:
-    try:
-        return b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidInput("An attachment in this file is damaged.") from None

@@ -6,13 +6,18 @@ Each edge creates it from the credentials that it received (``web/dependencies.p
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from streamchat.accounts.audit import AuditEvent
 from streamchat.chat.files import FileInfo
-from streamchat.chat.request import NewRun
-from streamchat.files.checks import TooLarge, check_file
+from streamchat.chat.messages import ImagePart, Part
+from streamchat.chat.request import NewRun, is_temporary
+from streamchat.errors import InvalidInput
+from streamchat.files.checks import WHAT_IS_READ, TooLarge, WrongType, check_file
+from streamchat.files.pictures import is_heic, read_picture
 from streamchat.identity import Credentials, Identity
 from streamchat.providers.catalog import Catalog
 from streamchat.runs.ports import Begun
@@ -72,9 +77,10 @@ class RequestContext:
         new = self._with_default_prompt(new)
 
         async def start() -> list[Begun]:
+            stored = await self._with_stored_pictures(new)
             if before is not None:
                 await before()
-            return [await self.runs.start(self.owner, replace(new, credential=self._key))]
+            return [await self.runs.start(self.owner, replace(stored, credential=self._key))]
 
         return (await self._start(new.client_message_id, start))[0]
 
@@ -98,11 +104,36 @@ class RequestContext:
 
         Raises ``TooManyRequests``, and as ``RunService.compare``.
         """
-        new = replace(self._with_default_prompt(new), credential=self._key)
-        return await self._start(new.client_message_id, lambda: self.runs.compare(self.owner, new, models), len(models))
 
-    async def upload(self, content: bytes, name: str, *, temporary: bool = False) -> FileInfo:
-        """Store a file; ``temporary``: in memory, for a temporary chat.
+        async def start() -> list[Begun]:
+            stored = await self._with_stored_pictures(self._with_default_prompt(new))
+            return await self.runs.compare(self.owner, replace(stored, credential=self._key), models)
+
+        return await self._start(new.client_message_id, start, len(models))
+
+    async def _with_stored_pictures(self, new: NewRun) -> NewRun:
+        """Store the pictures that a question and its history carry, and return the run that names them."""
+        temporary = new.temporary or is_temporary(new.conversation_id or new.parent_id)
+        history = [replace(one, parts=await self.stored_parts(one.parts, temporary=temporary)) for one in new.history]
+        return replace(new, parts=await self.stored_parts(new.parts, temporary=temporary), history=history)
+
+    async def stored_parts(self, parts: Sequence[Part], *, temporary: bool = False) -> tuple[Part, ...]:
+        """Store the pictures that these parts carry, each once however often it is sent; return parts that name them.
+
+        Raises ``InvalidInput`` for what is no picture, and as ``upload``.
+        """
+        result: list[Part] = []
+        for part in parts:
+            if isinstance(part, ImagePart) and part.data and not part.file_id:
+                content = decoded(part.data)
+                if not (content and (read_picture(content) or is_heic(content))):
+                    raise WrongType(f"An attachment is not a picture. {WHAT_IS_READ}")
+                part = (await self.upload(content, part.name or "picture", temporary=temporary, reuse=True)).part
+            result.append(part)
+        return tuple(result)
+
+    async def upload(self, content: bytes, name: str, *, temporary: bool = False, reuse: bool = False) -> FileInfo:
+        """Store a file. ``temporary``: in memory, for a temporary chat. ``reuse``: not again what the caller has.
 
         Raises ``InvalidInput`` for one that cannot be attached, and if the caller's take too much.
         """
@@ -110,9 +141,10 @@ class RequestContext:
             raise TooLarge(f"This file is larger than {megabytes(self.settings.file_bytes)}.")
         quota = self.settings.files_per_owner
         # Before the check of the content, which may take long; the store counts again.
-        if await self.store.file_bytes(self.owner) + len(content) > quota:
+        if not reuse and await self.store.file_bytes(self.owner) + len(content) > quota:
             raise _full(quota)
-        info = await self.store.add_file(self.owner, await check_file(content, name), quota=quota, temporary=temporary)
+        checked = await check_file(content, name)
+        info = await self.store.add_file(self.owner, checked, quota=quota, temporary=temporary, reuse=reuse)
         if info is None:
             raise _full(quota)
         return info
@@ -154,6 +186,14 @@ class RequestContext:
     def _key(self) -> str:
         """The id of the API key that was shown, ``""`` if none was."""
         return self.identity.credential if self.identity.shown == "key" else ""
+
+
+def decoded(data: str) -> bytes:
+    """Return the bytes of an attachment. Raises ``InvalidInput``."""
+    try:
+        return b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput("An attachment is damaged: it is not valid base64.") from None
 
 
 def megabytes(size: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from base64 import b64encode
 
 
 def png(width: int = 2, height: int = 2, *, pixels: bytes | None = None, noise: int = 0) -> bytes:
@@ -80,3 +81,6 @@ def zip_archive() -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+PICTURE = b64encode(png(7, 5)).decode()

@@ -11,6 +11,7 @@ import pytest
 
 from streamchat.web.streaming import streams
 from tests.integration.protocols.conftest import FAST, Api
+from tests.support.made_files import PICTURE
 
 WEATHER = {
     "type": "function",
@@ -214,7 +215,10 @@ def test_a_history_is_stored_with_the_question(api: Api):
 def test_pictures_files_and_formats(api: Api):
     """Pictures and text files travel inside; a schema is kept to; addresses elsewhere are refused, not fetched."""
     client = api.openai()
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    image = {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{PICTURE}"},
+    }
     file = {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,aGVsbG8="}}
     content = [{"type": "text", "text": f"n=1 {FAST}"}, image, file]
     raw = client.chat.completions.with_raw_response.create(

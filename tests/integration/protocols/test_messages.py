@@ -9,6 +9,7 @@ import anthropic
 import pytest
 
 from tests.integration.protocols.conftest import FAST, Api
+from tests.support.made_files import PICTURE
 
 WEATHER: dict[str, Any] = {
     "name": "weather",
@@ -200,7 +201,14 @@ def test_pictures_files_and_formats(api: Api):
     client = api.anthropic()
     content = [
         {"type": "text", "text": f"n=1 {FAST}"},
-        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+        {
+            "type": "image",
+            "source": {
+                "type": "base64",
+                "media_type": "image/png",
+                "data": PICTURE,
+            },
+        },
         {"type": "document", "title": "a.txt", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}},
     ]
     raw = client.messages.with_raw_response.create(**{**ask(""), "messages": [{"role": "user", "content": content}]})

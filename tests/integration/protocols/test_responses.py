@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.integration.protocols.conftest import FAST, Api
+from tests.support.made_files import PICTURE
 
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -225,7 +226,11 @@ def test_pictures_and_formats(api: Api):
     client = api.openai()
     content = [
         {"type": "input_text", "text": f"n=1 {FAST}"},
-        {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo=", "detail": "auto"},
+        {
+            "type": "input_image",
+            "image_url": f"data:image/png;base64,{PICTURE}",
+            "detail": "auto",
+        },
         {"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,aGVsbG8="},
     ]
     asked: Any = [{"role": "user", "content": content}]
