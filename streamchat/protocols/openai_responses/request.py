@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from streamchat.chat.messages import Message, Part, TextPart, repair_surrogates
+from streamchat.chat.messages import FilePart, Message, Part, TextPart, repair_surrogates
 from streamchat.chat.request import Options, ToolSpec
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.protocols import attachments
@@ -49,6 +49,7 @@ class Content(Shape):
     refusal: str | None = None
     image_url: str | None = None
     file_data: str | None = None
+    file_id: str | None = None
     filename: str | None = None
 
 
@@ -269,6 +270,8 @@ def _part(part: Content) -> Part:
             return TextPart(repair_surrogates(part.text))
         case "input_image" if part.image_url is not None:
             return attachments.from_url(part.image_url)
+        case "input_image" | "input_file" if part.file_id:
+            return FilePart("", file_id=part.file_id)
         case "input_file" if part.file_data is not None and part.file_data.startswith("data:"):
             return attachments.from_url(part.file_data, part.filename or "")
         case "input_file" if part.file_data is not None:

@@ -13,6 +13,7 @@ import pytest
 from streamchat.chat.messages import ReasoningPart
 from tests.integration.protocols.conftest import FAST, Api
 from tests.integration.protocols.test_responses import WEATHER
+from tests.support.made_files import PICTURE
 
 SECRET = "zebrafish"
 MODEL = "simulator:tour"
@@ -152,7 +153,7 @@ def test_out_of_the_list(api: Api):
 def test_input_items(api: Api):
     """All that the response was given, in pages and in both orders."""
     client = api.openai()
-    picture = "data:image/png;base64,iVBORw0KGgo="
+    picture = f"data:image/png;base64,{PICTURE}"
     content = [{"type": "input_text", "text": f"n=1 {FAST}"}, {"type": "input_image", "image_url": picture}]
     first = ask(api, input=[{"role": "user", "content": content}])
     second = ask(api, previous_response_id=first.id)
@@ -160,6 +161,8 @@ def test_input_items(api: Api):
     assert [getattr(item, "role", "") for item in items] == ["user", "assistant", "user"]
     shown: Any = items[0].to_dict()
     assert [part["type"] for part in shown["content"]] == ["input_text", "input_image"]
+    again = ask(api, input=[{"role": "user", "content": shown["content"]}])  # the picture is named by its id now
+    assert client.responses.input_items.list(again.id).data[0].to_dict()["content"] == shown["content"]
     assert items[1].to_dict() == first.output[0].to_dict()
     newest = client.responses.input_items.list(second.id).data
     assert [item.id for item in newest] == [item.id for item in reversed(items)]
