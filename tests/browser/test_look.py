@@ -45,16 +45,19 @@ def test_the_theme_is_kept_and_there_before_the_page_is(served: Served, browser:
 
 
 def test_the_palette_is_used_by_keyboard(open_page: OpenPage) -> None:
-    """Opened, searched, chosen and closed without a mouse."""
+    """Opened, searched, chosen and closed without a mouse; the focus is then where it was."""
     chat = open_page("/")
+    expect(chat.composer).to_be_focused()
     chat.page.keyboard.press("Control+k")
     expect(chat.page.get_by_test_id("palette-query")).to_be_focused()
     chat.page.keyboard.type("theme dark")
     chat.page.keyboard.press("Enter")
     expect(chat.page.locator("html.dark")).to_have_count(1)
+    expect(chat.composer).to_be_focused()  # as before
     chat.page.keyboard.press("Control+k")
     chat.page.keyboard.press("Escape")
     expect(chat.page.get_by_test_id("palette")).to_have_count(0)
+    expect(chat.composer).to_be_focused()
 
 
 def test_the_operators_name_and_accent(serve: Callable[..., Served], browser: Browser) -> None:

@@ -1,8 +1,8 @@
-// A modal dialog: the browser's own, which keeps the focus and closes with Escape.
+// A modal dialog: the browser's own, which keeps the focus, gives it back and closes with Escape.
 
 import "./menu.css";
 
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 
 interface Props {
   title: string;
@@ -13,11 +13,20 @@ interface Props {
 export function Dialog({ title, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
-    if (!dialog.current?.open) dialog.current?.showModal();
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    // Only closing it gives the focus back to what had it.
+    return () => element?.close();
   }, []);
   return (
-    <dialog className="dialog" ref={dialog} aria-labelledby={id} onClose={onClose} onKeyDown={keepEscape}>
+    <dialog
+      className="dialog"
+      ref={dialog}
+      aria-labelledby={id}
+      onClose={() => dialog.current?.open || onClose()}
+      onKeyDown={keepEscape}
+    >
       <h2 id={id}>{title}</h2>
       {children}
     </dialog>
