@@ -217,4 +217,4 @@ def test_no_network_for_debians_packages(bare: Project):
     said = bare.succeeds("system").splitlines()
     assert said[0].startswith("Installing")
     assert all(line.startswith("Skipped: ") for line in said[1:])
-    assert len(said) == 4
+    assert len(said) == 5
