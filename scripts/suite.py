@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MAX_FAILURES = 3
+MAX_FAILURES = 8
 TESTS_FAILED = 1
 CACHE = Path(".pytest_cache") / "suite"
 

@@ -144,8 +144,9 @@ def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark
     assert chat.words() == numbered(1200)
     sent = simulated.wait_closed(text, by="server")
     painted = chat.seen()["changed"][chat.message_id()] / 1000
-    assert painted - sent["last_token_at"] < 3
-    assert len(chat.steps()) >= 20
+    assert painted - sent["last_token_at"] < 10
+    # A tab that paints slowly is sent larger pieces, four a second at least.
+    assert len(chat.steps()) >= 8
 
 
 def test_older_messages_are_left_alone(open_page: OpenPage, long_thread: str, mark: str):
