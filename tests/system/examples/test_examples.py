@@ -196,6 +196,6 @@ def test_the_app_serves_the_browser_client(served: Served):
 def test_every_example_is_listed_and_run():
     """A file that is in the folder is in its README, and in this test."""
     readme = (EXAMPLES / "README.md").read_text()
-    files = {path.name for path in EXAMPLES.iterdir()} - {"README.md"}
+    files = {path.name for path in EXAMPLES.iterdir()} - {"README.md", "__pycache__"}
     assert files == {*LAST_LINE, *PAGES, *OTHERS}
     assert all(f"({name})" in readme or f"({name}/)" in readme for name in files)

@@ -20,7 +20,7 @@ CATALOG = Catalog([Source("x", None, MODELS)])  # pyright: ignore[reportArgument
 
 @pytest.mark.parametrize(
     ("options", "field"),
-    [(Options(top_p=0.0), "top_p"), (Options(stop=("x",)), "stop"), (Options(tool_choice=ANY_TOOL), "tool_choice")],
+    [(Options(top_p=0.0), "top_p"), (Options(tool_choice=ANY_TOOL), "tool_choice")],
 )
 def test_what_a_model_does_not_take_is_refused(options: Options, field: str) -> None:
     """With a message that names the field and the model."""
@@ -29,8 +29,12 @@ def test_what_a_model_does_not_take_is_refused(options: Options, field: str) -> 
         check_options(CATALOG, ClientRequest("x:plain", (), options=options))
 
 
-@pytest.mark.parametrize("options", [Options(), Options(temperature=1.0), Options(seed=1, parallel_tool_calls=False)])
+@pytest.mark.parametrize(
+    "options",
+    [Options(), Options(temperature=1.0), Options(seed=1, parallel_tool_calls=False), Options(stop=("x",))],
+)
 def test_what_changes_nothing_essential_is_left_out(options: Options) -> None:
+    """``stop`` is obeyed by us if a model does not take it."""
     check_options(CATALOG, ClientRequest("x:plain", (), options=options))
 
 
