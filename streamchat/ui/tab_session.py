@@ -122,8 +122,8 @@ def show_earlier(token: str, before: str) -> None:
 
 
 def move_to(token: str, conversation_id: str) -> None:
-    """Let the follower of a tab follow the conversation that the tab has begun."""
-    if follower := _followers.get(token):
+    """Let the follower of a tab follow the conversation that the tab has begun, unless it shows another one by now."""
+    if (follower := _followers.get(token)) and follower.conversation_id is None:
         follower.move_to(conversation_id)
 
 

@@ -139,14 +139,13 @@ def test_a_token_costs_the_same_everywhere(open_page: OpenPage, long_thread: str
 
 def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark: str):
     """The page keeps up: every word is there soon after the last one was sent, and was painted in many steps."""
-    text = f"{mark} n=1200 rate=300 kind=numbered"
+    text = f"{mark} n=2400 rate=300 kind=numbered"
     chat.ask(text).wait_status("finished", timeout=40_000)
-    assert chat.words() == numbered(1200)
+    assert chat.words() == numbered(2400)
     sent = simulated.wait_closed(text, by="server")
     painted = chat.seen()["changed"][chat.message_id()] / 1000
-    assert painted - sent["last_token_at"] < 10
-    # A tab that paints slowly is sent larger pieces, four a second at least.
-    assert len(chat.steps()) >= 8
+    assert painted - sent["last_token_at"] < 3
+    assert len(chat.steps()) >= 20
 
 
 def test_older_messages_are_left_alone(open_page: OpenPage, long_thread: str, mark: str):

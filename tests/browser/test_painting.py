@@ -96,7 +96,7 @@ def test_reasoning_stays_as_the_reader_left_it(tab: ChatPage) -> None:
 
 
 def test_a_very_long_answer_does_not_hold_up_the_page(tab: ChatPage) -> None:
-    """200,000 characters are rendered in pieces: no task is anything like the seconds that all of them take."""
+    """200,000 characters are rendered in pieces: no task holds the page up for a second."""
     tab.choose().send("n=52000 rate=1000000 kind=markdown seed=9")
     tab.wait_message(2, "finished")
     tab.page.add_init_script(
@@ -107,5 +107,5 @@ def test_a_very_long_answer_does_not_hold_up_the_page(tab: ChatPage) -> None:
     tab.page.reload()
     tab.wait_message(2, "finished")
     assert sum(map(len, tab.settled_html())) > 200_000
-    assert tab.page.evaluate("window.longest") < 4000
+    assert tab.page.evaluate("window.longest") < 1000
     assert tab.left() <= 40

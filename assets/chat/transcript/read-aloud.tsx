@@ -17,13 +17,9 @@ export function ReadAloud({ id }: { id: string }) {
   const toggle = () => {
     if (reading) return setReading(false);
     speechSynthesis.cancel(); // another answer
-    const end = () => setReading(false);
-    for (const utterance of utterances(id)) {
-      utterance.onend = utterance.onerror = null;
-      speechSynthesis.speak(utterance);
-    }
+    for (const utterance of utterances(id)) speechSynthesis.speak(utterance);
     const last = new SpeechSynthesisUtterance("");
-    last.onend = last.onerror = end;
+    last.onend = last.onerror = () => setReading(false);
     speechSynthesis.speak(last);
     setReading(true);
   };
