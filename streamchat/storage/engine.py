@@ -1,11 +1,12 @@
-"""Connections: the set-up of each database, and its read and write transactions.
+"""Connections: the set-up of each database, its read and write transactions, and single reads without one.
 
 Knows nothing of tables. Rules:
 
 * SQLite: WAL, lock time-out of 5 s, ``synchronous=NORMAL``, foreign keys on. A write transaction takes the
   write lock at once: a transaction that starts with a read may not be able to upgrade later.
 * SQLite has one writer, so the writers of this process queue here, in order, instead of polling the file.
-* PostgreSQL: pooled connections are tested before use, so a restarted server costs no failed call.
+* PostgreSQL: a pooled connection whose server was restarted costs no failed call, and no test before use: what has had
+  no effect yet (a read, the beginning of a write) is done again on a new connection.
 * A transaction is a synchronous function that runs in a thread: one hop for all of its statements, so neither a long
   one stops the event loop, nor does a busy loop make it wait between two statements.
 * It completes even if its caller is cancelled.
@@ -20,6 +21,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from streamchat import extras
@@ -34,7 +36,9 @@ Work: TypeAlias = Callable[[Connection], T]
 CheckAccount: TypeAlias = Callable[[Connection, str], None]
 """Raises ``Unauthorized`` unless this owner may store something new in this transaction."""
 
-_WRITES = "streamchat_writes"
+_KIND = "streamchat_transaction"
+# An option of connections: what kind of transaction is begun; none for a single read.
+_WRITE, _READ, _NONE = "write", "read", "none"
 # At the same time: a writer finds a free connection, whatever is read.
 _READS = 8
 _WRITES_AT_ONCE = 7  # with PostgreSQL
@@ -53,6 +57,14 @@ class Database:
             self.engine = _sqlite_engine(address, patience) if address.file else _postgres_engine(address, patience)
         except ImportError:
             raise StorageError(f"PostgreSQL needs {extras.hint('postgres')}", reason="address") from None
+        # The same connections with other options.
+        snapshot: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        single: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+        if address.file:  # the driver begins nothing by itself
+            snapshot, single = {}, {}
+        self._for_writes = self.engine.execution_options(**{_KIND: _WRITE})
+        self._for_reads = self.engine.execution_options(**{_KIND: _READ}, **snapshot)
+        self._for_look_ups = self.engine.execution_options(**{_KIND: _NONE}, **single)
         self._writes = asyncio.Semaphore(1 if address.file else _WRITES_AT_ONCE)
         self._reads = asyncio.Semaphore(_READS)
         self._threads = DaemonPool("storage")
@@ -65,14 +77,18 @@ class Database:
         """Run ``work`` on one consistent snapshot. Raises ``StorageError``."""
         return await self._complete(self._read(work))
 
+    async def look_up(self, work: Work[T]) -> T:
+        """Run ``work``, which is one SELECT, without a transaction: one round trip. Raises ``StorageError``."""
+        return await self._complete(self._read(work, self._for_look_ups))
+
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction, committed as a whole or not at all. Raises ``StorageError``."""
         return await self._complete(self._write(work))
 
-    async def _read(self, work: Work[T]) -> T:
+    async def _read(self, work: Work[T], engine: Engine | None = None) -> T:
         with translated(self.address.shown):
             async with self._reads:
-                return await self._in_thread(self._run_read, work)
+                return await self._in_thread(self._run_read, work, engine or self._for_reads)
 
     async def _write(self, work: Work[T]) -> T:
         with translated(self.address.shown):
@@ -82,18 +98,30 @@ class Database:
     def read_within(self, work: Work[T]) -> T:
         """Run ``work`` in the thread of a transaction of another database. Raises ``StorageError``."""
         with translated(self.address.shown):
-            return self._run_read(work)
+            return self._run_read(work, self._for_reads)
 
-    def _run_read(self, work: Work[T]) -> T:
-        with self.engine.connect() as connection:
-            return work(connection)
+    def _run_read(self, work: Work[T], engine: Engine) -> T:
+        def read() -> T:
+            with engine.connect() as connection:
+                return work(connection)
+
+        return _on_live_connection(read)
 
     def _run_write(self, work: Work[T]) -> T:
         self._check_still_there()
-        with self.engine.connect() as connection:
-            connection.execution_options(**{_WRITES: True})
-            with connection.begin():
-                return work(connection)
+        with _on_live_connection(self._begin_write) as connection:
+            result = work(connection)
+            connection.commit()
+            return result
+
+    def _begin_write(self) -> Connection:
+        connection = self._for_writes.connect()
+        try:
+            connection.begin()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -131,6 +159,19 @@ class Database:
         self._threads.shutdown()
 
 
+def _on_live_connection(begin: Callable[[], T]) -> T:
+    """Return what this returns, of a second try if the connection had been closed. It must have no effect if it fails.
+
+    After the first failure the pool opens new connections only.
+    """
+    try:
+        return begin()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return begin()
+
+
 def _identity(address: Address) -> tuple[int, int] | None:
     try:
         status = os.stat(address.file or "")
@@ -159,8 +200,9 @@ def _sqlite_engine(address: Address, patience: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        kind = connection.get_execution_options().get(_KIND, _READ)
+        if kind != _NONE:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if kind == _WRITE else "BEGIN")
 
     return engine
 
@@ -179,7 +221,6 @@ def _postgres_engine(address: Address, patience: float) -> Engine:
         address.url,
         # No server-side prepared statements: they break behind a pooler in transaction mode.
         connect_args={**defaults, "prepare_threshold": None},
-        pool_pre_ping=True,
         pool_timeout=10,
         json_serializer=dumps,
         json_deserializer=loads,
@@ -189,7 +230,7 @@ def _postgres_engine(address: Address, patience: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES)
-        connection.exec_driver_sql(wait if writes else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        if connection.get_execution_options().get(_KIND) == _WRITE:
+            connection.exec_driver_sql(wait)
 
     return engine

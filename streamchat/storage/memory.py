@@ -13,7 +13,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, make_url
+from sqlalchemy import Engine, event, make_url
 
 from streamchat.storage.address import Address
 from streamchat.storage.database_errors import translated
@@ -40,10 +40,10 @@ class MemoryDatabase(Database):
             cursor.execute(f"PRAGMA max_page_count={MAX_PAGES}")
             cursor.close()
 
-    async def _read(self, work: Work[T]) -> T:
+    async def _read(self, work: Work[T], engine: Engine | None = None) -> T:
         async with self._alone:
             await self._create()
-            return await super()._read(work)
+            return await super()._read(work, engine)
 
     async def _write(self, work: Work[T]) -> T:
         async with self._alone:

@@ -70,10 +70,37 @@ async def test_a_restart_in_the_middle_of_an_answer(postgres: PostgresServer, st
 
 
 async def test_connections_that_were_cut(postgres: PostgresServer, storage: Storage) -> None:
-    """An administrator or a proxy that closes idle connections costs no failed call."""
-    await asyncio.gather(*(storage.conversations("local") for _ in range(5)))
-    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'streamchat'")
-    assert (await begin(storage)).created
+    """An administrator or a proxy that closes idle connections costs no failed call: no write, no read, no look-up."""
+    begun = await begin(storage, "first")
+
+    async def write() -> bool:
+        return (await begin(storage)).created
+
+    async def read() -> bool:
+        return (await storage.answer("local", begun.run_id)).run_id == begun.run_id
+
+    async def look_up() -> bool:
+        return await storage.conversation_of("local", begun.run_id) == begun.conversation_id
+
+    for work in (write, read, look_up):
+        await asyncio.gather(*(storage.conversations("local") for _ in range(5)))
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'streamchat'")
+        assert await work()
+
+
+async def test_a_look_up_leaves_the_connection_as_it_was(storage: Storage) -> None:
+    """It has no transaction; a read and a write after it, on the same connection, have one each."""
+    begun = await begin(storage)
+    database = storage._database
+    state = "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')"
+    for _ in range(2):
+        assert await storage.conversation_of("local", begun.run_id) == begun.conversation_id
+        for call, expected in ((database.read, ("repeatable read", "on")), (database.write, ("read committed", "off"))):
+            assert tuple(await call(lambda connection: connection.exec_driver_sql(state).one())) == expected
+    async with asyncio.timeout(20):
+        with pytest.raises(StorageError):
+            await database.read(lambda connection: connection.exec_driver_sql("DELETE FROM message"))
+    assert (await storage.answer("local", begun.run_id)).run_id == begun.run_id
 
 
 async def test_a_row_that_somebody_else_holds(storage: Storage, url: str) -> None:
