@@ -1,4 +1,4 @@
-"""Extraction of text in a process of its own, which can be killed: what a hostile file costs, it costs that process.
+"""Work on hostile files in a process of its own, which can be killed: what a file costs, it costs that process.
 
 Knows no format: the program of each reads the file from stdin and writes its result to stdout.
 """
@@ -9,9 +9,13 @@ import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 
+from streamchat import limited_process
 from streamchat.environment import child_environment
+
+MEMORY_BYTES = 2 * 2**30
 
 
 class ExtractionFailed(Exception):
@@ -23,8 +27,10 @@ async def extract(program: Path | str, content: bytes, seconds: float) -> bytes:
 
     It is killed after ``seconds`` (``TimeoutError``), and if the call is cancelled. Raises ``ExtractionFailed``.
     """
+    limits = (str(ceil(seconds)), str(MEMORY_BYTES))
+    command = (sys.executable, "-P", limited_process.__file__, str(program), *limits)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", str(program), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=child_environment()
+        *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=child_environment()
     )
     try:
         async with asyncio.timeout(seconds):

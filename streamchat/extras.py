@@ -12,7 +12,7 @@ from streamchat.errors import SettingsError
 # Extra of pyproject.toml to the modules that it installs.
 MODULES = {
     "accounts": ("argon2", "webauthn", "jwt", "cryptography"),
-    "files": ("pypdf",),
+    "files": ("pypdf", "pi_heif", "PIL"),
     "grpc": ("grpc", "grpc_health"),
     "local": ("xllamacpp",),
     "mcp": ("mcp", "mcp_types", "jsonschema", "referencing"),

@@ -3,7 +3,8 @@
 Rules:
 
 * A file is a picture, a PDF with text, or a text. Everything else is refused, and the error message says what it is.
-* Nothing is decoded here: the size of a picture is read from its header, and a PDF is read in a process of its own.
+* Nothing is decoded here: the size of a picture is read from its header; a PDF is read, and a HEIC or AVIF picture is
+  converted, in a process of its own.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from streamchat.chat.messages import repair_surrogates
 from streamchat.chat.tokens import estimate_tokens
 from streamchat.errors import InvalidInput
 from streamchat.extraction import ExtractionFailed, extract
-from streamchat.files import pdf_text
+from streamchat.files import pdf_text, picture_conversion
 from streamchat.files.pictures import Picture, is_heic, read_picture
 
 MAX_NAME = 200
 MAX_SIDE = 8000
 MAX_TEXT = pdf_text.MAX_TEXT
 EXTRACTION_SECONDS = 60.0
-# A PDF takes a core while it is read.
+# A PDF takes a core while it is read, and a picture while it is converted.
 _extractions = asyncio.Semaphore(2)
 _TYPES = {
     ".md": "text/markdown",
@@ -57,7 +58,7 @@ _FORMATS = (
     (b"SQLite format 3", "a database"),
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-WHAT_IS_READ = "Pictures (PNG, JPEG, WebP, GIF), PDF and text files can be attached."
+WHAT_IS_READ = "Pictures (PNG, JPEG, WebP, GIF, HEIC, AVIF), PDF and text files can be attached."
 
 
 class WrongType(InvalidInput):
@@ -81,7 +82,7 @@ async def check_file(content: bytes, name: str) -> CheckedFile:
         _check_size(picture)
         return CheckedFile(name, picture.media_type, content, width=picture.width, height=picture.height)
     if is_heic(content):
-        raise WrongType("HEIC and AVIF pictures cannot be read here. Save the picture as JPEG or PNG, and attach that.")
+        return await _convert(content, name)
     if b"%PDF-" in content[:1024]:
         return await _check_pdf(content, name)
     return await asyncio.to_thread(_check_text, content, name)
@@ -102,10 +103,32 @@ def _check_size(picture: Picture) -> None:
     if not width or not height:
         raise InvalidInput("This picture is damaged: it has no size.")
     if max(width, height) > MAX_SIDE:
-        raise TooLarge(
-            f"This picture has {width:,} × {height:,} pixels; at most {MAX_SIDE:,} × {MAX_SIDE:,} can be read. "
-            "Make it smaller."
-        )
+        largest = f"at most {MAX_SIDE:,} × {MAX_SIDE:,} can be read. Make it smaller."
+        raise TooLarge(f"{_pixels(width, height)}; {largest}")
+
+
+def _pixels(width: int, height: int) -> str:
+    return f"This picture has {width:,} × {height:,} pixels"
+
+
+async def _convert(content: bytes, name: str) -> CheckedFile:
+    """Return a HEIC or AVIF picture as JPEG or PNG: models and most browsers do not read it."""
+    if not extras.is_installed("files"):
+        raise WrongType(f"This server reads no HEIC and AVIF pictures: it needs {extras.hint('files')}.")
+    try:
+        async with _extractions:
+            output = await extract(picture_conversion.__file__, content, EXTRACTION_SECONDS)
+    except (TimeoutError, ExtractionFailed):
+        raise InvalidInput("This picture is too large or too complex to be read.") from None
+    header, _, picture = output.partition(b"\n")
+    result = json.loads(header)
+    if result.get("problem") == "size":
+        raise TooLarge(f"{_pixels(result['width'], result['height'])}, which is more than is read. Make it smaller.")
+    if result.get("problem"):
+        raise InvalidInput("This picture is damaged: it cannot be read.")
+    media_type = result["media_type"]
+    name = f"{PurePosixPath(name).stem}.{'png' if media_type == 'image/png' else 'jpg'}"
+    return CheckedFile(name, media_type, picture, width=result["width"], height=result["height"])
 
 
 async def _check_pdf(content: bytes, name: str) -> CheckedFile:

@@ -1,4 +1,4 @@
-"""Extraction of a PDF's text, as a program: ``python pdf_text.py`` in a process that can be killed.
+"""Extraction of a PDF's text, as a program of its own, which can be killed.
 
 Reads the file from stdin; writes one JSON object: ``{"pages", "text"}``, or ``{"problem"}``: ``password`` or
 ``damaged``. Run by its path, so that nothing of the program is imported.
@@ -9,19 +9,14 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import sys
-from contextlib import suppress
 
 MAX_PAGES = 2000
 MAX_TEXT = 1_000_000
-CPU_SECONDS = 60
-MEMORY_BYTES = 2 * 2**30
 
 
 def main() -> None:
     """Extract the text of the file on stdin."""
-    _limit()
     logging.disable(logging.CRITICAL)
     sys.stdout.write(json.dumps(read_pdf(sys.stdin.buffer.read())))
 
@@ -60,17 +55,6 @@ def read_pdf(content: bytes) -> dict[str, object]:
     if len(text) > MAX_TEXT or len(texts) < pages:
         text = f"{text[:MAX_TEXT]}\n[shortened]"
     return {"pages": pages, "text": text.encode("utf-8", "replace").decode().replace("\0", "")}
-
-
-def _limit() -> None:
-    """Bound this process even if its parent is gone, and let answers go first."""
-    with suppress(ImportError, OSError, ValueError):  # not on every system
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    with suppress(AttributeError, OSError):
-        os.nice(5)
 
 
 if __name__ == "__main__":

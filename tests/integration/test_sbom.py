@@ -16,7 +16,7 @@ from tests import ROOT
 # the whole is not, unless another one may be chosen.
 ALLOWED = {
     *("MIT", "MIT-0", "ISC", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "BlueOak-1.0.0", "Unlicense"),
-    *("PSF-2.0", "CNRI-Python", "CC-BY-4.0", "MPL-2.0", "MPL-1.1", "LGPL-3.0-only", "LGPL-2.1-or-later"),
+    *("PSF-2.0", "MIT-CMU", "CNRI-Python", "CC-BY-4.0", "MPL-2.0", "MPL-1.1", "LGPL-3.0-only", "LGPL-2.1-or-later"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 
 
 def png(width: int = 2, height: int = 2, *, pixels: bytes | None = None, noise: int = 0) -> bytes:
@@ -74,6 +74,17 @@ def locked_pdf() -> bytes:
     return file.getvalue()
 
 
+def heic(width: int = 0, height: int = 0) -> bytes:
+    """A picture of a phone: 64 × 48 pixels, blue beside red, to be turned upright; with the name of a camera.
+
+    ``width``, ``height``: what its header says instead.
+    """
+    content = b64decode(_HEIC)
+    at = content.index(b"ispe") + 8
+    size = struct.pack(">II", width, height) if width else content[at : at + 8]
+    return content[:at] + size + content[at + 8 :]
+
+
 def zip_archive() -> bytes:
     """The beginning of a ZIP archive."""
     return b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(range(64))
@@ -84,3 +95,14 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 PICTURE = b64encode(png(7, 5)).decode()
+# Made with libheif, by an encoder whose licence does not let it be a dependency.
+_HEIC = (
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAchtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
+    "AAAERAAAIAAQAAAAAB7AABAAAAAAAAADoAAgAAAAACJgABAAAAAAAAAD4AAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
+    "bmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABB2lwcnAAAADmaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGE"
+    "ABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkA"
+    "AAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEH"
+    "BpeGkAAAAAAwgICAAAAAlpcm90AwAAABlpcG1hAAAAAAAAAAEAAQaBAgMFhIYAAAAaaXJlZgAAAAAAAAAOY2RzYwACAAEAAQAAAIBtZGF0AAAA"
+    "NigBr1jm9Oq//+rbuR+WWn/2Y59X/pD6/7cB6/srxUktsCNYu8ahilkHRCXGBR/h9pyPqLh+2AAAAAZFeGlmAABNTQAqAAAACAACAQ8AAgAAAA"
+    "4AAAAmARIAAwAAAAEABgAAAAAAAENBTkFSWSBjYW1lcmEA"
+)

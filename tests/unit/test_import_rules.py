@@ -30,7 +30,8 @@ BELOW = {
     "processes": {"environment", "errors"},
     "providers": {"chat", "daemon_threads", "errors", "extras", "processes"},
     "simulator": {"chat", "errors", "processes", "providers"},
-    "extraction": {"environment"},
+    "limited_process": set(),
+    "extraction": {"environment", "limited_process"},
     "files": {"chat", "errors", "extraction", "extras"},
     "tools": {"backoff", "chat", "daemon_threads", "environment", "errors", "extraction", "extras"},
     "runs": {"defaults", "backoff", "chat", "providers.base", "tools", "errors", "liveness"},
@@ -39,7 +40,7 @@ BELOW = {
     "webhooks": {"encryption", "errors", "storage.tables", "storage.webhooks", "tools.ssrf_guard"},
     "wiring": {"accounts", "chat", "files", "processes", "providers", "simulator", "tools", "runs", "storage"}
     | {"telemetry", "webhooks"}
-    | {"settings", "identity", "limits", "liveness", "encryption", "errors", "prices", "watchdog"},
+    | {"backoff", "settings", "identity", "limits", "liveness", "encryption", "errors", "prices", "watchdog"},
     "protocols": {"chat", "runs", "errors"},
     "web": {
         "accounts",
@@ -101,6 +102,8 @@ OWNED = {
     "simpleeval": {"tools"},
     "trafilatura": {"tools"},
     "pypdf": {"files"},
+    "pi_heif": {"files"},
+    "PIL": {"files"},
     "argon2": {"accounts"},
     "webauthn": {"accounts"},
     "cryptography": {"encryption"},

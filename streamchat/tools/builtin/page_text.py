@@ -1,4 +1,4 @@
-"""Extraction of a web page's readable text, as a program: ``python page_text.py`` in a process that can be killed.
+"""Extraction of a web page's readable text, as a program of its own, which can be killed.
 
 Reads one line of JSON (``url``, ``charset`` or null) and then the page's bytes from stdin; writes the text as UTF-8.
 Run by its path, so that nothing of the program is imported. Rule: what a page costs, it costs this process only.
@@ -7,18 +7,14 @@ Run by its path, so that nothing of the program is imported. Rule: what a page c
 from __future__ import annotations
 
 import json
-import os
 import sys
-from contextlib import suppress
 
 # With more tags, the extraction takes up to twenty seconds.
 MAX_TAGS = 40_000
-CPU_SECONDS = 15
 
 
 def main() -> None:
     """Extract the text of the page on stdin."""
-    _limit()
     header = json.loads(sys.stdin.buffer.readline())
     text = readable_text(sys.stdin.buffer.read(), header["url"], header["charset"])
     sys.stdout.buffer.write(text.encode("utf-8", "replace"))
@@ -35,16 +31,6 @@ def readable_text(body: bytes, url: str, charset: str | None) -> str:
     if html.count("<") <= MAX_TAGS:
         text = trafilatura.extract(html, url=url, output_format="markdown", include_links=True)
     return text or trafilatura.html2txt(html) or ""
-
-
-def _limit() -> None:
-    """End this process after ``CPU_SECONDS`` even if its parent is gone, and let answers go first."""
-    with suppress(ImportError, OSError, ValueError):  # not on every system
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    with suppress(AttributeError, OSError):
-        os.nice(5)
 
 
 if __name__ == "__main__":

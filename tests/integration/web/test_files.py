@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from streamchat.chat.events import Finished, TextDelta
+from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import FilePart, TextPart
 from streamchat.client import AsyncClient, Client
 from streamchat.errors import InvalidInput, NotFound
 from tests.integration.web.conftest import Api, MakeApi
 from tests.support.disks import fill, small_disk
-from tests.support.made_files import bomb, jpeg, locked_pdf, pdf, png, zip_archive
+from tests.support.made_files import bomb, heic, jpeg, locked_pdf, pdf, png, zip_archive
 from tests.support.owners import A, B, identify_by_header
 
 
@@ -50,6 +54,41 @@ async def test_a_picture_from_upload_to_deletion(api: Api):
     assert (await api.client.delete(f"/api/files/{file['id']}")).json() == file
     assert (await api.client.get(f"/api/files/{file['id']}")).status_code == 404
     assert (await api.client.get("/api/files")).json()["bytes"] == 0
+
+
+@pytest.mark.parametrize("way", ["upload", "message"])
+async def test_a_picture_of_a_phone_is_converted(api: Api, way: str):
+    """HEIC becomes a JPEG, upright, without what the phone noted: uploaded, and within a message of an API client."""
+    if way == "upload":
+        file = (await upload(api, "IMG_0042.HEIC", heic(), "image/heic")).json()
+    else:
+        part = {"type": "image", "media_type": "image/heic", "name": "IMG_0042.HEIC"}
+        await api.start([part | {"data": b64encode(heic()).decode()}])  # pyright: ignore[reportArgumentType]
+        (row,) = await api.world.store.conversations("local")
+        conversation = await api.world.store.conversation("local", row.id)
+        file = {"id": all_file_ids(conversation.messages)[0]}
+    sent = await api.client.get(f"/api/files/{file['id']}")
+    info = await api.world.store.file("local", file["id"])
+    assert (info.name, info.media_type, info.width, info.height) == ("IMG_0042.jpg", "image/jpeg", 48, 64)
+    assert b"CANARY" in heic()
+    assert b"CANARY" not in sent.content
+    with Image.open(BytesIO(sent.content)) as picture:
+        assert (picture.size, dict(picture.getexif())) == ((48, 64), {})
+        (_, _, blue), (red, _, _) = picture.getpixel((9, 9)), picture.getpixel((9, 55))  # pyright: ignore[reportGeneralTypeIssues]
+        assert min(blue, red) > 150
+
+
+async def test_an_avif_picture_is_scaled_down_and_may_be_transparent(api: Api):
+    """As a browser does it before an upload."""
+    for mode, colour, media_type in (("RGB", "red", "image/jpeg"), ("RGBA", (255, 0, 0, 9), "image/png")):
+        made = BytesIO()
+        Image.new(mode, (3000, 1000), colour).save(made, "AVIF", speed=10)
+        file = (await upload(api, "a.avif", made.getvalue())).json()
+        assert (file["media_type"], file["width"], file["height"]) == (media_type, 2000, 667)
+    made = BytesIO()
+    Image.new("L", (13_000, 16)).save(made, "AVIF", speed=10)
+    refused = await upload(api, "a.avif", made.getvalue())
+    assert "13,000 × 16 pixels" in refused.json()["error"]["message"]
 
 
 async def test_what_is_no_picture_is_a_download(api: Api):
@@ -110,7 +149,9 @@ async def test_a_question_with_files(api: Api):
         ("a.pdf", pdf("", ""), 422, "There is no text in this PDF"),
         ("a.pdf", locked_pdf(), 422, "protected by a password"),
         ("a.pdf", pdf("x")[:100], 422, "This PDF is damaged"),
-        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", 415, "Save the picture as JPEG"),
+        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", 422, "This picture is damaged"),
+        ("a.heic", heic()[:-50], 422, "This picture is damaged"),
+        ("a.heic", heic(20_000, 20_000), 422, "This picture is damaged"),
     ],
 )
 async def test_a_file_that_cannot_be_read_says_why(api: Api, name: str, content: bytes, status: int, message: str):
