@@ -6,11 +6,12 @@ of a request when a model is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from streamchat.chat.messages import FilePart, ImagePart, Message, Part
+from streamchat.chat.messages import FilePart, ImagePart, Message, Part, ToolCallPart
+from streamchat.chat.tool_results import pictures_in
 
 PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """The pictures that browsers and models read. All of them are grids of pixels: none can hold a script."""
@@ -63,10 +64,18 @@ class CheckedFile:
     tokens: int = 0
 
 
+def attached(parts: Iterable[Part]) -> Iterator[ImagePart | FilePart]:
+    """Yield the pictures and files of these parts, also the pictures in the results of tools."""
+    for part in parts:
+        if isinstance(part, ImagePart | FilePart):
+            yield part
+        elif isinstance(part, ToolCallPart):
+            yield from pictures_in(part.result)
+
+
 def file_ids(parts: Iterable[Part]) -> list[str]:
     """Return the ids of the files that these parts name, each once."""
-    named = (part.file_id for part in parts if isinstance(part, ImagePart | FilePart) and part.file_id)
-    return list(dict.fromkeys(named))
+    return list(dict.fromkeys(part.file_id for part in attached(parts) if part.file_id))
 
 
 def all_file_ids(messages: Iterable[Message]) -> list[str]:

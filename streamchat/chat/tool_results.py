@@ -1,8 +1,11 @@
-"""Tool results: the view that shows one, and its text for the model.
+"""Tool results: the view that shows one, its text for the model, and the pictures in it.
 
 Knows nothing of tools or pages. Rules:
 
 * ``$view`` counts only if the whole object has the shape of that view; anything else is plain JSON.
+* A picture is the whole result, or an item of ``content``: it is found without a walk through the result.
+* A picture has its bytes in base64 (``data``) on its way from a tool and to a model. In a message it is the name of a
+  stored file (``file_id``); messages from before have bytes.
 * The model never gets the bytes of a picture as text, and of a plot a summary that is enough to discuss it.
 """
 
@@ -11,16 +14,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from streamchat.chat.events import Json
+from streamchat.chat.messages import ImagePart
 
-View: TypeAlias = Literal["text", "json", "table", "image", "plot"]
+View: TypeAlias = Literal["text", "json", "table", "image", "plot", "content"]
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 PLOT_KINDS = ("line", "bar", "area", "scatter")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_FILE_ID = re.compile(r"[\w~-]{1,64}", re.ASCII)
 _MAX_POINTS = 50
 
 
@@ -36,6 +41,8 @@ def view_of(result: Json) -> View:
                 return "image"
             case "plot" if _is_plot(result):
                 return "plot"
+            case "content" if _is_content(result):
+                return "content"
     return "json"
 
 
@@ -47,11 +54,67 @@ def for_model(result: Json) -> str:
         case "table":
             return _dumps({"columns": result["columns"], "rows": result["rows"]})
         case "image":
-            name, size = result.get("name") or "without a name", len(result["data"]) * 3 // 4
+            name = result.get("name") or "without a name"
+            size = _size(result)
             return f"A picture ({result['media_type']}, {size:,} bytes, {name}) is shown to the person."
+        case "content":
+            return "\n".join(map(for_model, result["items"]))
         case "plot":
             return _plot_summary(result)
     return _dumps(result)
+
+
+def pictures_in(result: Json) -> list[ImagePart]:
+    """Return the pictures of a result, in their order."""
+    return [_picture(item) for item in _items(result) if _is_picture(item)]
+
+
+def with_pictures(result: Json, change: Callable[[ImagePart], ImagePart | str]) -> Json:
+    """Return the result with other pictures, or with texts in place of them; the same object if nothing changes."""
+
+    def changed(item: Json) -> Json:
+        if not _is_picture(item):
+            return item
+        new = change(before := _picture(item))
+        return item if new == before else new if isinstance(new, str) else _view(new, item)
+
+    before = _items(result)
+    after = [changed(item) for item in before]
+    if all(new is old for new, old in zip(after, before, strict=True)):
+        return result
+    return after[0] if result is before[0] else {**result, "items": after}
+
+
+def _items(result: Json) -> Sequence[Json]:
+    return result["items"] if view_of(result) == "content" else [result]
+
+
+def _is_picture(item: Json) -> bool:
+    return isinstance(item, Mapping) and item.get("$view") == "image" and _is_image(item)
+
+
+def _picture(view: Mapping[str, Any]) -> ImagePart:
+    return ImagePart(
+        view["media_type"],
+        view.get("data", ""),
+        view.get("name", ""),
+        view.get("file_id", ""),
+        view.get("width", 0),
+        view.get("height", 0),
+    )
+
+
+def _view(picture: ImagePart, before: Mapping[str, Any]) -> Json:
+    """Return the view of a picture. ``before``: its view until now, which knows its size."""
+    fields = {name: getattr(picture, name) for name in ("data", "file_id", "width", "height")}
+    view = {"$view": "image", "media_type": picture.media_type, "name": picture.name, "bytes": _size(before)}
+    return view | {name: value for name, value in fields.items() if value}
+
+
+def _size(view: Mapping[str, Any]) -> int:
+    """Return the size of a picture in bytes."""
+    data = view.get("data", "")
+    return len(data) * 3 // 4 - data[-2:].count("=") if data else view.get("bytes", 0)
 
 
 def _plot_summary(plot: Mapping[str, Any]) -> str:
@@ -84,10 +147,21 @@ def _is_table(data: Mapping[str, Any]) -> bool:
 
 
 def _is_image(data: Mapping[str, Any]) -> bool:
-    content, name = data.get("data"), data.get("name", "")
-    if data.get("media_type") not in IMAGE_TYPES or not isinstance(content, str) or not isinstance(name, str):
+    content, file_id, name = data.get("data", ""), data.get("file_id", ""), data.get("name", "")
+    if data.get("media_type") not in IMAGE_TYPES or not all(isinstance(text, str) for text in (content, file_id, name)):
         return False
-    return len(content) % 4 == 0 and _BASE64.fullmatch(content) is not None
+    if not all(type(data.get(number, 0)) is int for number in ("width", "height", "bytes")):
+        return False
+    if file_id and _FILE_ID.fullmatch(file_id) is None:
+        return False
+    return bool(file_id) if not content else len(content) % 4 == 0 and _BASE64.fullmatch(content) is not None
+
+
+def _is_content(data: Mapping[str, Any]) -> bool:
+    items = data.get("items")
+    if not _is_list(items):
+        return False
+    return not any(isinstance(item, Mapping) and item.get("$view") == "content" for item in items or ())
 
 
 def _is_plot(data: Mapping[str, Any]) -> bool:

@@ -2,8 +2,9 @@
 
 Knows files by the store's protocol. Rules:
 
-* A message keeps the names of its files only. Their bytes and texts are read for each request, and only what the model
-  reads: pictures if it sees, a PDF as it is if it takes one, the text otherwise.
+* A message keeps the names of its files only, also of the pictures in the results of its tools. Their bytes and texts
+  are read for each request, and only what the model reads: pictures if it sees, a PDF as it is if it takes one, the
+  text otherwise.
 * A file that was deleted is named to the model, nothing else.
 """
 
@@ -15,9 +16,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from streamchat.chat.files import MAX_FILES, PDF, FileInfo, all_file_ids, file_ids
-from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart
+from streamchat.chat.files import MAX_FILES, PDF, FileInfo, all_file_ids, attached, file_ids
+from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, ToolCallPart
 from streamchat.chat.request import is_temporary
+from streamchat.chat.tool_results import with_pictures
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.providers.base import Capabilities
 
@@ -66,14 +68,24 @@ async def with_contents(
     """Return the messages of a request with the content of their files, as far as the model reads it."""
     if not all_file_ids(messages):
         return tuple(messages)
-    parts = [part for message in messages for part in message.parts if isinstance(part, ImagePart | FilePart)]
+    parts = [part for message in messages for part in attached(message.parts)]
     named = [part for part in parts if part.file_id]
     whole = {part.file_id for part in named if _is_sent_whole(part, can)}
     read = {part.file_id for part in named if isinstance(part, FilePart)} - whole
     contents, texts = await store.file_contents(owner, whole, read)
     encoded = await asyncio.to_thread(_base64, contents)
 
+    def seen(picture: ImagePart) -> ImagePart | str:
+        if not picture.file_id or not can.images:
+            return picture
+        if picture.file_id in encoded:
+            return replace(picture, data=encoded[picture.file_id])
+        return f"[the picture {picture.name or 'without a name'} was deleted]"
+
     def filled(part: Part) -> Part:
+        if isinstance(part, ToolCallPart):
+            result = with_pictures(part.result, seen)
+            return part if result is part.result else replace(part, result=result)
         if not isinstance(part, ImagePart | FilePart) or not part.file_id:
             return part
         if part.file_id in encoded:

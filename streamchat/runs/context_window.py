@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from streamchat.chat.events import Notice
 from streamchat.chat.messages import FilePart, ImagePart, Message, ReasoningPart, TextPart, ToolCallPart
 from streamchat.chat.tokens import estimate_tokens
+from streamchat.chat.tool_results import for_model, pictures_in
 
 _IMAGE_TOKENS = 1500
 _MESSAGE_TOKENS = 6
@@ -31,7 +32,9 @@ def estimate(message: Message) -> int:
                 # Some models read a PDF as pictures of its pages, others its text.
                 tokens += estimate_tokens(part.text) + max(part.tokens, part.pages * _IMAGE_TOKENS)
             case ToolCallPart():
-                tokens += estimate_tokens(part.raw) + estimate_tokens(str(part.result or part.error or ""))
+                result = part.error if part.result is None else for_model(part.result)
+                tokens += estimate_tokens(part.raw) + estimate_tokens(result or "")
+                tokens += len(pictures_in(part.result)) * _IMAGE_TOKENS
             case ReasoningPart(text):
                 tokens += estimate_tokens(text) if part.opaque else 0
             case ImagePart():

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from time import monotonic
+from typing import TypeAlias
 
 from streamchat.chat import events as e
 from streamchat.chat.messages import Message, Part, ReasoningPart, TextPart, ToolCallPart
@@ -23,6 +24,8 @@ from streamchat.runs.upstream import Upstream
 
 # Text, thinking, arguments and results of an answer, over all its rounds and all workers that wrote it.
 MAX_RUN_CHARACTERS = 32 * 1024 * 1024
+StorePictures: TypeAlias = Callable[[str, str, e.Json], Awaitable[e.Json]]
+"""Stores the pictures in a tool's result as files: owner, run, result. Returns the result that names them."""
 ENDED = {e.Failed: "failed", e.Interrupted: "was interrupted"}
 logger = logging.getLogger(__name__)
 
@@ -70,7 +73,13 @@ class ActiveRun:
             self.task.cancel()
 
 
-async def drive(run: ActiveRun, source: AsyncGenerator[Arrival, None], log: Log, writer: Writer) -> None:
+async def drive(
+    run: ActiveRun,
+    source: AsyncGenerator[Arrival, None],
+    log: Log,
+    writer: Writer,
+    store_pictures: StorePictures | None = None,
+) -> None:
     """Run one answer until it ends or waits for an approval. Raises nothing: an error becomes the ending."""
     run.entered = True
     ending: e.Ending | e.Waiting = e.Interrupted()
@@ -79,6 +88,8 @@ async def drive(run: ActiveRun, source: AsyncGenerator[Arrival, None], log: Log,
         size = sum(map(_part_size, log.snapshot(run.run_id).message.parts))
         async with aclosing(source) as arrivals:
             async for event, at in arrivals:
+                if store_pictures and isinstance(event, e.ToolResult):
+                    event = replace(event, result=await store_pictures(run.owner, run.run_id, event.result))
                 size += _event_size(event)
                 if size > MAX_RUN_CHARACTERS:
                     raise StreamBroken("The answer is longer than allowed.", kind="too-long")
@@ -93,12 +104,8 @@ async def drive(run: ActiveRun, source: AsyncGenerator[Arrival, None], log: Log,
         ending = _cancelled(run)
     except Superseded:
         run.superseded = True
-    except StreamBroken as error:
-        ending = e.Interrupted(error.user_message, error.kind)
-    except ProviderError as error:
-        ending = e.Failed(error.user_message, error.kind, error.retryable, error.retry_after)
     except StreamchatError as error:
-        ending = e.Failed(error.user_message, error.kind)
+        ending = _failed(error)
     except Exception:
         logger.exception("run %s failed", run.run_id)
         ending = e.Failed("Something went wrong inside the server; its log says what.", "internal")
@@ -137,6 +144,14 @@ async def _end(run: ActiveRun, ending: e.Ending | e.Waiting, at: float, log: Log
         writer.note_timing(run.run_id, run.epoch, timing)
     log.append(run.run_id, ending, at)
     writer.ended(run.run_id)
+
+
+def _failed(error: StreamchatError) -> e.Failed | e.Interrupted:
+    if isinstance(error, StreamBroken):
+        return e.Interrupted(error.user_message, error.kind)
+    if isinstance(error, ProviderError):
+        return e.Failed(error.user_message, error.kind, error.retryable, error.retry_after)
+    return e.Failed(error.user_message, error.kind)
 
 
 def _event_size(event: e.Event) -> int:

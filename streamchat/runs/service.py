@@ -19,7 +19,6 @@ from functools import partial
 from time import monotonic
 
 from streamchat.chat.events import QUEUED, Ending, Notice, Stopped
-from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, close_open_calls, repair_surrogates
 from streamchat.chat.request import MAX_COMPARED, NewRun, Request, RunOptions, compared_ids, is_temporary, is_unkept
 from streamchat.chat.timing import Stopwatch
@@ -40,7 +39,7 @@ from streamchat.runs.queue import ITS_TURN, AnswerQueue, Ticket
 from streamchat.runs.reader import FROM_SNAPSHOT, RunReader
 from streamchat.runs.retries import Policy, target_of
 from streamchat.runs.run_locks import RunLocks
-from streamchat.runs.run_task import ActiveRun, drive
+from streamchat.runs.run_task import ActiveRun, StorePictures, drive
 from streamchat.runs.takeover import Budget, ending_of_orphan, has_begun_tools, seam
 from streamchat.runs.tool_rounds import Tools
 from streamchat.runs.unkept import Unkept
@@ -84,6 +83,7 @@ class RunService:
         budget: Budget = Budget(),  # noqa: B008 frozen
         queue: AnswerQueue | None = None,
         models_of: Callable[[str], Awaitable[Models]] | None = None,
+        store_pictures: StorePictures | None = None,
     ) -> None:
         """Create a service.
 
@@ -91,6 +91,7 @@ class RunService:
         raise ``StorageError``. ``toolbox``: ``None`` without tools. ``tool_services``: what tools may use of the
         program. ``ask_stop``: tells the other workers to stop a run; ``None`` without other workers. ``budget``: of
         continuing answers of processes that are gone. ``queue``: of answers at once; ``None`` without a limit.
+        ``store_pictures``: by default the results of tools keep theirs.
         """
         self.log = log
         self.feed = feed
@@ -109,6 +110,7 @@ class RunService:
         self._locks = RunLocks()
         self._running: dict[str, ActiveRun] = {}
         self._closing = False
+        self._store_pictures = store_pictures
         self._watches: dict[str, Stopwatch] = {}
         self.on_ended: Callable[[ActiveRun], None] = lambda run: None
         self._cancellations: set[asyncio.Task[None]] = set()
@@ -570,8 +572,7 @@ class RunService:
             run_id=run.run_id,
         )
         can = info.capabilities
-        # Only of the question and of what came before it: an answer has no files.
-        attach = partial(with_contents, self._store, run.owner, can=can) if all_file_ids(history) else None
+        attach = partial(with_contents, self._store, run.owner, can=can)
         asking = Asking(target, request, self._policy.within(models), can.context, tools, attach)
         self._running[run.run_id] = run
         self._writer.watch(run.run_id, run.epoch, seq)
@@ -586,7 +587,7 @@ class RunService:
 
     async def _work(self, run: ActiveRun, source: AsyncGenerator[Arrival, None], ticket: Ticket) -> None:
         try:
-            await drive(run, source, self.log, self._writer)
+            await drive(run, source, self.log, self._writer, self._store_pictures)
         finally:
             self.queue.leave(ticket)
             if run.upstream and not (run.handed_over or run.superseded):

@@ -148,7 +148,8 @@ def link(connection: Connection, messages: Iterable[tuple[str, Sequence[Part]]])
                 .where(message.c.id == message_id)
                 .scalar_subquery()
             )
-            rows = select(literal(message_id), file.c.id).where(file.c.id.in_(ids), file.c.owner == owner)
+            known = exists().where(message_file.c.message_id == message_id, message_file.c.file_id == file.c.id)
+            rows = select(literal(message_id), file.c.id).where(file.c.id.in_(ids), file.c.owner == owner, ~known)
             connection.execute(insert(message_file).from_select(["message_id", "file_id"], rows))
 
 

@@ -122,7 +122,7 @@ class Storage:
 
     async def ping(self) -> None:
         """Check that the database answers. Raises ``StorageError``."""
-        await self._database.read(queries.ping)
+        await self._database.look_up(queries.ping)
 
     # Reading
 
@@ -186,7 +186,7 @@ class Storage:
 
     async def created_at(self, owner: str, conversation_id: str) -> datetime:
         """Return when a conversation began. Raises ``NotFound``."""
-        row = await self._of(conversation_id).read(
+        row = await self._of(conversation_id).look_up(
             lambda connection: queries.owned(connection, _owner(owner), conversation_id)
         )
         return row.created_at
@@ -267,7 +267,7 @@ class Storage:
 
     async def conversation_of(self, owner: str, run_id: str) -> str:
         """Return the id of the conversation of an answer: the proof that it is this owner's. Raises ``NotFound``."""
-        return await self._of(run_id).read(
+        return await self._of(run_id).look_up(
             lambda connection: queries.conversation_of_answer(connection, _owner(owner), run_id)
         )
 
@@ -277,7 +277,7 @@ class Storage:
 
     async def choices(self, owner: str, conversation_id: str) -> ToolChoices:
         """Return the tool settings of a conversation. Raises ``NotFound``."""
-        row = await self._of(conversation_id).read(
+        row = await self._of(conversation_id).look_up(
             lambda connection: queries.owned(connection, _owner(owner), conversation_id)
         )
         tools = row.tools or {}
@@ -409,7 +409,7 @@ class Storage:
         """Return whether an answer exists for this request. Raises ``InvalidInput`` for an invalid id."""
         key = _request_key(owner, client_message_id)
         for database in self._used:
-            if await database.read(lambda connection: queries.known(connection, key)):
+            if await database.look_up(lambda connection: queries.known(connection, key)):
                 return True
         return False
 
@@ -650,31 +650,41 @@ class Storage:
     # Files
 
     async def add_file(
-        self, owner: str, new: CheckedFile, *, quota: int, temporary: bool = False, reuse: bool = False
+        self,
+        owner: str,
+        new: CheckedFile,
+        *,
+        quota: int,
+        temporary: bool = False,
+        reuse: bool = False,
+        message: str = "",
     ) -> FileInfo | None:
         """Store a file. Returns ``None`` if the files of its owner would have more than ``quota`` bytes.
 
         ``temporary``: for a temporary chat, in memory only. ``reuse``: return the owner's file of the same content and
-        name, if there is one. Raises ``InvalidInput`` if there are no temporary chats.
+        name, if there is one. ``message``: the id of the message that has it. Raises ``InvalidInput`` if there are no
+        temporary chats.
         """
         like = TEMPORARY if temporary else ""
         database = self._for(like)
 
         def work(connection: Connection) -> FileInfo | None:
             self._check_account(connection, _owner(owner), database)
-            if reuse and (info := files.same(connection, owner, new)) is not None:
-                return info
-            return files.add(connection, owner, new, quota, like)
+            info = files.same(connection, owner, new) if reuse else None
+            info = info or files.add(connection, owner, new, quota, like)
+            if info is not None and message:
+                files.link(connection, [(message, [info.part])])
+            return info
 
         return await database.write(work)
 
     async def file_bytes(self, owner: str) -> int:
         """Return the bytes of all files of an owner."""
-        return await self._database.read(lambda connection: files.used(connection, _owner(owner)))
+        return await self._database.look_up(lambda connection: files.used(connection, _owner(owner)))
 
     async def file(self, owner: str, file_id: str) -> FileInfo:
         """Return a file without its content. Raises ``NotFound``."""
-        return await self._of(file_id).read(lambda connection: files.info_of(connection, _owner(owner), file_id))
+        return await self._of(file_id).look_up(lambda connection: files.info_of(connection, _owner(owner), file_id))
 
     async def shared_file(self, share_id: str, file_id: str) -> FileInfo:
         """Return a file of the snapshot behind a link, for whoever has it. Raises ``NotFound``."""
@@ -682,23 +692,35 @@ class Storage:
 
     async def file_content(self, file: FileInfo) -> bytes:
         """Return the bytes of a file that the caller may read. Raises ``NotFound``."""
-        return await self._of(file.id).read(lambda connection: files.content_of(connection, file.id))
+        return await self._of(file.id).look_up(lambda connection: files.content_of(connection, file.id))
 
     async def files(self, owner: str, file_ids: Collection[str]) -> dict[str, FileInfo]:
-        """Return those of these files that exist, by id. They are all of temporary chats, or none is."""
-        database = self._of(next(iter(file_ids), ""))
-        return await database.read(lambda connection: files.infos(connection, _owner(owner), file_ids))
+        """Return those of these files that exist, by id."""
+        found: dict[str, FileInfo] = {}
+        for database, ids in self._by_database(file_ids):
+            found |= await database.look_up(lambda connection, ids=ids: files.infos(connection, _owner(owner), ids))
+        return found
 
     async def file_contents(
         self, owner: str, content: Collection[str], text: Collection[str]
     ) -> tuple[dict[str, bytes], dict[str, str]]:
-        """Return the bytes of some files and the text of others, by id, of those that exist. All are of one kind."""
+        """Return the bytes of some files and the text of others, by id, of those that exist."""
+        contents: dict[str, bytes] = {}
+        texts: dict[str, str] = {}
+        for database, ids in self._by_database(content):
+            contents |= await database.look_up(
+                lambda connection, ids=ids: files.contents(connection, _owner(owner), ids)
+            )
+        for database, ids in self._by_database(text):
+            texts |= await database.look_up(lambda connection, ids=ids: files.texts(connection, _owner(owner), ids))
+        return contents, texts
 
-        def read(connection: Connection) -> tuple[dict[str, bytes], dict[str, str]]:
-            contents = files.contents(connection, _owner(owner), content) if content else {}
-            return contents, files.texts(connection, _owner(owner), text) if text else {}
-
-        return await self._of(next(iter((*content, *text)), "")).read(read)
+    def _by_database(self, ids: Collection[str]) -> Iterable[tuple[Database, list[str]]]:
+        """Return the ids of temporary chats and the others, each with their database."""
+        groups: dict[Database, list[str]] = {}
+        for one in ids:
+            groups.setdefault(self._of(one), []).append(one)
+        return groups.items()
 
     async def delete_file(self, owner: str, file_id: str) -> None:
         """Delete a file, also from the messages that have it. Raises ``NotFound``."""

@@ -3,6 +3,9 @@
 Knows nothing of how tools run. Rules:
 
 * Text and JSON values stay as they are. Tables, images and plots become objects with a key ``$view``.
+* A list with images becomes a view of its items, one below the other. An image deeper inside is an item behind the
+  rest, where a text stands for it.
+* The limit is that of the JSON text without its images, which have a limit of their own: they are stored as files.
 * A value that has no JSON form, is nested deeper than 100 levels or exceeds the limit is refused as a whole with an
   error message. The size is counted during the conversion, so a value of 50 MB costs no more than the limit.
 """
@@ -29,6 +32,9 @@ from streamchat.chat.messages import repair_surrogates
 from streamchat.chat.tool_results import IMAGE_TYPES
 from streamchat.errors import StreamchatError
 
+MAX_PICTURES = 20
+MAX_PICTURE_BYTES = 10_000_000
+"""Of all images of a result together."""
 _DEPTH = 100
 _DIGITS_AS_BITS = 10_000
 _TEXTUAL = (UUID, Decimal, PurePath)
@@ -95,10 +101,11 @@ class Plot:
 def to_result(value: Any, max_bytes: int) -> Json:
     """Convert a return value to JSON.
 
-    Raises ``BadResult`` if it has no JSON form, or has more than ``max_bytes`` as JSON text.
+    Raises ``BadResult`` if it has no JSON form, or has more than ``max_bytes`` as JSON text without its images.
     """
-    result = _Converter(max_bytes).json(value, 0)
-    if len(json.dumps(result, ensure_ascii=False).encode()) > max_bytes:
+    converter = _Converter(max_bytes)
+    result = converter.result(value)
+    if len(json.dumps(result, ensure_ascii=False).encode()) - converter.picture_characters > max_bytes:
         raise _too_large(max_bytes)
     return result
 
@@ -113,6 +120,22 @@ class _Converter:
     def __init__(self, max_bytes: int) -> None:
         self._max = max_bytes
         self._left = max_bytes
+        self._pictures: list[Json] = []
+        self.picture_characters = 0
+
+    def result(self, value: Any) -> Json:
+        if isinstance(value, Image):
+            return self._picture(value)
+        if isinstance(value, list | tuple) and any(isinstance(item, Image) for item in value):
+            items = [self._picture(item) if isinstance(item, Image) else self.json(item, 2) for item in value]
+            return self._content([*items, *self._pictures])
+        converted = self.json(value, 0)
+        return self._content([converted, *self._pictures]) if self._pictures else converted
+
+    def _content(self, items: list[Json]) -> Json:
+        if len([item for item in items if isinstance(item, dict) and item.get("$view") == "image"]) > MAX_PICTURES:
+            raise BadResult(f"The result has more than {MAX_PICTURES} pictures.")
+        return {"$view": "content", "items": items}
 
     def json(self, value: Any, depth: int) -> Json:
         if depth > _DEPTH:
@@ -135,7 +158,10 @@ class _Converter:
         return self._container(value, depth)
 
     def _container(self, value: Any, depth: int) -> Json:
-        if isinstance(value, Table | Image | Plot):
+        if isinstance(value, Image):
+            self._pictures.append(self._picture(value))
+            return f"[picture {len(self._pictures)}]"
+        if isinstance(value, Table | Plot):
             return self._view(value, depth)
         if isinstance(value, BaseModel):
             return self.json(dict(value), depth + 1)
@@ -149,18 +175,20 @@ class _Converter:
                 return [self.json(item, depth + 1) for item in value]
         raise BadResult(f"The tool returned a value of type {type(value).__name__}, which has no JSON form.")
 
-    def _view(self, value: Table | Image | Plot, depth: int) -> Json:
+    def _picture(self, image: Image) -> Json:
+        if image.media_type not in IMAGE_TYPES:
+            types = ", ".join(IMAGE_TYPES)
+            raise BadResult(f"The tool returned a picture of type {image.media_type}; {types} are shown.")
+        self.picture_characters += (len(image.data) + 2) // 3 * 4
+        if self.picture_characters > MAX_PICTURE_BYTES * 4 / 3:
+            raise BadResult(f"The pictures of the result have more than {MAX_PICTURE_BYTES // 10**6} MB.")
+        text = base64.b64encode(image.data).decode()
+        return {"$view": "image", "media_type": image.media_type, "data": text, "name": self._text(image.name)}
+
+    def _view(self, value: Table | Plot, depth: int) -> Json:
         match value:
             case Table(rows, columns):
                 return {"$view": "table", **self._table(rows, columns, depth)}
-            case Image(data, media_type, name):
-                if media_type not in IMAGE_TYPES:
-                    raise BadResult(
-                        f"The tool returned a picture of type {media_type}; {', '.join(IMAGE_TYPES)} are shown."
-                    )
-                self._count(len(data) * 4 // 3)
-                text = base64.b64encode(data).decode()
-                return {"$view": "image", "media_type": media_type, "data": text, "name": self._text(name)}
             case Plot(series, kind, title, x_label, y_label):
                 labels = {"title": title, "x_label": x_label, "y_label": y_label}
                 lines = [{"name": self._text(s.name), "points": self._points(s, depth + 2)} for s in series]

@@ -26,7 +26,7 @@ from streamchat.limits import client_key
 from streamchat.web.error_responses import response_at
 from streamchat.web.json_bounds import JsonBounds
 from streamchat.wiring import ServiceHolder
-from streamchat.wiring.request_context import megabytes
+from streamchat.wiring.uploads import megabytes
 
 # Pictures travel in the body, as base64; deploy/nginx.conf has the same limit.
 MAX_BODY_BYTES = 20 * 1024 * 1024

@@ -43,6 +43,7 @@ from streamchat.wiring.build_tools import build_servers, build_toolbox
 from streamchat.wiring.personal_keys import PersonalKeys
 from streamchat.wiring.recovery import Recovery
 from streamchat.wiring.retention import keep_retention
+from streamchat.wiring.uploads import Uploads
 from streamchat.wiring.usage import Usage
 from streamchat.wiring.user_modules import NO_MODULES, UserModules, load_user_modules
 
@@ -70,6 +71,7 @@ class Services:
     ``identify`` maps credentials to an identity; ``usage`` counts what callers use; ``administration``: what an admin
     decided; ``accounts``: ``None`` if nobody has to sign in; ``record``: the completion log, ``None`` if it is off.
     ``telemetry``: ``None`` if nobody measures. ``keys``: those of vendors that people bring; off if it is left out.
+    ``uploads``: the way in for files.
     """
 
     settings: Settings
@@ -86,6 +88,7 @@ class Services:
     webhooks: Webhooks = None  # pyright: ignore[reportAssignmentType] set below
     administration: Administration = field(init=False)
     usage: Usage = field(init=False)
+    uploads: Uploads = field(init=False)
 
     def __post_init__(self) -> None:
         administration = Administration(self.settings, self.store.usage, self.models, self.runs.feed)
@@ -96,6 +99,7 @@ class Services:
         if self.webhooks is None:
             object.__setattr__(self, "webhooks", build_webhooks(self.settings, self.store))
         object.__setattr__(self, "usage", Usage(self.settings, administration))
+        object.__setattr__(self, "uploads", Uploads(self.settings, self.store))
 
 
 class ServiceHolder:
@@ -178,6 +182,7 @@ async def running_services(
                 budget=Budget(settings.continue_tries),
                 models_of=keys.models_of,
                 queue=AnswerQueue(settings.max_answers),
+                store_pictures=Uploads(settings, store).stored_result,
             )
             if engine:
                 engine.feed.on_stop = runs.stop_local

@@ -6,18 +6,14 @@ Each edge creates it from the credentials that it received (``web/dependencies.p
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from streamchat.accounts.audit import AuditEvent
 from streamchat.chat.files import FileInfo
-from streamchat.chat.messages import ImagePart, Part
+from streamchat.chat.messages import Part
 from streamchat.chat.request import NewRun, is_temporary
-from streamchat.errors import InvalidInput
-from streamchat.files.checks import WHAT_IS_READ, TooLarge, WrongType, check_file
-from streamchat.files.pictures import is_heic, read_picture
 from streamchat.identity import Credentials, Identity
 from streamchat.providers.catalog import Catalog
 from streamchat.runs.ports import Begun
@@ -112,42 +108,19 @@ class RequestContext:
         return await self._start(new.client_message_id, start, len(models))
 
     async def _with_stored_pictures(self, new: NewRun) -> NewRun:
-        """Store the pictures that a question and its history carry, and return the run that names them."""
+        """Store the pictures that a run brings, also in its history and answer; return the run that names them."""
         temporary = new.temporary or is_temporary(new.conversation_id or new.parent_id)
-        history = [replace(one, parts=await self.stored_parts(one.parts, temporary=temporary)) for one in new.history]
-        return replace(new, parts=await self.stored_parts(new.parts, temporary=temporary), history=history)
+        stored = partial(self.stored_parts, temporary=temporary)
+        history = [replace(one, parts=await stored(one.parts)) for one in new.history]
+        return replace(new, parts=await stored(new.parts), prefix=await stored(new.prefix), history=history)
 
     async def stored_parts(self, parts: Sequence[Part], *, temporary: bool = False) -> tuple[Part, ...]:
-        """Store the pictures that these parts carry, each once however often it is sent; return parts that name them.
+        """Store the pictures that these parts carry: see ``Uploads.stored_parts``."""
+        return await self.services.uploads.stored_parts(self.owner, parts, temporary=temporary)
 
-        Raises ``InvalidInput`` for what is no picture, and as ``upload``.
-        """
-        result: list[Part] = []
-        for part in parts:
-            if isinstance(part, ImagePart) and part.data and not part.file_id:
-                content = decoded(part.data)
-                if not (content and (read_picture(content) or is_heic(content))):
-                    raise WrongType(f"An attachment is not a picture. {WHAT_IS_READ}")
-                part = (await self.upload(content, part.name or "picture", temporary=temporary, reuse=True)).part
-            result.append(part)
-        return tuple(result)
-
-    async def upload(self, content: bytes, name: str, *, temporary: bool = False, reuse: bool = False) -> FileInfo:
-        """Store a file. ``temporary``: in memory, for a temporary chat. ``reuse``: not again what the caller has.
-
-        Raises ``InvalidInput`` for one that cannot be attached, and if the caller's take too much.
-        """
-        if len(content) > self.settings.file_bytes:
-            raise TooLarge(f"This file is larger than {megabytes(self.settings.file_bytes)}.")
-        quota = self.settings.files_per_owner
-        # Before the check of the content, which may take long; the store counts again.
-        if not reuse and await self.store.file_bytes(self.owner) + len(content) > quota:
-            raise _full(quota)
-        checked = await check_file(content, name)
-        info = await self.store.add_file(self.owner, checked, quota=quota, temporary=temporary, reuse=reuse)
-        if info is None:
-            raise _full(quota)
-        return info
+    async def upload(self, content: bytes, name: str, *, temporary: bool = False) -> FileInfo:
+        """Store a file of the caller: see ``Uploads.add``."""
+        return await self.services.uploads.add(self.owner, content, name, temporary=temporary)
 
     async def retry(self, message_id: str, client_message_id: str, model: str, *, continue_partial: bool) -> Begun:
         """Answer again within the caller's limits. Raises ``TooManyRequests``, and as ``RunService.retry``."""
@@ -186,25 +159,6 @@ class RequestContext:
     def _key(self) -> str:
         """The id of the API key that was shown, ``""`` if none was."""
         return self.identity.credential if self.identity.shown == "key" else ""
-
-
-def decoded(data: str) -> bytes:
-    """Return the bytes of an attachment. Raises ``InvalidInput``."""
-    try:
-        return b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidInput("An attachment is damaged: it is not valid base64.") from None
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes for a person: ``20 MB``."""
-    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
-
-
-def _full(quota: int) -> TooLarge:
-    return TooLarge(
-        f"Your files would take more than {megabytes(quota)}. Delete conversations with files that you do not need."
-    )
 
 
 async def context_for(services: Services, credentials: Credentials) -> RequestContext:

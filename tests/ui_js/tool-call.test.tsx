@@ -240,6 +240,13 @@ test("a result is shown as what it is, and what is large only on demand", () => 
   expect(panel().querySelectorAll("tbody tr").length).toBe(2);
   become("done", { result: { $view: "image", media_type: "image/png", data: "QUJD", name: "A" } });
   expect(screen.getByAltText("A").getAttribute("src")).toBe("data:image/png;base64,QUJD");
+  become("done", { result: { $view: "image", media_type: "image/png", file_id: "f-1", width: 3, height: 2 } });
+  expect(screen.getByAltText("Picture from weather").getAttribute("src")).toBe("/api/files/f-1");
+  const image = { $view: "image", media_type: "image/png", file_id: "f-2", name: "B" };
+  become("done", { result: { $view: "content", items: ["two things", image, { a: 1 }] } });
+  expect(panel().querySelectorAll(".tool-result").length).toBe(3);
+  expect(panel().textContent).toContain("two things");
+  expect(screen.getByAltText("B").getAttribute("src")).toBe("/api/files/f-2");
   become("done", { result: "x".repeat(30_000) });
   expect(panel().textContent).not.toContain("xxx");
   fireEvent.click(screen.getByText(/^Show result/));

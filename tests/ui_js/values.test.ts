@@ -84,8 +84,18 @@ test("a result is shown as what it says it is, if it is", () => {
   });
   expect(resultView({ $view: "image", media_type: "image/png", data: "QUJD", name: "A" })).toEqual({
     kind: "image",
-    source: "data:image/png;base64,QUJD",
-    name: "A",
+    picture: { type: "image", media_type: "image/png", data: "QUJD", name: "A" },
+  });
+  expect(resultView({ $view: "image", media_type: "image/png", file_id: "f-1", width: 3, height: "x" })).toEqual({
+    kind: "image",
+    picture: { type: "image", media_type: "image/png", name: "", file_id: "f-1", width: 3, height: undefined },
+  });
+  expect(resultView({ $view: "content", items: ["a", { b: 1 }] })).toEqual({
+    kind: "content",
+    items: [
+      { kind: "text", text: "a" },
+      { kind: "json", value: { b: 1 }, size: 12 },
+    ],
   });
   expect(plotOf(plot()).series).toEqual([
     {
@@ -99,13 +109,16 @@ test("a result is shown as what it says it is, if it is", () => {
 });
 
 test("what has another shape is plain JSON", () => {
-  const wrong = [
+  const wrong: Json[] = [
     { $view: "table", columns: "a", rows: [] },
     { $view: "table", columns: [], rows: [1] },
     { $view: "image", media_type: "image/svg+xml", data: "QUJD" },
     { $view: "image", media_type: "text/html", data: "QUJD" },
     { $view: "image", media_type: "image/png", data: "https://evil.example/x.png" },
     { $view: "image", media_type: "image/png" },
+    { $view: "image", media_type: "image/png", file_id: "../x" },
+    { $view: "content", items: "x" },
+    { $view: "content", items: [{ $view: "content", items: [] }] },
     { $view: "constructor" },
     { $view: "__proto__" },
     { $view: {} },

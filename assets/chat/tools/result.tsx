@@ -1,9 +1,10 @@
-// The result of a tool, shown as what it is: text, JSON, a table, a picture, a plot.
+// The result of a tool, shown as what it is: text, JSON, a table, a picture, a plot, or several of these.
 
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { ErrorBoundary } from "../common/error-boundary";
 import { useStrings } from "../common/strings";
-import type { Json } from "../store/frames";
+import type { ImagePart, Json } from "../store/frames";
+import { Attachment } from "../transcript/attachment";
 import { Fields, LongText, Value } from "./fields";
 import { Table } from "./table";
 import { formatSize, isObject, LARGE, type ResultView, resultView } from "./values";
@@ -16,11 +17,13 @@ const asIs = (name: string) => name;
 
 export function Result({ result, tool }: { result: Json; tool: string }) {
   const view = useMemo(() => resultView(result), [result]);
-  return (
-    <div className="tool-result" data-view={view.kind}>
-      <View view={view} tool={tool} />
+  const items = view.kind === "content" ? view.items : [view];
+  return items.map((item, i) => (
+    // biome-ignore lint/suspicious/noArrayIndexKey: items have no other identity
+    <div key={i} className="tool-result" data-view={item.kind}>
+      <View view={item} tool={tool} />
     </div>
-  );
+  ));
 }
 
 function View({ view, tool }: { view: ResultView; tool: string }) {
@@ -31,7 +34,9 @@ function View({ view, tool }: { view: ResultView; tool: string }) {
     case "table":
       return <Table columns={view.columns} rows={view.rows} label={t.tableFrom(tool)} />;
     case "image":
-      return <Picture source={view.source} name={view.name} tool={tool} />;
+      return <Picture picture={{ ...view.picture, name: view.picture.name || t.pictureFrom(tool) }} />;
+    case "content":
+      return null; // an item is none
     case "plot":
       return (
         <ErrorBoundary text={view.title || t.plotBroken}>
@@ -91,9 +96,11 @@ export function Folded({ size, limit = LARGE, what = "result", children }: Folde
   );
 }
 
-function Picture({ source, name, tool }: { source: string; name: string; tool: string }) {
+function Picture({ picture }: { picture: ImagePart }) {
   const t = useStrings().tools;
   const [broken, setBroken] = useState(false);
+  if (picture.file_id) return <Attachment part={picture} />;
   if (broken) return <p className="tool-nothing">{t.pictureBroken}</p>;
-  return <img className="attached" src={source} alt={name || t.pictureFrom(tool)} onError={() => setBroken(true)} />;
+  const source = `data:${picture.media_type};base64,${picture.data}`;
+  return <img className="attached" src={source} alt={picture.name} onError={() => setBroken(true)} />;
 }

@@ -4,7 +4,7 @@
 
 import { PICTURE_TYPES } from "../common/picture-types";
 import { strings } from "../common/strings";
-import type { Json } from "../store/frames";
+import type { ImagePart, Json } from "../store/frames";
 
 export type JsonObject = { [name: string]: Json };
 export type Scalar = null | boolean | number | string;
@@ -123,7 +123,8 @@ export interface PlotView {
 export type ResultView =
   | { kind: "text"; text: string }
   | { kind: "table"; columns: string[]; rows: Json[][] }
-  | { kind: "image"; source: string; name: string }
+  | { kind: "image"; picture: ImagePart }
+  | { kind: "content"; items: ResultView[] }
   | { kind: "json"; value: Json; size: number }
   | PlotView;
 
@@ -142,6 +143,8 @@ function namedView(result: JsonObject): ResultView | null {
       return imageView(result);
     case "plot":
       return plotView(result);
+    case "content":
+      return contentView(result);
     default:
       return null;
   }
@@ -152,9 +155,21 @@ function tableView({ columns, rows }: JsonObject): ResultView | null {
   return { kind: "table", columns: columns.map(formatCell), rows: rows as Json[][] };
 }
 
-function imageView({ media_type, data, name }: JsonObject): ResultView | null {
-  if (!PICTURE_TYPES.has(media_type) || typeof data !== "string" || !/^[A-Za-z\d+/]+={0,2}$/.test(data)) return null;
-  return { kind: "image", source: `data:${media_type};base64,${data}`, name: typeof name === "string" ? name : "" };
+// Its bytes, in a message from before pictures were stored, or the name of its file.
+function imageView({ media_type, data, file_id, name, width, height }: JsonObject): ResultView | null {
+  if (typeof media_type !== "string" || !PICTURE_TYPES.has(media_type)) return null;
+  const picture: ImagePart = { type: "image", media_type, name: typeof name === "string" ? name : "" };
+  if (typeof file_id === "string" && /^[\w~-]{1,64}$/.test(file_id)) {
+    const size = (value: Json | undefined) => (typeof value === "number" && value > 0 ? value : undefined);
+    return { kind: "image", picture: { ...picture, file_id, width: size(width), height: size(height) } };
+  }
+  if (typeof data !== "string" || !/^[A-Za-z\d+/]+={0,2}$/.test(data)) return null;
+  return { kind: "image", picture: { ...picture, data } };
+}
+
+function contentView({ items }: JsonObject): ResultView | null {
+  if (!Array.isArray(items) || items.some((item) => isObject(item) && item.$view === "content")) return null;
+  return { kind: "content", items: items.map(resultView) };
 }
 
 function plotView({ kind, title, x_label, y_label, series }: JsonObject): ResultView | null {

@@ -2,8 +2,8 @@
 
 Knows nothing of connections. Rules:
 
-* Structured content takes precedence, then text, then the first image. Content that cannot be shown becomes a
-  placeholder in the text.
+* Structured content takes precedence over text. Images are shown beside either. Content that cannot be shown becomes
+  a placeholder in the text.
 * An error result raises ``ToolError`` with the server's message.
 """
 
@@ -23,20 +23,31 @@ MAX_ERROR = 1000
 
 def value_of(result: types.CallToolResult) -> Any:
     """Return the value of a result. Raises ``ToolError`` for an error result, or an image that cannot be decoded."""
-    texts, pictures = [], []
-    for block in result.content:
-        if isinstance(block, types.ImageContent) and block.mime_type in IMAGE_TYPES:
-            pictures.append(block)
-        else:
-            texts.append(_text(block))
     if result.is_error:
-        raise ToolError(_error_message("\n".join(texts)))
-    if result.structured_content is not None:
-        return _unwrap(result.structured_content)
-    if pictures and not any(text.strip() for text in texts):
-        return _image(pictures[0])
-    texts += [f"[a picture, {picture.mime_type}]" for picture in pictures]
-    return "\n".join(texts)
+        raise ToolError(_error_message("\n".join(_text(block) for block in result.content)))
+    items: list[Any] = []
+    for block in result.content:
+        if picture := _picture(block):
+            items.append(picture)
+        elif items and isinstance(items[-1], str):
+            items[-1] += f"\n{_text(block)}"
+        else:
+            items.append(_text(block))
+    if result.structured_content is not None:  # servers repeat it as text
+        structured = _unwrap(result.structured_content)
+        items = [structured, *(item for item in items if isinstance(item, Image))]
+        return items if len(items) > 1 else structured
+    items = [item for item in items if not isinstance(item, str) or item.strip()] or [""]
+    return items if len(items) > 1 else items[0]
+
+
+def _picture(block: types.ContentBlock) -> Image | None:
+    match block:
+        case types.ImageContent(mime_type=media_type, data=data) if media_type in IMAGE_TYPES:
+            return _image(data, media_type)
+        case types.EmbeddedResource(resource=types.BlobResourceContents(mime_type=str(media_type), blob=data)):
+            return _image(data, media_type) if media_type in IMAGE_TYPES else None
+    return None
 
 
 def _text(block: types.ContentBlock) -> str:
@@ -61,9 +72,9 @@ def _unwrap(structured: Any) -> Any:
     return structured
 
 
-def _image(block: types.ImageContent) -> Image:
+def _image(data: str, media_type: str) -> Image:
     try:
-        return Image(base64.b64decode(block.data, validate=True), block.mime_type)
+        return Image(base64.b64decode(data, validate=True), media_type)
     except (binascii.Error, ValueError):
         raise ToolError("The server sent a picture that is damaged.") from None
 

@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from secrets import token_urlsafe
 
-from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import Message, Part, ToolCallPart
 from streamchat.chat.request import ROOT, UNKEPT, NewRun, RunOptions, is_unkept
 from streamchat.errors import InvalidInput, NotFound
@@ -122,8 +121,6 @@ async def _unkept(context: RequestContext, new: NewRun, client_request: ClientRe
     elif client_request.after is not None:
         stored = await context.store.answer(context.owner, client_request.after)
         earlier = (*await context.store.question_branch(context.owner, client_request.after), stored.message)
-    if all_file_ids(earlier):
-        raise InvalidInput("store: false cannot continue a conversation with uploaded files.")
     if not earlier:
         new = await _with_own_history(context, new, client_request)
     elif header is not None:  # its client sends the history too

@@ -21,9 +21,11 @@ from streamchat.runs.queue import AnswerQueue
 from streamchat.runs.retries import Policy
 from streamchat.runs.service import RunService
 from streamchat.runs.takeover import Budget
+from streamchat.settings import Settings
 from streamchat.storage import Storage
 from streamchat.tools.definition import Tool
 from streamchat.tools.toolbox import Toolbox
+from streamchat.wiring.uploads import Uploads
 
 
 class QueueProvider:
@@ -129,6 +131,7 @@ async def make_world(
     *,
     worker: str = "test",
     budget: Budget | None = None,
+    settings: Settings | None = None,
 ) -> AsyncIterator[World]:
     store = await new_store(path / "chat.db")
     provider, log, feed = QueueProvider(), MemoryLog(), MemoryFeed()
@@ -145,6 +148,7 @@ async def make_world(
         toolbox=Toolbox(tools),
         queue=queue,
         budget=budget or Budget(),
+        store_pictures=Uploads(settings or Settings.model_validate({}), store).stored_result,
     )
     writer.start()
     try:

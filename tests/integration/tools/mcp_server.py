@@ -42,6 +42,7 @@ def tools() -> list[types.Tool]:
     plain = [
         "picture",
         "both",
+        "structured_picture",
         "broken_picture",
         "error",
         "traceback",
@@ -79,7 +80,12 @@ async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.
         case "picture":
             return types.CallToolResult(content=[picture])
         case "both":
-            return types.CallToolResult(content=[types.TextContent(text="look"), picture])
+            resource = types.BlobResourceContents(uri="file:///a.png", mime_type="image/png", blob=picture.data)
+            text, more = types.TextContent(text="look"), types.TextContent(text="and here")
+            return types.CallToolResult(content=[text, picture, more, types.EmbeddedResource(resource=resource)])
+        case "structured_picture":
+            text = types.TextContent(text='{"a": 1}')
+            return types.CallToolResult(content=[text, picture], structured_content={"a": 1})
         case "broken_picture":
             return types.CallToolResult(content=[types.ImageContent(data="***", mime_type="image/png")])
         case "error":

@@ -146,7 +146,6 @@ async def test_progress_and_text(box: Toolbox) -> None:
         ("empty", "done", "", ""),
         ("structured", "done", {"a": [1, None]}, ""),
         ("wrapped", "done", [1, 2], ""),
-        ("both", "done", "look\n[a picture, image/png]", ""),
         ("error", "error", None, "no such place"),
         ("broken_picture", "error", None, "damaged"),
         ("big", "error", None, "larger than 256 KB"),
@@ -162,9 +161,13 @@ async def test_answers_become_results(box: Toolbox, name: str, state: str, resul
 
 
 async def test_a_picture_is_shown(box: Toolbox) -> None:
-    """As a picture."""
+    """As a picture; beside a text or a structure, below it."""
     result = (await call(box, "test__picture")).result
     assert (result["$view"], base64.b64decode(result["data"])) == ("image", b"\x89PNG")
+    both = (await call(box, "test__both")).result
+    assert both == {"$view": "content", "items": ["look", result, "and here", result]}
+    structured = (await call(box, "test__structured_picture")).result
+    assert structured == {"$view": "content", "items": [{"a": 1}, result]}
 
 
 async def test_arguments_are_checked_before_the_server_sees_them(box: Toolbox) -> None:

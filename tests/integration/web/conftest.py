@@ -173,7 +173,7 @@ def make_api(tmp_path: Path) -> MakeApi:
             parsed_settings = Settings.model_validate(given)
             policy = Policy(cost=load_prices(parsed_settings.prices).cost)
             queue = AnswerQueue(parsed_settings.max_answers)
-            async with make_world(folder, policy, catalog, tools, queue) as world:
+            async with make_world(folder, policy, catalog, tools, queue, settings=parsed_settings) as world:
                 built = services_of(parsed_settings, world, identify, watchdog or Watchdog())
                 built = replace(built, telemetry=telemetry)
                 holder = ServiceHolder(built)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from streamchat.chat.tool_results import for_model, view_of
+from streamchat.chat.messages import ImagePart
+from streamchat.chat.tool_results import for_model, pictures_in, view_of, with_pictures
 
 TABLE = {"$view": "table", "columns": ["a"], "rows": [[1]]}
 IMAGE = {"$view": "image", "media_type": "image/png", "data": "aGk=", "name": "x"}
+STORED = {"$view": "image", "media_type": "image/png", "file_id": "f-1", "name": "x", "bytes": 2, "width": 3}
+CONTENT = {"$view": "content", "items": ["look", IMAGE, {"a": 1}, STORED]}
 PLOT = {"$view": "plot", "kind": "line", "title": "T", "series": [{"name": "s", "points": [[1, 2]]}]}
 
 
@@ -24,6 +28,13 @@ PLOT = {"$view": "plot", "kind": "line", "title": "T", "series": [{"name": "s", 
         (TABLE, "table"),
         (IMAGE, "image"),
         (PLOT, "plot"),
+        (STORED, "image"),
+        (CONTENT, "content"),
+        ({**STORED, "file_id": "../x"}, "json"),
+        ({**STORED, "file_id": 3}, "json"),
+        ({**STORED, "width": "3"}, "json"),
+        ({**CONTENT, "items": "ab"}, "json"),
+        ({**CONTENT, "items": [CONTENT]}, "json"),
         ({**TABLE, "rows": [[1, 2]]}, "json"),
         ({**TABLE, "rows": "ab"}, "json"),
         ({**TABLE, "columns": [1]}, "json"),
@@ -58,6 +69,30 @@ def test_a_picture_s_bytes_are_not_told_as_text() -> None:
     told = for_model({**IMAGE, "data": "QUJD" * 1000})
     assert "QUJD" not in told
     assert "3,000 bytes" in told
+
+
+def test_several_things_are_told_one_below_the_other() -> None:
+    """Text, a picture, JSON."""
+    assert for_model(CONTENT).split("\n") == [
+        "look",
+        "A picture (image/png, 2 bytes, x) is shown to the person.",
+        '{"a": 1}',
+        "A picture (image/png, 2 bytes, x) is shown to the person.",
+    ]
+
+
+def test_pictures_are_found_and_replaced() -> None:
+    """At the top, or as an item; nothing else is looked through, and what does not change is the same object."""
+    assert [(one.data, one.file_id) for one in pictures_in(CONTENT)] == [("aGk=", ""), ("", "f-1")]
+    assert pictures_in({"a": IMAGE}) == pictures_in("x") == pictures_in([IMAGE]) == []
+    assert with_pictures(CONTENT, lambda one: one) is CONTENT
+    named = with_pictures(IMAGE, lambda one: replace(one, data="", file_id="f-2", height=4))
+    assert named == {"$view": "image", "media_type": "image/png", "name": "x", "bytes": 2, "file_id": "f-2",
+                     "height": 4}  # fmt: skip
+    assert pictures_in(named) == [ImagePart("image/png", name="x", file_id="f-2", height=4)]
+    gone = with_pictures(CONTENT, lambda one: f"[{one.name}]")
+    assert gone == {"$view": "content", "items": ["look", "[x]", {"a": 1}, "[x]"]}
+    assert with_pictures(STORED, lambda one: "gone") == "gone"
 
 
 def test_a_long_plot_is_told_in_short() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 
 from streamchat.chat.tool_results import view_of
 from streamchat.tools import Image, Plot, Series, Table, tool
-from streamchat.tools.values import BadResult, to_result
+from streamchat.tools.values import MAX_PICTURE_BYTES, BadResult, to_result
 from tests.unit.tools.running import result_of
 
 LIMIT = 256 * 1024
@@ -69,6 +70,31 @@ def test_a_picture_is_base64() -> None:
     picture = to_result(Image(b"\x89PNG", name="x.png"), LIMIT)
     assert base64.b64decode(picture["data"]) == b"\x89PNG"
     assert (view_of(picture), picture["media_type"], picture["name"]) == ("image", "image/png", "x.png")
+
+
+def test_pictures_in_a_list_are_items() -> None:
+    """With what is between them; a picture inside of something is an item behind it."""
+    dot = Image(b"\x89PNG", name="x.png")
+    picture = to_result(dot, LIMIT)
+    items = to_result(["look", dot, {"a": 1}, Table([{"a": 1}])], LIMIT)["items"]
+    assert items[:3] == ["look", picture, {"a": 1}]
+    assert view_of(items[3]) == "table"
+    inside = to_result({"chart": dot, "more": [1, {"again": dot}]}, LIMIT)
+    assert inside == {"$view": "content", "items": [
+        {"chart": "[picture 1]", "more": [1, {"again": "[picture 2]"}]}, picture, picture
+    ]}  # fmt: skip
+
+
+def test_pictures_have_a_limit_of_their_own() -> None:
+    """They are stored as files, so the limit of the text does not count them."""
+    large = Image(bytes(LIMIT))
+    assert view_of(to_result(["two", large, large], LIMIT)) == "content"
+    with pytest.raises(BadResult, match="more than 10 MB"):
+        to_result([Image(bytes(MAX_PICTURE_BYTES // 2)), Image(bytes(MAX_PICTURE_BYTES // 2 + 3))], LIMIT)
+    with pytest.raises(BadResult, match="more than 20 pictures"):
+        to_result([Image(b"x")] * 21, LIMIT)
+    with pytest.raises(BadResult, match="larger than"):
+        to_result(["x" * LIMIT, large], LIMIT)
 
 
 def test_a_plot_has_series_of_points() -> None:
@@ -126,7 +152,7 @@ async def test_what_has_no_json_form_is_an_error_result(value: Any, told: str) -
 
 @pytest.mark.parametrize(
     "value",
-    ["x" * 50_000_000, ["x" * 1000] * 1000, {"a": "ä" * 200_000}, list(range(10**6)), Image(b"x" * 10**6)],
+    ["x" * 50_000_000, ["x" * 1000] * 1000, {"a": "ä" * 200_000}, list(range(10**6)), Image(b"x" * 10**7 + b"x")],
     ids=["text", "list", "wide", "numbers", "picture"],
 )
 async def test_a_result_beyond_the_limit_is_an_error_that_says_so(value: Any) -> None:
@@ -138,7 +164,7 @@ async def test_a_result_beyond_the_limit_is_an_error_that_says_so(value: Any) ->
 
     result = await result_of(returns)
     assert (result.state, result.result) == ("error", None)
-    assert "larger than 256 KB" in (result.error or "")
+    assert re.search("larger than 256 KB|more than 10 MB", result.error or "")
 
 
 class Endless(Sequence[int]):
