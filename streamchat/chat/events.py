@@ -62,11 +62,15 @@ class ToolCallArguments:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallReady:
-    """The arguments are complete and parsed strictly to a JSON object."""
+    """The arguments are complete and parsed strictly to a JSON object.
+
+    ``schema``: of a call that the provider wants a person to decide about, the JSON schema of what they fill in.
+    """
 
     call_id: str
     arguments: Mapping[str, Json]
     opaque: Opaque | None = None
+    schema: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

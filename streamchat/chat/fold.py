@@ -122,8 +122,8 @@ class Folding:
                 self._parts.append(ToolCallPart(call_id, name, by_provider=by_provider))
             case e.ToolCallArguments(call_id, fragment):
                 _, offset = self._grow(self._call(call_id), fragment)
-            case e.ToolCallReady(call_id, arguments, opaque):
-                self._change(call_id, state="ready", arguments=arguments, opaque=opaque)
+            case e.ToolCallReady(call_id, arguments, opaque, schema):
+                self._change(call_id, state="ready", arguments=arguments, opaque=opaque, schema=schema)
             case e.ToolProgress(call_id, text):
                 part = self._settle(self._call(call_id))
                 lines = (*part.progress, text) if text else part.progress

@@ -49,7 +49,8 @@ class ToolCallPart:
 
     ``raw``: the JSON text of the arguments as it arrived. ``arguments``: the parsed object, ``None`` until it is
     complete. ``again``: the call awaits approval although it may have run already (its state was *unknown*).
-    ``duration_ms``: the running time in milliseconds.
+    ``duration_ms``: the running time in milliseconds. ``schema``: of what a person fills in who decides about a call
+    of the provider, ``None`` for all others.
     """
 
     type: ClassVar[str] = "tool_call"
@@ -65,6 +66,7 @@ class ToolCallPart:
     opaque: Opaque | None = None
     duration_ms: int | None = None
     again: bool = False
+    schema: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

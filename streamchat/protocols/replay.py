@@ -97,6 +97,6 @@ def _call(old: ToolCallPart | None, now: ToolCallPart) -> Iterator[e.Event]:
         if rest := raw[len(old.raw) :]:
             yield e.ToolCallArguments(now.id, rest)
         if now.arguments is not None:
-            yield e.ToolCallReady(now.id, now.arguments, now.opaque)
+            yield e.ToolCallReady(now.id, now.arguments, now.opaque, now.schema)
     if old.state in UNSETTLED and now.state not in UNSETTLED:
         yield e.ToolResult(now.id, now.state, now.result, now.error, now.opaque, now.duration_ms)

@@ -239,7 +239,7 @@ class EventBuilder:
             if call.text_after and not call.by_provider:
                 call.opaque = {**(call.opaque or {}), "said_after": call.text_after}
             if call.by_provider:
-                if reason not in ("pause", "tool-calls", "next"):
+                if reason not in ("pause", "tool-calls", "next", "interrupt"):
                     self.result(call, "unknown", error="The provider did not report a result.")
             elif reason == "length":
                 self.result(call, "invalid", error="The arguments were cut off at the token limit.")

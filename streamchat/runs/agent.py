@@ -11,6 +11,8 @@ Knows providers and tools by their protocols; numbers and stores nothing. Rules:
   model is not asked again, and there is no seam. A stored response that cannot be read on is given up.
 * Rescue (off by default) continues an answer that broke after its first event: the partial answer is part of the next
   request, and a notice in the message marks the seam. An incomplete call cannot be continued.
+* A provider that wants a person to decide ends with the reason ``INTERRUPT``. The answer waits for the decisions about
+  the calls that have a schema, and the provider is asked again with them.
 * The numbers of rounds and of a provider's pauses are bounded.
 """
 
@@ -39,6 +41,7 @@ MAX_PAUSES = 5
 MAX_RESCUES = 2
 # Readings of a stored response, one after the other, that brought nothing new.
 MAX_FAILURES = 8
+INTERRUPT = "interrupt"
 LEFT_OVER = "This call was not run: the answer ended before it was due."
 logger = logging.getLogger(__name__)
 
@@ -114,6 +117,9 @@ class Agent:
                 async for arrival in arrivals:
                     yield arrival
             if self._finished is None:
+                return
+            if self._finished.reason == INTERRUPT and (asked := _asked(self._current())):
+                yield _now(e.Waiting(asked))
                 return
             if not self._goes_on(self._finished, called=len(_calls(self._current())) > before):
                 break
@@ -300,6 +306,12 @@ def _now(event: e.Event) -> Arrival:
 def _seam(error: ProviderError, target: Target) -> e.Notice:
     why = error.user_message if isinstance(error, StreamBroken) else "The provider broke off."
     return e.Notice("seam", f"{why} Continued by {target.label}.", {"model": target.model, "kind": error.kind})
+
+
+def _asked(message: Message) -> tuple[str, ...]:
+    """Return the calls of the provider that a person is to decide about."""
+    calls = (part for part in message.parts if isinstance(part, ToolCallPart))
+    return tuple(call.id for call in calls if call.by_provider and call.schema is not None and call.state == "ready")
 
 
 def _calls(message: Message, state: str | None = None, *, ours: bool = True) -> list[ToolCallPart]:

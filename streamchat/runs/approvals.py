@@ -105,18 +105,19 @@ def decided(message: Message, call_id: str, decision: Decision, toolbox: Toolbox
         reason = decision.reason.strip()[:MAX_REASON]
         return [ToolResult(call_id, "denied", error=f"{DENIED} They said: {reason}" if reason else DENIED)]
     arguments = call.arguments or {} if decision.arguments is None else decision.arguments
-    if toolbox is not None and (tool := toolbox.get(call.name)):
+    if not call.by_provider and toolbox is not None and (tool := toolbox.get(call.name)):
         try:
             arguments = tool.check(arguments)
         except BadArguments as error:
             raise WrongArguments(error.user_message, error.paths) from None
         except StreamchatError as error:
             raise InvalidInput(error.user_message) from None
-    return [ToolCallReady(call_id, dict(arguments), call.opaque)]
+    return [ToolCallReady(call_id, dict(arguments), call.opaque, call.schema)]
 
 
 def always_of(message: Message, call_id: str, decision: Decision) -> list[str]:
     """Return the tools that need no approval from now on."""
     if not (decision.approve and decision.always):
         return []
-    return [part.name for part in message.parts if isinstance(part, ToolCallPart) and part.id == call_id]
+    calls = [part for part in message.parts if isinstance(part, ToolCallPart) and not part.by_provider]
+    return [part.name for part in calls if part.id == call_id]

@@ -57,6 +57,8 @@ def seam(message: Message, label: str) -> list[Event]:
     events: list[Event] = []
     for part in message.parts:
         if isinstance(part, ToolCallPart):
+            if part.schema is not None and part.state == "ready":
+                continue  # a person has decided, which the provider is to be told
             if part.state == "receiving" or (part.by_provider and part.state in ("ready", "running")):
                 events.append(ToolResult(part.id, "stopped", error=INCOMPLETE))
             elif part.state == "running":

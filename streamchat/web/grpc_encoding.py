@@ -176,8 +176,9 @@ def _tool(
             return pb.Entry(seq=seq, tool_call_start=start)
         case e.ToolCallArguments(call_id, fragment):
             return pb.Entry(seq=seq, tool_call_arguments=pb.ToolCallArguments(call_id=call_id, fragment=fragment))
-        case e.ToolCallReady(call_id, arguments):
-            ready = pb.ToolCallReady(call_id=call_id, arguments_json=_json(arguments))
+        case e.ToolCallReady(call_id, arguments, _, schema):
+            shown = "" if schema is None else _json(schema)
+            ready = pb.ToolCallReady(call_id=call_id, arguments_json=_json(arguments), schema_json=shown)
             return pb.Entry(seq=seq, tool_call_ready=ready)
         case e.ToolProgress(call_id, text):
             return pb.Entry(seq=seq, tool_progress=pb.ToolProgress(call_id=call_id, text=text))

@@ -21,7 +21,7 @@ from streamchat.protocols.encoding import COMMENT, json_bytes
 from streamchat.protocols.vendor_errors import error_of
 
 Events = list[dict[str, Any]]
-_DECISION = {
+_DECISION: dict[str, Any] = {
     "type": "object",
     "properties": {
         "approved": {"type": "boolean"},
@@ -53,6 +53,7 @@ class AgUiWriter:
         self._usage: e.UsageReported | None = continues.usage if continues else None
         calls = [part for part in continues.parts if isinstance(part, ToolCallPart)] if continues else []
         self._names = {part.id: part.name for part in calls}
+        self._forms: dict[str, Any] = {part.id: part.schema for part in calls if part.schema is not None}
         self._complete = {part.id for part in calls}
 
     def open(self) -> bytes:
@@ -105,7 +106,9 @@ class AgUiWriter:
                 ]
             case e.ToolCallArguments(call_id, fragment) if fragment and call_id not in self._complete:
                 return [_call("TOOL_CALL_ARGS", call_id, delta=fragment)]
-            case e.ToolCallReady(call_id):
+            case e.ToolCallReady(call_id, _, _, schema):
+                if schema is not None:
+                    self._forms[call_id] = schema
                 return self._end_call(call_id)
             case e.ToolProgress(call_id, text) if text:
                 return [_custom("tool-progress", {"toolCallId": call_id, "text": text})]
@@ -165,12 +168,14 @@ class AgUiWriter:
         return [*self._close(), *(event for call_id in sorted(self._open_calls) for event in self._end_call(call_id))]
 
     def _interrupt(self, call_id: str) -> dict[str, Any]:
+        form = self._forms.get(call_id)
+        fields = {**_DECISION["properties"], **({"editedArgs": form} if form else {})}
         return {
             "id": interrupt_id(self._answer_id, call_id),
             "reason": "tool_call",
             "message": f"Run {self._names.get(call_id, 'this tool')}?",
             "toolCallId": call_id,
-            "responseSchema": _DECISION,
+            "responseSchema": {**_DECISION, "properties": fields},
         }
 
     def _finished(self, outcome: dict[str, Any], reason: str | None = None) -> dict[str, Any]:

@@ -52,7 +52,9 @@ def tool_view(part: ToolCallPart, describe: Describe = unknown, fields: Mapping[
         view["progress"] = list(part.progress[-LINES:])
     if about.server:
         view["server"] = about.server
-    if part.state == "awaiting-approval" and about.schema is not None:
+    if part.state != "awaiting-approval":
+        view.pop("schema", None)
+    elif part.schema is None and about.schema is not None:
         view["schema"] = about.schema
     if part.state == "receiving":
         if fields is None and part.raw:

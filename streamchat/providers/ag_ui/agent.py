@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,8 @@ from streamchat.chat.events import Event
 from streamchat.chat.messages import FilePart, ImagePart, Message, TextPart, ToolCallPart
 from streamchat.chat.request import Request
 from streamchat.providers import provider_errors
-from streamchat.providers.ag_ui.events import AgUiNormaliser
+from streamchat.providers.ag_ui import interrupts
+from streamchat.providers.ag_ui.events import OWN, AgUiNormaliser
 from streamchat.providers.endpoint import run_headers
 from streamchat.providers.history import arguments_text, file_text, known_calls, largest_attachment, result_text
 from streamchat.providers.http_client import http_client
@@ -42,6 +43,7 @@ class AgUiAgent:
         client = self._client = self._client or http_client(self._connect_timeout, self._record)
         context = ErrorContext(self._url, request.model, (), largest_attachment(request), "")
         body = run_input(request)
+        last = request.messages[-1] if request.messages else None
 
         @asynccontextmanager
         async def opening() -> AsyncIterator[Any]:
@@ -52,7 +54,14 @@ class AgUiAgent:
                     raise provider_errors.from_status(response.status_code, content, response.headers, context)
                 yield SimpleNamespace(http_response=response)
 
-        normaliser = AgUiNormaliser(known_calls(request), {tool.name for tool in request.tools})
+        normaliser = AgUiNormaliser(
+            known_calls(request),
+            {tool.name for tool in request.tools},
+            run_id=body["runId"],
+            state=body["state"],
+            before=last.text if last and last.role == "assistant" else "",
+            open_calls=interrupts.decided_calls(last),
+        )
         async with aclosing(read_stream(opening, normaliser, context, watch=request.watch)) as events:
             async for event in events:
                 yield event
@@ -64,31 +73,38 @@ class AgUiAgent:
 
 
 def run_input(request: Request) -> Json:
-    """Return the conversation as AG-UI's ``RunAgentInput``."""
+    """Return the conversation as AG-UI's ``RunAgentInput``. Its parent is the agent's run before, in this branch."""
     messages: list[Json] = [{"id": "system", "role": "system", "content": request.system}] if request.system else []
     kept: Json = {}
+    resume: list[Json] = []
     for number, message in enumerate(request.messages):
         message_id = message.id or f"m{number}"
         if message.role == "user":
             messages.append({"id": message_id, "role": "user", "content": _user_content(message)})
         elif message.role == "assistant":
-            messages += _answer(message, message_id)
-            kept = dict((message.opaque or {}).get("ag_ui") or {})
-    cancelled = [{"interruptId": interrupt, "status": "cancelled"} for interrupt in kept.get("interrupts") or ()]
+            now, resume = interrupts.open_interrupts(message)
+            kept = now or kept
+            is_last = not any(one.role == "assistant" for one in request.messages[number + 1 :])
+            asked = {one["call"] for one in now.get("interrupts") or ()} if is_last else ()
+            messages += _answer(message, message_id, asked)
     return {
         "threadId": request.conversation_id or uuid.uuid4().hex,
         "runId": uuid.uuid4().hex,
+        **({"parentRunId": kept["run"]} if kept.get("run") else {}),
         "state": kept.get("state") or {},
         "messages": messages,
         "tools": [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in request.tools],
         "context": [],
         "forwardedProps": {},
-        **({"resume": cancelled} if cancelled else {}),
+        **({"resume": resume} if resume else {}),
     }
 
 
-def _answer(message: Message, message_id: str) -> list[Json]:
-    """Return an answer as messages: text and calls, their results, text and calls again."""
+def _answer(message: Message, message_id: str, asked: Collection[str]) -> list[Json]:
+    """Return an answer as messages: text and calls, their results, text and calls again.
+
+    ``asked``: calls whose decisions go with these messages, so that the agent has yet to settle them.
+    """
     out: list[Json] = []
     current: Json = {}
     results: list[Json] = []
@@ -105,11 +121,13 @@ def _answer(message: Message, message_id: str) -> list[Json]:
                 close()
             current = current or {"id": f"{message_id}:{len(out)}", "role": "assistant", "content": ""}
             current["content"] += part.text
-        elif isinstance(part, ToolCallPart):
+        elif isinstance(part, ToolCallPart) and not (part.by_provider and (part.opaque or {}).get(OWN)):
             current = current or {"id": f"{message_id}:{len(out)}", "role": "assistant", "content": ""}
             function = {"name": part.name, "arguments": arguments_text(part)}
             current.setdefault("toolCalls", []).append({"id": part.id, "type": "function", "function": function})
-            results.append({"id": f"{message_id}:{part.id}", "role": "tool", "toolCallId": part.id} | _result(part))
+            if part.id not in asked:
+                head = {"id": f"{message_id}:{part.id}", "role": "tool", "toolCallId": part.id}
+                results.append(head | _result(part))
     close()
     return out
 

@@ -4,26 +4,49 @@
 * Tools that we declared are ours to run; any other call is the agent's own, and its result is part of the stream.
 * Text without a start is text all the same. Arguments or a result of no call, and a second run within one, break the
   answer off.
-* State is shown as a notice. A pause for a person's decision is one too: the next question cancels it.
+* State is a panel: its first snapshot, a line for each change, and what it is in the end.
+* A pause for a person's decision (``interrupts``) ends the run with the reason ``interrupt``: each is a call with a
+  form. The agent's next run settles these calls.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from streamchat.chat import events as e
+from streamchat.chat.json_patch import PatchError, apply_patch
+from streamchat.chat.messages import ToolCallPart
 from streamchat.errors import StreamBroken
+from streamchat.providers.ag_ui import interrupts
 from streamchat.providers.event_builder import Call, EventBuilder
+from streamchat.providers.history import arguments_text
+from streamchat.providers.tolerant_json import read_arguments
 
+OWN = "own"
+"""Marks the calls in an answer that the agent knows nothing of: its state, and its questions."""
 _SHOWN = 300
+_MAX_LINES = 500
 
 
 class AgUiNormaliser:
-    """See ``stream_reader.Normaliser``. ``ours``: names of the tools that we declared."""
+    """See ``stream_reader.Normaliser``. ``ours``: names of the tools that we declared.
 
-    def __init__(self, known: Mapping[str, e.Opaque | None], ours: Collection[str]) -> None:
+    ``run_id`` and ``state``: what the agent was sent. ``before``: the text of the answer so far. ``open_calls``: its
+    calls that an earlier run left open.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, e.Opaque | None],
+        ours: Collection[str],
+        *,
+        run_id: str = "",
+        state: Any = None,
+        before: str = "",
+        open_calls: Iterable[ToolCallPart] = (),
+    ) -> None:
         self.builder = EventBuilder(known)
         self.error: Any = None
         self._ours = ours
@@ -31,10 +54,17 @@ class AgUiNormaliser:
         self._message = self._last_call = ""
         self._hidden: set[str] = set()
         self._calls: dict[str, Call] = {}
-        self._said = ""
-        self._state: Any = None
-        self._interrupts: list[str] = []
-        self._usage: e.UsageReported | None = None
+        self._said, self._before = "", before
+        self._heard = False
+        self._run_id = run_id
+        self._state: Any = state or None
+        self._panel: Call | None = None
+        self._lines = 0
+        self._open = {part.id: part for part in open_calls}
+        for part in self._open.values():
+            call = Call(part.id, part.id, part.name, True, dict(part.opaque or {}), [arguments_text(part)], closed=True)
+            self._calls[part.id] = call
+        self.builder.calls += self._calls.values()
 
     @property
     def patience(self) -> float | None:
@@ -50,6 +80,7 @@ class AgUiNormaliser:
                 if self._started:
                     raise StreamBroken("The agent began another run in the middle of this one.", kind="spliced")
                 self._started = True
+                self._settle_decided()
             case "TEXT_MESSAGE_START" if data.get("role", "assistant") != "assistant":
                 self._hidden.add(data["messageId"])
             case "TEXT_MESSAGE_CONTENT" | "TEXT_MESSAGE_CHUNK":
@@ -63,9 +94,9 @@ class AgUiNormaliser:
             case "MESSAGES_SNAPSHOT":
                 self._said = _last_text(data["messages"])
             case "STATE_SNAPSHOT":
-                self._show_state(data.get("snapshot"))
+                self._snapshot(data.get("snapshot"))
             case "STATE_DELTA":
-                self._state = None  # what we have is not the state any more
+                self._delta(data["delta"])
             case kind if isinstance(kind, str) and kind.startswith("TOOL_CALL_"):
                 self._tool_event(kind, data)
 
@@ -90,17 +121,21 @@ class AgUiNormaliser:
             return
         if self._message and message_id != self._message:
             self.builder.text("\n\n")
-        self._message = message_id
+        self._message, self._heard = message_id, True
         self.builder.text(text)
 
     def _tool_event(self, kind: str, data: dict[str, Any]) -> None:
         call_id = data.get("toolCallId") or self._last_call
+        if call_id in self._open and kind != "TOOL_CALL_RESULT":
+            return  # some agents say again what they asked about
         if kind == "TOOL_CALL_START" or (kind == "TOOL_CALL_CHUNK" and call_id not in self._calls):
             name = data["toolCallName"]
             self._calls[call_id] = self.builder.call(call_id, name, by_provider=name not in self._ours)
             self._last_call = call_id
             self._message = ""
         call = self._calls.get(call_id)
+        if call is None and call_id in self.builder.known:
+            return  # it says what came of a call that was denied
         if call is None:
             raise StreamBroken("The agent sent a part of a tool call that it had not begun.", kind="bad-event")
         if kind in ("TOOL_CALL_ARGS", "TOOL_CALL_CHUNK"):
@@ -112,29 +147,98 @@ class AgUiNormaliser:
                 self.builder.ready(call)
             self.builder.result(call, "done", result=_json_or_text(data.get("content")))
 
-    def _show_state(self, state: Any) -> None:
-        if state in (None, {}, [], "") or state == self._state:
+    def _settle_decided(self) -> None:
+        """The agent has the decisions about its questions. Those about calls it settles itself, with their results."""
+        for call_id, part in self._open.items():
+            if part.schema is not None and (part.opaque or {}).get(OWN):
+                self.builder.result(
+                    self._calls[call_id], "done", result=dict(part.arguments or {}) or {"approved": True}
+                )
+
+    def _snapshot(self, state: Any) -> None:
+        before, self._state = _shown(self._state), state
+        shown = _shown(state)
+        if shown == before or (self._panel is None and shown in (None, {}, [], "")):
             return
-        self._state = state
-        text = json.dumps(state, ensure_ascii=False)
-        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-        self.builder.emit(e.Notice("agent-state", f"The agent's state: {shown}"))
+        if self._panel is None:
+            self._show_panel()
+        else:
+            self._line(_short(shown))
+
+    def _delta(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            self._state = apply_patch({} if self._state is None else self._state, operations)
+        except PatchError:
+            raise StreamBroken("The agent changed a state that it had not sent.", kind="bad-event") from None
+        if self._panel is None:
+            self._show_panel()
+        for operation in operations:
+            what = [str(operation["op"]), str(operation["path"])]
+            if "from" in operation:
+                what.append(f"from {operation['from']}")
+            elif "value" in operation:
+                what.append(_short(operation["value"]))
+            self._line(" ".join(what))
+
+    def _show_panel(self) -> None:
+        self._panel = self.builder.call("agent-state", "state", by_provider=True, opaque={OWN: True})
+        shown = _shown(self._state)
+        self.builder.ready(self._panel, shown if isinstance(shown, dict) else {"state": shown})
+
+    def _line(self, text: str) -> None:
+        self._lines += 1
+        if self._panel is not None and self._lines <= _MAX_LINES:
+            self.builder.emit(e.ToolProgress(self._panel.id, text[:_SHOWN]))
 
     def _end(self, data: dict[str, Any]) -> None:
-        outcome = data.get("outcome") or {}
-        if outcome.get("type") == "interrupt":
-            for interrupt in outcome["interrupts"]:
-                self._interrupts.append(interrupt["id"])
-                asked = interrupt.get("message") or interrupt.get("reason") or "It gives no reason."
-                text = f"The agent waits for a decision, which cannot be given here: {asked[:_SHOWN]}"
-                self.builder.emit(e.Notice("agent-interrupt", text))
-        if not self.builder.has_content and self._said:
+        if self._panel is not None:
+            self.builder.result(self._panel, "done", result=_shown(self._state))
+        if self._said and not self._heard and not self._before.endswith(self._said):
             self.builder.text(self._said)
-        waits = any(not (call.by_provider or call.answered) for call in self.builder.calls)
-        kept = {"state": self._state, "interrupts": self._interrupts}
-        opaque = {"ag_ui": {name: value for name, value in kept.items() if value}} if any(kept.values()) else None
+        outcome = data.get("outcome") or {}
+        asked = outcome["interrupts"] if outcome.get("type") == "interrupt" else []
+        kept = {"run": self._run_id, "state": _shown(self._state), "interrupts": [self._ask(one) for one in asked]}
+        kept = {"ag_ui": {name: value for name, value in kept.items() if value}}
         self._finished = True
-        self.builder.finish("tool-calls" if waits else "stop", _usage(data.get("usage")), opaque)
+        if asked:
+            self.builder.emit(e.Notice(interrupts.KIND, _questions(asked), None, kept))
+            self.builder.finish("interrupt", _usage(data.get("usage")))
+            return
+        waits = any(not (call.by_provider or call.answered) for call in self.builder.calls)
+        self.builder.finish(
+            "tool-calls" if waits else "stop", _usage(data.get("usage")), kept if kept["ag_ui"] else None
+        )
+
+    def _ask(self, interrupt: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a call wait for a decision; return what is needed to bring it back."""
+        schema = interrupt.get("responseSchema")
+        call = self._calls.get(interrupt.get("toolCallId") or "")
+        bound = call is not None and call.by_provider and not call.answered
+        if call is None or not bound:
+            name = str(interrupt.get("reason") or "question")
+            call = self.builder.call(f"interrupt-{interrupt['id']}", name, by_provider=True, opaque={OWN: True})
+            self.builder.ready(call, {})
+        elif not call.closed:
+            self.builder.ready(call)
+        arguments = read_arguments(call.pieces) or {} if bound else None
+        form = interrupts.form_of(schema, arguments)
+        self.builder.emit(e.ToolCallReady(call.id, arguments or {}, call.opaque, form))
+        return {"id": interrupt["id"], "call": call.id, "schema": schema, "bound": bound}
+
+
+def _questions(asked: Sequence[Mapping[str, Any]]) -> str:
+    texts = [str(one.get("message") or one.get("reason") or "It gives no reason.")[:_SHOWN] for one in asked]
+    return f"The agent asks: {' '.join(texts)}"
+
+
+def _shown(state: Any) -> Any:
+    """Return a state without the conversation, which some agents have in it, and everybody has already."""
+    return {name: value for name, value in state.items() if name != "messages"} if isinstance(state, dict) else state
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _usage(entries: Any) -> e.UsageReported | None:
