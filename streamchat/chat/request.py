@@ -182,7 +182,8 @@ class NewRun:
     the client sends); there may be no question then. ``options.tools``: the client's own tools, offered instead of the
     server's and never run here. ``temporary``: the new conversation is kept in memory only. ``credential``: the id of
     the API key that asks, if one does. ``tools_off``: tools and servers that are disabled in a new conversation.
-    ``archived``: a new conversation begins in the archive.
+    ``archived``: a new conversation begins in the archive. ``strict``: an option that the model does not take is
+    refused; otherwise the answer says that it was left out.
     """
 
     client_message_id: str
@@ -199,3 +200,4 @@ class NewRun:
     credential: str = ""
     tools_off: Sequence[str] = ()
     archived: bool = False
+    strict: bool = False

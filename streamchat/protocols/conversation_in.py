@@ -58,10 +58,20 @@ class Transcript:
         self._calls: dict[str, int] = {}  # of the last turn, by id
         self.results: dict[str, Result] = {}
 
-    def system(self, text: str) -> None:
-        """Add a system message."""
+    def system(self, text: str, *, first: bool = False) -> None:
+        """Add a system message, after the others or before them."""
         if text.strip():
-            self._system.append(repair_surrogates(text))
+            self._system.insert(0 if first else len(self._system), repair_surrogates(text))
+
+    @property
+    def system_text(self) -> str:
+        """What the system messages say so far."""
+        return "\n\n".join(self._system)
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether there is another message than those of the system."""
+        return any(parts for _, parts in self._turns)
 
     def user(self, parts: Sequence[Part]) -> None:
         """Add a user message. Empty text is none: vendors take it, and there is nothing to answer in it."""
@@ -92,7 +102,7 @@ class Transcript:
         """Return the request with these messages. A system message alone is the question. Raises as ``turns``."""
         if not self._turns and not self.results and self._system:
             self._add("user", [TextPart(self._system.pop())])
-        system = "\n\n".join(self._system) or None
+        system = self.system_text or None
         return ClientRequest(model, self.turns, self.results, system, options, tools, stream, after)
 
     @property
@@ -115,7 +125,9 @@ class ClientRequest:
 
     ``results``: those whose calls are not in ``turns``. ``after``: the run that it continues from. ``conversation_id``:
     the conversation that all of its turns are added to. ``keep``: ``False`` deletes all of it after the answer.
-    ``echo``: see ``RunOptions``.
+    ``echo``: see ``RunOptions``. ``lasting_system``: the part of ``system`` that holds for later requests too.
+    ``names``: how the format calls options that are not called as ours. ``demanded``: options that each request must
+    have, so that they are not refused if the model does not take them.
     """
 
     model: str
@@ -129,6 +141,9 @@ class ClientRequest:
     conversation_id: str | None = None
     keep: bool = True
     echo: Mapping[str, Json] = field(default_factory=dict)
+    lasting_system: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    demanded: Sequence[str] = ()
 
     @property
     def answers(self) -> dict[str, Result]:

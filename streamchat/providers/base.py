@@ -12,12 +12,22 @@ Knows no vendor. Rules of ``Provider.stream``:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from streamchat.chat.events import Event
-from streamchat.chat.request import Request
+from streamchat.chat.request import Options, Request
+
+# Options that are obeyed here whatever a model takes: a schema is asked for in words.
+_OBEYED_HERE = frozenset({"schema", "stop", "stream"})
+# Options that only models with this capability get.
+_NEEDS = {
+    "reasoning_effort": "reasoning",
+    "web_search": "web_search",
+    "tool_choice": "tools",
+    "parallel_tool_calls": "tools",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +36,10 @@ class Capabilities:
 
     ``context``: size of the context window in tokens, ``None`` if unknown. ``continues``: how a partial answer is sent
     back for *Continue*: ``prefill`` as the last assistant message, ``ask`` as history plus a request to
-    continue. ``refuses``: names of ``Options`` fields that the model does not accept. ``schema_tools``: the model
-    has no tools of its own, but can use ours if its answer is held to a schema (``providers.schema_tools``).
-    ``documents``: it reads PDFs as they are. ``web_search``: its vendor searches the web for it.
+    continue. ``refuses``: names of ``Options`` fields that the model does not accept. ``excludes``: pairs of them;
+    beside the first, the second is not sent. ``schema_tools``: the model has no tools of its own, but can use ours if
+    its answer is held to a schema (``providers.schema_tools``). ``documents``: it reads PDFs as they are.
+    ``web_search``: its vendor searches the web for it.
     """
 
     reasoning: bool = False
@@ -41,6 +52,23 @@ class Capabilities:
     context: int | None = None
     continues: Literal["prefill", "ask"] = "ask"
     refuses: frozenset[str] = frozenset()
+    excludes: tuple[tuple[str, str], ...] = ()
+
+    def unsent(self, options: Options) -> tuple[str, ...]:
+        """Return the names of those of these options that would not reach the model, in their order."""
+        given = {f.name for f in fields(Options) if getattr(options, f.name) not in (None, f.default)} - _OBEYED_HERE
+        if options.reasoning_effort == "none":  # a model that does not think obeys
+            given -= {"reasoning_effort"}
+        if not options.web_search:
+            given -= {"web_search"}
+        lost = given & self.refuses
+        lost |= given & {name for name in _NEEDS if not getattr(self, _NEEDS[name])}
+        if self.schema_tools and options.parallel_tool_calls is False:  # it makes one call at a time in any case
+            lost -= {"parallel_tool_calls"}
+        for given_name, left_out in self.excludes:
+            if given_name in given - lost and left_out in given:
+                lost |= {left_out}
+        return tuple(f.name for f in fields(Options) if f.name in lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +108,15 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Close connections and child processes. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Provider, Protocol):
+    """A provider whose server also computes embeddings, in the format of OpenAI's API."""
+
+    async def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the response to a request, which names the provider's model. Raises ``ProviderError``."""
         ...
 
 

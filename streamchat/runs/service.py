@@ -12,15 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from types import MappingProxyType
 
 from streamchat.chat.events import QUEUED, Ending, Notice, Stopped
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, close_open_calls, repair_surrogates
-from streamchat.chat.request import MAX_COMPARED, NewRun, Request, RunOptions, compared_ids, is_temporary, is_unkept
+from streamchat.chat.request import (
+    MAX_COMPARED,
+    NewRun,
+    Options,
+    Request,
+    RunOptions,
+    compared_ids,
+    is_temporary,
+    is_unkept,
+)
 from streamchat.chat.timing import Stopwatch
 from streamchat.chat.writes import End
 from streamchat.errors import InvalidInput, NotFound, StillAnswering, StorageError, StreamchatError
@@ -162,6 +172,8 @@ class RunService:
             new = replace(new, model=await self._model_of(owner, new) or catalog.default)
         for model in models or [new.model]:
             check_search(catalog.info(model), new.options)
+            if new.strict:
+                check_options(catalog.info(model), new.options.options)
         if new.conversation_id:
             await self._check_free(owner, new.conversation_id, new.client_message_id)
         history = [replace(message, parts=close_open_calls(message.parts)) for message in new.history]
@@ -538,6 +550,8 @@ class RunService:
             run = ActiveRun(stored.run_id, owner, stored.conversation_id, key, watch=watch)
             run.question = stored.user if titled and len(stored.history) == 1 else None
             self.log.open(stored.answer)
+            if notice := _left_out(models.info(model), stored.options.options):
+                self.log.append(run.run_id, notice)
             self._start_task(run, models, model, stored.options, stored.history)
             self.feed.publish(run.owner, Notification("started", run.conversation_id, run.run_id))
 
@@ -668,6 +682,26 @@ def check_search(model: ModelInfo, options: RunOptions) -> None:
     """Raise ``InvalidInput`` if a model is to search the web whose vendor has no search."""
     if options.options.web_search and not model.capabilities.web_search:
         raise InvalidInput(f"{model.label} has no web search of its own. Switch it off, or choose another model.")
+
+
+def check_options(model: ModelInfo, options: Options, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Raise ``InvalidInput`` for the first option that the model would not get. ``names``: the client's for ours."""
+    for name in model.capabilities.unsent(options):
+        beside = [one for one, left_out in model.capabilities.excludes if left_out == name and getattr(options, one)]
+        if name not in model.capabilities.refuses and beside:
+            why = f"cannot be combined with {names.get(beside[0], beside[0])} by {model.label}"
+        else:
+            why = f"{model.label} does not support it"
+        raise InvalidInput(f"{names.get(name, name)}: {why}. Leave it out, or choose another model.")
+
+
+def _left_out(model: ModelInfo, options: Options) -> Notice | None:
+    """Return what tells the reader of options that the model does not take, ``None`` if it takes all of them."""
+    unsent = model.capabilities.unsent(options)
+    if not unsent:
+        return None
+    what = ", ".join(name.replace("_", " ") for name in unsent)
+    return Notice("options", f"Left out, because {model.label} does not take it: {what}.", {"options": list(unsent)})
 
 
 def check_models(models: Sequence[str]) -> None:

@@ -23,7 +23,10 @@ _KEYS = 5_000
 
 @dataclass
 class Record:
-    """One request and its response. ``emits``: the time of each token; ``pieces``: its text. Times in epoch seconds."""
+    """One request and its response. ``emits``: the time of each token; ``pieces``: its text. Times in epoch seconds.
+
+    ``asked``: the parameters of the request, without its conversation. ``pictures``: how many that has.
+    """
 
     id: int
     scene: str
@@ -39,6 +42,8 @@ class Record:
     tokens_sent: int = 0
     closed_by: str | None = None
     closed_at: float | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
+    pictures: int = 0
     emits: array[float] = field(default_factory=lambda: array("d"))
     pieces: list[str] = field(default_factory=list)
     length: int = 0

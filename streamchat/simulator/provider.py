@@ -5,17 +5,22 @@ Knows nothing of scripts. Rule: the constructor selects the adapter, and ``wire=
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from streamchat.chat.events import Event
 from streamchat.chat.request import Request
+from streamchat.errors import ProviderError
 from streamchat.processes.shared_subprocess import MakeChild
 from streamchat.processes.subprocess_server import Address, SubprocessServer
+from streamchat.providers.anthropic import messages
 from streamchat.providers.anthropic.messages import Anthropic
 from streamchat.providers.base import Capabilities, ModelInfo
+from streamchat.providers.model_capabilities import Families
+from streamchat.providers.openai import chat, responses
 from streamchat.providers.openai.chat import OpenAIChat
 from streamchat.providers.openai.responses import OpenAIResponses
 from streamchat.simulator import words
@@ -81,9 +86,18 @@ class Simulator:
         options = words.find(next((m.text for m in reversed(request.messages) if m.role == "user"), ""))
         wire = options.get("wire", self._wire)
         adapter = await self._adapter(wire if wire in words.WIRES else self._wire)
+        able = adapter.capabilities_of(request.model)
+        if lost := able.refuses.intersection(able.unsent(request.options)):
+            raise ProviderError(f"{min(lost)}: the API of {wire} does not have it.", kind="bad-request")
         async with aclosing(adapter.stream(request)) as events:
             async for event in events:
                 yield event
+
+    async def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See ``base.Embedder``."""
+        adapter = await self._adapter("chat")
+        assert isinstance(adapter, OpenAIChat)
+        return await adapter.embed(body)
 
     async def close(self) -> None:
         """Close all adapters and stop the child. May be called twice."""
@@ -105,7 +119,15 @@ class Simulator:
         how["api_key"] = address.api_key
         match wire:
             case "anthropic":
-                return Anthropic(base_url=address.url, **how)
+                return Anthropic(base_url=address.url, capabilities_of=capabilities_over(messages.KNOWN), **how)
             case "responses":
-                return OpenAIResponses(base_url=f"{address.url}/v1", **how)
-        return OpenAIChat(base_url=f"{address.url}/v1", **how)
+                able = capabilities_over(responses.KNOWN)
+                return OpenAIResponses(base_url=f"{address.url}/v1", capabilities_of=able, **how)
+        return OpenAIChat(base_url=f"{address.url}/v1", capabilities_of=capabilities_over(chat.KNOWN), **how)
+
+
+def capabilities_over(families: Families) -> Callable[[str], Capabilities]:
+    """Return what a scene takes over this API: what the API itself refuses, it refuses too."""
+    scenes = {model.name: model.capabilities for model in MODELS}
+    of_any = families.capabilities("")
+    return lambda name: replace(of_any, reasoning=scenes[name].reasoning if name in scenes else False)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+ANY_TOOL = "*"
+
 
 class BadRequest(ValueError):
     """The body does not fit the format. The text is the error message for the client."""
@@ -36,7 +38,7 @@ class Ask:
     """One request.
 
     ``scene``: the model's name. ``usage``: report token usage in a stream. ``schema``: JSON schema that the answer must
-    fit.
+    fit. ``tool_choice``: the tool that must be called, or ``ANY_TOOL``. ``one_call``: not several calls at once.
     """
 
     scene: str
@@ -48,6 +50,9 @@ class Ask:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
+    seed: int | None = None
+    tool_choice: str | None = None
+    one_call: bool = False
 
     @property
     def message(self) -> str:
@@ -78,6 +83,25 @@ def stop_texts(value: object) -> tuple[str, ...]:
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
         raise BadRequest("stop must be a text or a list of texts.")
     return tuple(texts)
+
+
+def forced_tool(choice: object) -> str | None:
+    """Return the tool that a ``tool_choice`` of any format demands, ``ANY_TOOL`` for some tool, ``None`` for none."""
+    if choice == "required":
+        return ANY_TOOL
+    if not isinstance(choice, Mapping) or choice.get("type") in ("auto", "none"):
+        return None
+    function = choice.get("function")
+    name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+    return str(name) if name else ANY_TOOL
+
+
+def pictures_in(value: object) -> int:
+    """Return how many pictures the body of a request has, in the shape of any format."""
+    if isinstance(value, Mapping):
+        own = value.get("type") in ("image", "image_url", "input_image")
+        return own + sum(map(pictures_in, value.values()))
+    return sum(map(pictures_in, value)) if isinstance(value, list) else 0
 
 
 def tool_text(content: object) -> str:

@@ -15,12 +15,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from streamchat.simulator import replay, texts, words
 from streamchat.simulator.calls import choose, example, fragments
-from streamchat.simulator.request import Ask
+from streamchat.simulator.request import ANY_TOOL, Ask
 from streamchat.simulator.scenes import DECLINED, PLAIN, SCENES, Scene
 from streamchat.simulator.steps import (
     TOKENS,
@@ -81,6 +81,8 @@ def plan(ask: Ask, attempt: int, salt: str = "") -> Script:
         return replayed
     message, partial = _message_and_partial(ask)
     options = words.parse(message)
+    if isinstance(ask.seed, int) and "seed" not in words.find(message):
+        options = replace(options, seed=abs(ask.seed))
     fault = options.fault or scene.fault
     if fault and options.ok_after is not None and attempt >= options.ok_after:
         fault = None
@@ -189,6 +191,11 @@ def _split_surrogates(text: str) -> Iterator[str]:
 
 def _steps(ask: Ask, scene: Scene, options: words.Words, message: str, partial: str, salt: str) -> Iterator[Step]:
     calls = options.calls if options.calls is not None else len(options.tools) or scene.calls
+    if ask.tool_choice:
+        calls = calls or 1
+        options = options if ask.tool_choice == ANY_TOOL else replace(options, tools=(ask.tool_choice,))
+    if ask.one_call:
+        calls = min(calls, 1)
     if ask.schema is not None:
         text = json.dumps(example(ask.schema), ensure_ascii=False)
         return chain(map(Text, texts.tokens(text)), (End(),))

@@ -13,18 +13,21 @@ import secrets
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import h11
 
-from streamchat.simulator import script, sse_writer
+from streamchat.simulator import embeddings, script, sse_writer
 from streamchat.simulator.journal import Journal, Record
 from streamchat.simulator.peer import Gone, Peer
 from streamchat.simulator.play import Play
-from streamchat.simulator.request import BadRequest
+from streamchat.simulator.request import BadRequest, pictures_in
 from streamchat.simulator.scenes import SCENES
 from streamchat.simulator.wire_format import Problem, Reply, Wire
 from streamchat.simulator.words import UnknownWord
+
+_CONVERSATION = ("messages", "input", "instructions", "system", "tools")
 
 
 class Server:
@@ -80,6 +83,8 @@ class Server:
             return await peer.reply(wire.problem(Problem("bad-key", key=key)))
         if request.method == b"GET" and (content := self._get(url.path, url.query)) is not None:
             return await peer.reply(Reply(200, content))
+        if request.method == b"POST" and url.path == embeddings.PATH:
+            return await peer.reply(self._embeddings(body))
         if request.method != b"POST" or url.path not in self._wires:
             text = f"{request.method.decode('latin-1')} {url.path}"
             return await peer.reply(self._default.problem(Problem("bad-path", text)))
@@ -91,18 +96,24 @@ class Server:
             return await peer.reply(wire.problem(Problem("not-found", str(error.args[0]))))
         await _until_closed(peer, play.run(), play.record)
 
-    def _play(self, peer: Peer, wire: Wire, body: bytes, key: str, started: float) -> Play:
+    def _embeddings(self, body: bytes) -> Reply:
         try:
-            payload = json.loads(body)
-        except (ValueError, RecursionError):
-            raise BadRequest("We could not parse the JSON body of your request.") from None
-        if not isinstance(payload, dict):
-            raise BadRequest("The body must be a JSON object.")
+            payload = _object(body)
+            if payload.get("model") not in SCENES:
+                return self._default.problem(Problem("not-found", str(payload.get("model"))))
+            return Reply(200, sse_writer.dump(embeddings.response(payload)))
+        except BadRequest as error:
+            return self._default.problem(Problem("bad-request", str(error)))
+
+    def _play(self, peer: Peer, wire: Wire, body: bytes, key: str, started: float) -> Play:
+        payload = _object(body)
         ask = wire.parse(payload)
         if ask.scene not in SCENES:
             raise KeyError(ask.scene)
         counter = script.counter_key(ask)
         record = self._journal.open(counter, wire.name, ask.message, ask.stream)
+        record.asked = {name: value for name, value in payload.items() if name not in _CONVERSATION}
+        record.pictures = pictures_in(payload)
         try:
             plan = script.plan(ask, record.attempt, f"{self._salt}/{record.id}")
         except UnknownWord:
@@ -124,6 +135,16 @@ class Server:
             parameters = {name: int(values[0]) for name, values in parse_qs(query).items() if values[0].isdigit()}
             return sse_writer.dump(self._journal.to_json(parameters.get("after", 0), parameters.get("limit", 50)))
         return None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("We could not parse the JSON body of your request.") from None
+    if not isinstance(payload, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return payload
 
 
 async def _until_closed(peer: Peer, playing: Coroutine[None, None, None], record: Record) -> None:

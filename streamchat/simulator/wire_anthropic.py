@@ -9,7 +9,7 @@ from typing import Any
 from streamchat.simulator import sse_writer
 from streamchat.simulator import steps as s
 from streamchat.simulator.openai_errors import masked
-from streamchat.simulator.request import Ask, Tool, Turn, require, stop_texts, text_of, tool_text
+from streamchat.simulator.request import Ask, Tool, Turn, forced_tool, require, stop_texts, text_of, tool_text
 from streamchat.simulator.wire_format import Problem, Reply
 
 _STOP = {"stop": "end_turn", "length": "max_tokens", "tool-calls": "tool_use", "pause": "pause_turn"}
@@ -52,6 +52,8 @@ class AnthropicWire:
             max_tokens=body.get("max_tokens"),
             stop=stop_texts(body.get("stop_sequences")),
             schema=form.get("schema"),
+            tool_choice=forced_tool(body.get("tool_choice")),
+            one_call=(body.get("tool_choice") or {}).get("disable_parallel_tool_use") is True,
         )
 
     def _turn(self, message: Mapping[str, Any], turns: list[Turn], results: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from streamchat.simulator import openai_errors, sse_writer
 from streamchat.simulator import steps as s
-from streamchat.simulator.request import Ask, Tool, Turn, require, stop_texts, text_of, tool_text
+from streamchat.simulator.request import Ask, Tool, Turn, forced_tool, require, stop_texts, text_of, tool_text
 from streamchat.simulator.wire_format import Problem, Reply
 
 _FINISH = {"tool-calls": "tool_calls", "content-filter": "content_filter", "refusal": "stop", "pause": "stop"}
@@ -46,6 +46,9 @@ class ChatWire:
             max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
             stop=stop_texts(body.get("stop")),
             schema=(form.get("json_schema") or {}).get("schema"),
+            seed=body.get("seed"),
+            tool_choice=forced_tool(body.get("tool_choice")),
+            one_call=body.get("parallel_tool_calls") is False,
         )
 
     def stream(self, ask: Ask, number: int, created: float) -> ChatStream:

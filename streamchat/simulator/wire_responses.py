@@ -7,7 +7,7 @@ from typing import Any
 
 from streamchat.simulator import openai_errors
 from streamchat.simulator import steps as s
-from streamchat.simulator.request import Ask, BadRequest, Tool, Turn, text_of, tool_text
+from streamchat.simulator.request import Ask, BadRequest, Tool, Turn, forced_tool, text_of, tool_text
 from streamchat.simulator.responses_output import call_item, message_item, reasoning_item, reply
 from streamchat.simulator.responses_stream import ResponsesStream
 from streamchat.simulator.wire_format import Problem, Reply
@@ -40,6 +40,8 @@ class ResponsesWire:
             stream=bool(body.get("stream")),
             max_tokens=body.get("max_output_tokens"),
             schema=form.get("schema"),
+            tool_choice=forced_tool(body.get("tool_choice")),
+            one_call=body.get("parallel_tool_calls") is False,
         )
 
     def stream(self, ask: Ask, number: int, created: float) -> ResponsesStream:

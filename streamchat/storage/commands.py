@@ -26,7 +26,7 @@ from streamchat.errors import InvalidInput, NotFound, StillAnswering
 from streamchat.liveness import ALIVE_SECONDS, FUTURE_SECONDS, STALE_SECONDS
 from streamchat.storage import files, queries
 from streamchat.storage.mapping import events_to_json, message_to_columns, plain_text
-from streamchat.storage.organizing import delete_conversations
+from streamchat.storage.organizing import delete_conversations, insert_messages
 from streamchat.storage.queries import conversation, message, piece
 from streamchat.storage.records import Begun, StoredRun
 from streamchat.storage.search import index
@@ -95,6 +95,19 @@ def ask(connection: Connection, owner: str, new: NewRun, request: dict[str, Any]
     _insert(connection, conversation_id, answer, parent, position, request)
     _touch(connection, conversation_id, leaf_id=answer.id)
     return Begun(answer.id, conversation_id, title, queries.last_of(history), answer, history, True, options)
+
+
+def append(connection: Connection, owner: str, conversation_id: str, messages: Sequence[Message]) -> list[str]:
+    """Insert messages that have ended after the active branch. Returns their ids.
+
+    Raises ``NotFound``, and ``StillAnswering`` if an answer is in progress.
+    """
+    row = queries.owned(connection, owner, conversation_id, lock=True)
+    _check_free(connection, row.id)
+    ids = [new_id(row.id) for _ in messages]
+    leaf = insert_messages(connection, row.id, messages, row.leaf_id, _next_position(connection, row.id), ids)
+    _touch(connection, row.id, leaf_id=leaf, compared=None)
+    return ids
 
 
 def compare(

@@ -190,9 +190,23 @@ def insert_conversation(
     row = {"id": conversation_id, "owner": owner, "title": title, "created_at": time, "updated_at": time}
     row |= settings or {}
     connection.execute(insert(conversation), row)
-    rows, parent = [], None
-    for position, one in enumerate(messages, 1):
-        message_id = new_id(like)
+    leaf = insert_messages(connection, conversation_id, messages)
+    connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"leaf_id": leaf})
+    return conversation_id
+
+
+def insert_messages(
+    connection: Connection,
+    conversation_id: str,
+    messages: Sequence[Message],
+    parent: str | None = None,
+    first: int = 1,
+    ids: Sequence[str] = (),
+) -> str | None:
+    """Insert messages after ``parent``, from the position ``first`` on. Returns the id of the last one."""
+    time, rows = now(), []
+    names = ids or [new_id(conversation_id) for _ in messages]
+    for position, (message_id, one) in enumerate(zip(names, messages, strict=True), first):
         place = {"id": message_id, "conversation_id": conversation_id, "parent_id": parent, "position": position}
         times = {"created_at": time, "updated_at": time}
         columns = {**message_to_columns(one), "role": one.role, "model": plain_text(one.model), "seq": 0}
@@ -203,5 +217,4 @@ def insert_conversation(
         files.link(connection, [(row["id"], one.parts) for one, row in zip(messages, rows, strict=True)])
     for one, row in zip(messages, rows, strict=True):
         index(connection, replace(one, id=row["id"]))
-    connection.execute(update(conversation).where(conversation.c.id == conversation_id), {"leaf_id": parent})
-    return conversation_id
+    return parent

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -184,12 +184,28 @@ class Storage:
 
         return await self._of(conversation_id).read(read)
 
-    async def created_at(self, owner: str, conversation_id: str) -> datetime:
-        """Return when a conversation began. Raises ``NotFound``."""
+    async def labels(self, owner: str, conversation_id: str) -> tuple[datetime, Mapping[str, str]]:
+        """Return when a conversation began, and what a client keeps with it. Raises ``NotFound``."""
         row = await self._of(conversation_id).look_up(
             lambda connection: queries.owned(connection, _owner(owner), conversation_id)
         )
-        return row.created_at
+        return row.created_at, row.labels or {}
+
+    async def set_labels(self, owner: str, conversation_id: str, labels: Mapping[str, str]) -> None:
+        """Replace what a client keeps with a conversation. Raises ``NotFound``."""
+        columns = {"labels": dict(labels) or None}
+        await self._of(conversation_id).write(
+            lambda connection: organizing.change(connection, _owner(owner), conversation_id, columns)
+        )
+
+    async def append(self, owner: str, conversation_id: str, messages: Sequence[Message]) -> list[str]:
+        """Store messages that have ended after the active branch of a conversation. Returns their ids.
+
+        Raises ``NotFound``, and ``InvalidInput`` if an answer is in progress.
+        """
+        return await self._of(conversation_id).write(
+            lambda connection: commands.append(connection, _owner(owner), conversation_id, messages)
+        )
 
     async def model_of(self, owner: str, conversation_id: str | None, message_id: str | None = None) -> str:
         """Return the id of a conversation's model, "" if it has none. ``None``: the conversation of the message.

@@ -137,7 +137,7 @@ class ConversationTable(Table, table=True):
     ``tools``: tools that need no approval (``always``), and disabled tools and servers (``off``). ``model``, ``system``
     and ``options``: what its next answer is generated with. ``deleted_at``: in the trash since then.
     ``compared``: the ids of the answers that stand side by side until one is kept. It counts while the active branch
-    ends in one of them.
+    ends in one of them. ``labels``: texts by name that clients of the Conversations API keep with it.
     """
 
     __tablename__: ClassVar[str] = "conversation"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
@@ -157,6 +157,7 @@ class ConversationTable(Table, table=True):
     archived: bool = _flag()
     deleted_at: datetime | None = time_field(nullable=True)
     compared: Any = json_field()
+    labels: Any = json_field()
 
 
 class MessageTable(Table, table=True):

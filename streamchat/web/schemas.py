@@ -182,6 +182,7 @@ class RunIn(QuestionIn):
             options=RunOptions(self.system, self.options.options() if self.options else Options()),
             inherit=True,
             temporary=self.temporary,
+            strict=True,
         )
 
     def _parts(self) -> tuple[Part, ...]:

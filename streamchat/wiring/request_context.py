@@ -6,15 +6,18 @@ Each edge creates it from the credentials that it received (``web/dependencies.p
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from streamchat.accounts.audit import AuditEvent
 from streamchat.chat.files import FileInfo
 from streamchat.chat.messages import Part
 from streamchat.chat.request import NewRun, is_temporary
+from streamchat.errors import InvalidInput
 from streamchat.identity import Credentials, Identity
+from streamchat.providers.base import Embedder
 from streamchat.providers.catalog import Catalog
 from streamchat.runs.ports import Begun
 from streamchat.runs.service import RunService, check_message
@@ -121,6 +124,18 @@ class RequestContext:
     async def upload(self, content: bytes, name: str, *, temporary: bool = False) -> FileInfo:
         """Store a file of the caller: see ``Uploads.add``."""
         return await self.services.uploads.add(self.owner, content, name, temporary=temporary)
+
+    async def embed(self, model: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have the server of a model compute embeddings, within the caller's limits.
+
+        Raises as ``Catalog.info``, ``InvalidInput`` if it has none, ``TooManyRequests``, ``ProviderError``.
+        """
+        models = await self.models()
+        info, provider = models.info(model), models.provider(model)
+        if not isinstance(provider, Embedder):
+            raise InvalidInput(f"model: {info.label} has no embeddings.")
+        await self.services.usage.count_call(self.owner, self._key, self.address)
+        return await provider.embed({**body, "model": info.name})
 
     async def retry(self, message_id: str, client_message_id: str, model: str, *, continue_partial: bool) -> Begun:
         """Answer again within the caller's limits. Raises ``TooManyRequests``, and as ``RunService.retry``."""

@@ -82,6 +82,17 @@ class Usage:
             self._runs.setdefault(client, set()).update(one.run_id for one in started if one.created)
         return started
 
+    async def count_call(self, owner: str, credential: str, address: str) -> None:
+        """Count a call of a provider that is no answer, within the limits of answers. Raises ``TooManyRequests``."""
+        rates = ((_client(address), self._settings.starts_per_client), (_owner(owner), self._settings.starts_per_owner))
+        self._starts.take(rates, _too_often)
+
+        async def never() -> bool:
+            return False
+
+        async with self._administration.within(owner, credential, never):
+            pass
+
     def _forget_ended(self, runs: RunService) -> None:
         active = set(runs.active_ids())
         self._runs = {client: left for client, run_ids in self._runs.items() if (left := run_ids & active)}

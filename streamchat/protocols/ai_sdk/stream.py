@@ -26,16 +26,21 @@ Chunks = list[dict[str, Any]]
 
 
 class UIMessageWriter:
-    """Writes the stream. ``metadata``: kept with the message. ``continues``: the answer as the client has it."""
+    """Writes the stream. ``metadata``: kept with the message. ``continues``: the answer as the client has it.
+
+    ``new_step``: what continues it is another step: its calls were of the front end's tools.
+    """
 
     heartbeat = COMMENT
 
-    def __init__(self, run_id: str, metadata: Mapping[str, Any], continues: Message | None = None) -> None:
-        self._run_id = run_id
+    def __init__(
+        self, message_id: str, metadata: Mapping[str, Any], continues: Message | None = None, *, new_step: bool = False
+    ) -> None:
+        self._message_id = message_id
         self._metadata = dict(metadata)
         self._open: tuple[str, str] | None = None
         self._number = len(continues.parts) if continues else 0
-        self._in_step = continues is not None
+        self._in_step = continues is not None and not new_step
         self._answered = False
         self._raw: dict[str, list[str]] = {}
         calls = [part for part in continues.parts if isinstance(part, ToolCallPart)] if continues else []
@@ -44,7 +49,7 @@ class UIMessageWriter:
 
     def open(self) -> bytes:
         """See ``Writer``."""
-        start = {"type": "start", "messageId": self._run_id, "messageMetadata": self._metadata}
+        start = {"type": "start", "messageId": self._message_id, "messageMetadata": self._metadata}
         return _encode([start])
 
     def add(self, event: e.Event) -> bytes:

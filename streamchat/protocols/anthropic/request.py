@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -157,7 +158,12 @@ class CountRequest(Shape):
             tool_choice=tool_choice_of(self.tool_choice, tools),
             parallel_tool_calls=False if (self.tool_choice or {}).get("disable_parallel_tool_use") is True else None,
         )
-        return transcript.client_request(self.model, options, tools, stream=bool(self.stream))
+        request = transcript.client_request(self.model, options, tools, stream=bool(self.stream))
+        effort = "output_config.effort" if self.output_config and self.output_config.effort else "thinking"
+        parallel = "tool_choice.disable_parallel_tool_use"
+        return replace(
+            request, names={"reasoning_effort": effort, "parallel_tool_calls": parallel}, demanded=("max_tokens",)
+        )
 
     def _effort(self) -> str | None:
         if self.thinking is not None and self.thinking.type == "disabled":

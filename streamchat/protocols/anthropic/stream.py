@@ -30,12 +30,13 @@ _FILTERED = "The content filter ended this answer."
 
 
 class MessagesWriter:
-    """Implements ``Dialect``."""
+    """Implements ``Dialect``. ``input_tokens``: an estimate for ``message_start``; the end has what was counted."""
 
     heartbeat = b'event: ping\ndata: {"type":"ping"}\n\n'
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, input_tokens: int = 0) -> None:
         self._model = model
+        self._estimate = input_tokens
         self._order = InOrder()
         self._blocks: Events = []
         self._pieces: list[str] = []
@@ -50,7 +51,8 @@ class MessagesWriter:
 
     def open(self) -> bytes:
         """See ``Writer``."""
-        start = {"type": "message_start", "message": {**self._message(), "content": []}}
+        usage = {**self._counts(), "input_tokens": self._estimate}
+        start = {"type": "message_start", "message": {**self._message(), "content": [], "usage": usage}}
         return _encode(start) + self.heartbeat
 
     def add(self, event: e.Event) -> bytes:

@@ -178,7 +178,8 @@ class ChatRequest(Shape):
             parallel_tool_calls=self.parallel_tool_calls,
         )
         request = transcript.client_request(self.model, options, tools, stream=bool(self.stream))
-        return replace(request, keep=self.store is not False)
+        names = {} if self.max_completion_tokens is None else {"max_tokens": "max_completion_tokens"}
+        return replace(request, keep=self.store is not False, names=names)
 
     def _schema(self) -> dict[str, Any] | None:
         if (format := self.response_format) is None:

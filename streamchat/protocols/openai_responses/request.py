@@ -118,6 +118,9 @@ IGNORED = frozenset({
 _NOT_INCLUDED = "message.output_text.logprobs"
 
 
+NAMES = {"max_tokens": "max_output_tokens", "reasoning_effort": "reasoning.effort"}
+
+
 class ConversationIn(Shape):
     """The conversation that a response belongs to."""
 
@@ -154,10 +157,12 @@ class ResponsesRequest(Shape):
         if _NOT_INCLUDED in (self.include or ()):
             raise InvalidInput(f"include: {_NOT_INCLUDED} is not supported here.")
         transcript = Transcript()
-        transcript.system(self.instructions or "")
         items = [Item(role="user", content=self.input)] if isinstance(self.input, str) else self.input
         for item in items:
             _add(transcript, item)
+        # A system message alone is the question.
+        lasting = transcript.system_text if transcript.has_turns or transcript.results else ""
+        transcript.system(self.instructions or "", first=True)
         effort = self.reasoning.effort if self.reasoning else None
         tools = tools_of(map(_spec, self.tools or ()), self.tool_choice)
         options = Options(
@@ -170,7 +175,9 @@ class ResponsesRequest(Shape):
             parallel_tool_calls=self.parallel_tool_calls,
         )
         request = transcript.client_request(self.model, options, tools, stream=bool(self.stream), after=self._after())
-        return replace(request, conversation_id=self._conversation(), keep=self.store is not False, echo=self._kept())
+        place, keep = self._conversation(), self.store is not False
+        echo = self._kept()
+        return replace(request, conversation_id=place, keep=keep, echo=echo, names=NAMES, lasting_system=lasting)
 
     def echo(self) -> dict[str, Any]:
         """Return the fields that a response repeats of its request."""
@@ -195,7 +202,7 @@ class ResponsesRequest(Shape):
     def _kept(self) -> dict[str, Any]:
         """Return what of ``echo`` is stored with the run, because its options do not tell it."""
         echo, empty = self.echo(), ResponsesRequest(model="-", input="").echo()
-        names = ("conversation", "metadata", "previous_response_id", "reasoning", "text", "tool_choice")
+        names = ("conversation", "instructions", "metadata", "previous_response_id", "reasoning", "text", "tool_choice")
         return {name: echo[name] for name in names if echo[name] != empty[name]}
 
     @property
@@ -229,12 +236,14 @@ def conversation_of(name: str) -> str:
     return name.removeprefix(CONVERSATION_PREFIX)
 
 
-def turns_of(items: Sequence[Item]) -> tuple[Message, ...]:
-    """Return items as the turns of a conversation. Raises ``InvalidInput``."""
+def turns_of(items: Sequence[Item]) -> tuple[str, tuple[Message, ...]]:
+    """Return the text of the system messages among these items, and the rest as turns. Raises ``InvalidInput``."""
     transcript = Transcript()
     for item in items:
         _add(transcript, item)
-    return transcript.turns
+    if transcript.results:
+        raise InvalidInput("items: a tool result whose call is not among them belongs into the input of a response.")
+    return transcript.system_text, transcript.turns if transcript.has_turns else ()
 
 
 def _add(transcript: Transcript, item: Item) -> None:

@@ -17,13 +17,18 @@ from streamchat.chat.request import Request
 from streamchat.providers import provider_errors
 from streamchat.providers.ag_ui import interrupts
 from streamchat.providers.ag_ui.events import OWN, AgUiNormaliser
+from streamchat.providers.base import Capabilities
 from streamchat.providers.endpoint import run_headers
 from streamchat.providers.history import arguments_text, file_text, known_calls, largest_attachment, result_text
 from streamchat.providers.http_client import http_client
 from streamchat.providers.provider_errors import ErrorContext
+from streamchat.providers.schema import instruction
 from streamchat.providers.stream_reader import read_stream
 
 Json = dict[str, Any]
+# The protocol has no options: how the agent's own model is asked is the agent's business.
+_OPTIONS = ("temperature", "max_tokens", "reasoning_effort", "top_p", "seed", "tool_choice", "parallel_tool_calls")
+CAPABILITIES = Capabilities(reasoning=True, images=True, schema=False, refuses=frozenset(_OPTIONS))
 
 
 class AgUiAgent:
@@ -74,7 +79,10 @@ class AgUiAgent:
 
 def run_input(request: Request) -> Json:
     """Return the conversation as AG-UI's ``RunAgentInput``. Its parent is the agent's run before, in this branch."""
-    messages: list[Json] = [{"id": "system", "role": "system", "content": request.system}] if request.system else []
+    system = request.system or ""
+    if request.options.schema is not None:
+        system = f"{system}\n\n{instruction(request.options.schema)}".strip()
+    messages: list[Json] = [{"id": "system", "role": "system", "content": system}] if system else []
     kept: Json = {}
     resume: list[Json] = []
     for number, message in enumerate(request.messages):

@@ -32,13 +32,24 @@ if TYPE_CHECKING:
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 28_672}
+LEAST_BUDGET = 1024
 ROOM_FOR_TEXT = 4096
 CACHE = {"type": "ephemeral"}
 # The version that every model with a search takes; newer ones need the vendor's code execution too.
 WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
+# This API has no seed, whatever the model. No thinking goes with a forced tool, and no temperature with thinking.
+_REFUSES = frozenset({"seed"})
+_EXCLUDES = (("tool_choice", "reasoning_effort"), ("reasoning_effort", "temperature"))
+
+
+def _in_messages(family: Family) -> Family:
+    able = family.capabilities
+    return replace(family, capabilities=replace(able, refuses=able.refuses | _REFUSES, excludes=_EXCLUDES))
+
+
 _OLD = Capabilities(images=True, schema=False, context=200_000, continues="prefill")
-KNOWN = Families(
+_FAMILIES = (
     Family(("claude-3-haiku", "claude-3-opus", "claude-3-sonnet"), _OLD, output=4096),
     Family(("claude-3-5",), replace(_OLD, documents=True)),
     Family(
@@ -87,7 +98,10 @@ KNOWN = Families(
         ),
         output=32_000,
     ),
-    other=Capabilities(images=True, schema=False),
+)
+KNOWN = Families(
+    *map(_in_messages, _FAMILIES),
+    other=Capabilities(images=True, schema=False, refuses=_REFUSES, excludes=_EXCLUDES),
 )
 
 
@@ -179,7 +193,7 @@ def anthropic_body(request: Request, capabilities: Capabilities) -> tuple[dict[s
     effort = options.reasoning_effort
     # The API takes no thinking with a prefilled answer, which goes on as text at once, nor with a forced tool.
     if effort and effort != "none" and capabilities.reasoning and not prefilled and not options.tool_choice:
-        _set_thinking(body, effort, family)
+        _set_thinking(body, effort, family, limited=limit == options.max_tokens)
     if sampling := _sampling(options, capabilities, thinking="thinking" in body):
         body["extra_body"] = sampling
     if request.tools and capabilities.tools:
@@ -211,12 +225,16 @@ def _tool_choice(options: Options) -> dict[str, Any] | None:
     return choice if options.parallel_tool_calls is not False else choice | {"disable_parallel_tool_use": True}
 
 
-def _set_thinking(body: dict[str, Any], effort: str, family: Family) -> None:
+def _set_thinking(body: dict[str, Any], effort: str, family: Family, *, limited: bool) -> None:
     if family.thinking == "effort":
         # Newer models leave their thinking out of the stream unless a summary is requested.
         body["thinking"] = {"type": "adaptive", "display": "summarized"}
         body.setdefault("output_config", {})["effort"] = "low" if effort == "minimal" else effort
     else:
+        # The limit of tokens holds for thinking too. The API refuses one that leaves no room for the least budget.
         budget = BUDGETS.get(effort, BUDGETS["medium"])
+        if limited:
+            budget = max(LEAST_BUDGET, min(budget, body["max_tokens"] - ROOM_FOR_TEXT, body["max_tokens"] // 2))
+        else:
+            body["max_tokens"] = max(body["max_tokens"], budget + ROOM_FOR_TEXT)
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        body["max_tokens"] = max(body["max_tokens"], budget + ROOM_FOR_TEXT)

@@ -6,7 +6,7 @@ What a model accepts is data (``KNOWN``), not a branch on its name.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from copy import copy
 from dataclasses import replace
@@ -36,6 +36,7 @@ from streamchat.providers.history import (
 from streamchat.providers.http_client import http_client
 from streamchat.providers.model_capabilities import Families, Family
 from streamchat.providers.openai.chat_events import ChatNormaliser
+from streamchat.providers.openai.embeddings import embed
 from streamchat.providers.openai.models import OPENAI_FAMILIES
 from streamchat.providers.schema import answer_format, instruction
 from streamchat.providers.sdk_client import SdkClient
@@ -89,6 +90,10 @@ class OpenAIChat:
         async with aclosing(read_stream(create, normaliser, context, watch=request.watch)) as events:
             async for event in events:
                 yield event
+
+    async def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See ``base.Embedder``."""
+        return await embed(await self._client.get(), self._endpoint, body)
 
     async def warm_up(self) -> None:
         """Load the SDK, so that the first answer does not wait for it."""

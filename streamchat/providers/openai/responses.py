@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from copy import copy
 from dataclasses import replace
@@ -47,6 +47,7 @@ from streamchat.providers.history import (
 )
 from streamchat.providers.model_capabilities import Families, Family
 from streamchat.providers.openai.chat import OPENAI_URL, openai_client, openai_with_key
+from streamchat.providers.openai.embeddings import embed
 from streamchat.providers.openai.models import OPENAI_FAMILIES
 from streamchat.providers.openai.responses_events import ResponsesNormaliser
 from streamchat.providers.schema import answer_format, instruction
@@ -161,6 +162,10 @@ class OpenAIResponses:
             await client.responses.with_raw_response.cancel(response_id, timeout=CANCEL_SECONDS)
         except Exception as error:  # It has ended, is not known, or the provider is away: there is nobody to tell.
             logger.info("the response %s was not cancelled: %s", response_id, type(error).__name__)
+
+    async def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See ``base.Embedder``."""
+        return await embed(await self._client.get(), self._endpoint, body)
 
     async def warm_up(self) -> None:
         """Load the SDK, so that the first answer does not wait for it."""

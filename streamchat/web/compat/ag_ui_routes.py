@@ -27,7 +27,7 @@ from streamchat.protocols.replay import Replay
 from streamchat.protocols.vendor_stream import VendorEncoder
 from streamchat.runs.approvals import Decision
 from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode
-from streamchat.web.compat.start import check_model, with_results
+from streamchat.web.compat.start import check_model, check_request, with_results
 from streamchat.web.compat.suspended import suspended
 from streamchat.web.dependencies import Context
 from streamchat.web.schemas import PROBLEMS
@@ -56,7 +56,9 @@ async def run(
         models = await context.models()
         name = body.model or model or models.default
         check_model(models, name)
-        new = await _new_run(context, body, ag_ui.client_request(body, name))
+        request = ag_ui.client_request(body, name)
+        check_request(models, request)
+        new = await _new_run(context, body, request)
         started = await context.start(new)
         initial = Message(started.run_id, "assistant", close_open_calls(new.prefix), status="streaming", model=name)
         writer = AgUiWriter(body.threadId, body.runId, started.run_id, model=name)

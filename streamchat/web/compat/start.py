@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from secrets import token_urlsafe
 
-from streamchat.chat.messages import Message, Part, ToolCallPart
+from streamchat.chat.messages import Message, Part, TextPart, ToolCallPart
 from streamchat.chat.request import ROOT, UNKEPT, NewRun, RunOptions, is_unkept
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.protocols.conversation_in import ClientRequest, Result
 from streamchat.protocols.reasoning_handles import Stored, recall
 from streamchat.runs.ports import Begun, Models
+from streamchat.runs.service import check_options
 from streamchat.wiring.request_context import RequestContext
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -46,9 +47,44 @@ async def start(
     """
     models = await context.models()
     check_model(models, client_request.model)
-    check_options(models, client_request)
+    check_request(models, client_request)
+    client_request = await _with_lasting_system(context, client_request)
     new = await _new_run(context, client_request, place, key)
-    return await context.start(new), new.prefix
+    begun = await context.start(new)
+    if client_request.lasting_system and client_request.keep and begun.created:
+        await _keep_system(context, begun.conversation_id, client_request.lasting_system)
+    return begun, new.prefix
+
+
+async def _with_lasting_system(context: RequestContext, client_request: ClientRequest) -> ClientRequest:
+    """Return the request with what earlier system messages of its conversation said."""
+    conversation_id = client_request.conversation_id
+    if conversation_id is None and client_request.after is not None:
+        conversation_id = await context.store.conversation_of(context.owner, client_request.after)
+    before = await _kept_system(context, conversation_id) if conversation_id else ""
+    if not before:
+        return client_request
+    system, lasting = _joined(before, client_request.system), _joined(before, client_request.lasting_system)
+    return replace(client_request, system=system, lasting_system=lasting)
+
+
+async def add_system(context: RequestContext, conversation_id: str, text: str) -> None:
+    """Add a text to the system prompt of a conversation. Raises ``NotFound``."""
+    await _keep_system(context, conversation_id, _joined(await _kept_system(context, conversation_id), text))
+
+
+async def _kept_system(context: RequestContext, conversation_id: str) -> str:
+    return (await context.store.about(context.owner, conversation_id)).settings.options.system or ""
+
+
+async def _keep_system(context: RequestContext, conversation_id: str, text: str) -> None:
+    options = (await context.store.about(context.owner, conversation_id)).settings.options
+    if options.system != text:
+        await context.store.configure(context.owner, conversation_id, options=replace(options, system=text))
+
+
+def _joined(*texts: str | None) -> str:
+    return "\n\n".join(text for text in texts if text)
 
 
 def check_model(models: Models, model: str) -> None:
@@ -59,13 +95,20 @@ def check_model(models: Models, model: str) -> None:
         raise NotFound(error.user_message, kind="no-model") from None
 
 
-def check_options(models: Models, client_request: ClientRequest) -> None:
-    """Raise ``InvalidInput`` for an option whose loss would change the answer, if the model does not take it."""
-    model, options = models.info(client_request.model), client_request.options
-    if options.top_p is not None and "top_p" in model.capabilities.refuses:
-        raise InvalidInput(f"top_p: {model.label} does not support it.")
-    if options.tool_choice and not model.capabilities.tools:
-        raise InvalidInput(f"tool_choice: {model.label} cannot be made to call a tool.")
+def check_request(models: Models, client_request: ClientRequest) -> None:
+    """Raise ``InvalidInput`` for a parameter whose loss would change the answer, if the model does not take it."""
+    model = models.info(client_request.model)
+    chosen = replace(client_request.options, **dict.fromkeys(client_request.demanded))
+    check_options(model, chosen, client_request.names)
+    if client_request.tools and not (model.capabilities.tools or model.capabilities.schema_tools):
+        raise InvalidInput(f"tools: {model.label} cannot call any. Leave them out, or choose another model.")
+    effort = client_request.options.reasoning_effort not in (None, "none")
+    ends_in_text = isinstance(client_request.prefix[-1], TextPart) if client_request.prefix else False
+    if effort and ends_in_text and model.capabilities.continues == "prefill":
+        name = client_request.names.get("reasoning_effort", "reasoning_effort")
+        raise InvalidInput(
+            f"{name}: {model.label} does not think before it continues an answer. Leave one of them out."
+        )
 
 
 async def _new_run(context: RequestContext, client_request: ClientRequest, place: Place, key: str) -> NewRun:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from streamchat.chat.messages import Message, TextPart
 from streamchat.protocols.anthropic.request import CountRequest, MessagesRequest
 from streamchat.protocols.anthropic.stream import MessagesWriter
+from streamchat.protocols.conversation_in import ClientRequest
 from streamchat.protocols.encoding import json_bytes
+from streamchat.protocols.fields import ModelName, Shape
 from streamchat.protocols.openai_chat.request import ChatRequest
 from streamchat.protocols.openai_chat.stream import ChatWriter
 from streamchat.protocols.openai_responses.request import ResponsesRequest
@@ -30,6 +33,15 @@ from streamchat.web.error_responses import SHAPES
 router = APIRouter(prefix="/v1", tags=["vendor-shaped"])
 SHAPES["/v1/messages"] = lambda error, status: failure_response(anthropic_failure(error, status))
 SHAPES["/v1/"] = lambda error, status: failure_response(openai_failure(error, status))
+
+
+class EmbeddingsRequest(Shape):
+    """`POST /v1/embeddings`. All fields go to the model's server."""
+
+    model: ModelName
+    input: str | Annotated[list[Any], Field(min_length=1, max_length=10_000)]
+
+
 Conversation = Annotated[
     str | None, Header(description="Continue this conversation; then only the last message counts.")
 ]
@@ -82,7 +94,18 @@ async def messages(
     idempotency_key: Key = None,
 ) -> Response:
     """Messages, compatible with Anthropic's SDK."""
-    return await serve(request, context, body.client_request(body.max_tokens), MessagesWriter(body.model))
+    client_request = body.client_request(body.max_tokens)
+    # Of a conversation that is stored here, the request is a part only.
+    tokens = _tokens(client_request) if x_conversation_id is None else 0
+    return await serve(request, context, client_request, MessagesWriter(body.model, tokens))
+
+
+@router.post("/embeddings", responses=_responses("OpenAI"))
+async def embeddings(context: Context, body: EmbeddingsRequest) -> Response:
+    """Embeddings, computed by the model's server: the request is passed on as it is."""
+    check_model(await context.models(), body.model)
+    result = await context.embed(body.model, body.model_dump(mode="json", exclude_unset=True))
+    return Response(json_bytes({**result, "model": body.model}), media_type="application/json")
 
 
 @router.post("/messages/count_tokens", responses=_responses("Anthropic"))
@@ -90,9 +113,13 @@ async def count_tokens(context: Context, body: CountRequest) -> Response:
     """The approximate number of tokens in a request: estimated from its characters, rather too high than too low."""
     client_request = body.client_request()
     check_model(await context.models(), client_request.model)
+    return Response(json_bytes({"input_tokens": _tokens(client_request)}), media_type="application/json")
+
+
+def _tokens(client_request: ClientRequest) -> int:
+    """Return about how many tokens a request has."""
     tools = [
         Message("", "system", (TextPart(f"{t.name} {t.description} {t.parameters}"),)) for t in client_request.tools
     ]
     system = [Message("", "system", (TextPart(client_request.system),))] if client_request.system else []
-    count = sum(map(estimate, [*system, *tools, *client_request.turns]))
-    return Response(json_bytes({"input_tokens": count}), media_type="application/json")
+    return sum(map(estimate, [*system, *tools, *client_request.turns]))

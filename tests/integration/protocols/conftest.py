@@ -84,12 +84,12 @@ class Api:
 
 
 @asynccontextmanager
-async def _serving(path: Path, catalog: Catalog, loop: LoopThread, tools: Any) -> AsyncIterator[Api]:
+async def serving_api(path: Path, catalog: Catalog, loop: LoopThread, tools: Any, **more: str) -> AsyncIterator[Api]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         async with make_world(path, Policy(retries=0), catalog, tools) as world:
-            given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(path)}
+            given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(path), **more}
             settings = Settings.model_validate(given)
             holder = ServiceHolder(Services(settings, catalog, world.store, world.runs))
             async with serving(guard(mount(PAGE, holder), holder), sock):
@@ -115,7 +115,7 @@ def api(tmp_path: Path, loop: LoopThread, simulated: Address, tools: list[Any]) 
     async def build() -> Catalog:
         return Catalog([Source("simulator", Simulator(address=simulated), MODELS)])
 
-    serving = _serving(tmp_path, loop.run(build()), loop, tools)
+    serving = serving_api(tmp_path, loop.run(build()), loop, tools)
     api = loop.run(serving.__aenter__())
     yield api
     for client in api.open:

@@ -50,6 +50,20 @@ def test_a_stream_adds_up_to_the_whole(api: Api, scene: str):
     assert final.to_dict(exclude_unset=True) == whole.to_dict(exclude_unset=True)
 
 
+def test_tokens_of_the_input_at_the_start(api: Api):
+    """An estimate that is that of ``count_tokens``, until the end has what the provider counted."""
+    client, question = api.anthropic(), ask("n=3 " + "word " * 500)
+    estimate = client.messages.count_tokens(model=question["model"], messages=question["messages"]).input_tokens
+    started, ended = [], []
+    for event in client.messages.create(**question, stream=True):
+        if event.type == "message_start":
+            started.append(event.message.usage.input_tokens)
+        elif event.type == "message_delta":
+            ended.append(event.usage.input_tokens)
+    assert started == [estimate]
+    assert 500 < ended[0] <= estimate
+
+
 async def test_asynchronously(api: Api):
     """The same with the asynchronous SDK."""
     async with api.async_anthropic() as client:

@@ -184,11 +184,11 @@ async def test_thinking_as_the_family_wants_it(model: str, thinking: dict[str, A
     """Older families take a budget, newer ones an effort, the oldest nothing."""
     from streamchat.providers.anthropic.messages import KNOWN, anthropic_body
 
-    request = question(model=model, reasoning_effort="medium", max_tokens=100)
+    request = question(model=model, reasoning_effort="medium", max_tokens=20_000)
     got, _ = anthropic_body(request, KNOWN.capabilities(model))
     assert got.get("thinking") == thinking
     if thinking and "budget_tokens" in thinking:
-        assert got["max_tokens"] > thinking["budget_tokens"]
+        assert got["max_tokens"] == 20_000 > thinking["budget_tokens"]
 
 
 @pytest.mark.parametrize("effort", [None, "none"])

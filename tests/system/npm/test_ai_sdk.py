@@ -158,6 +158,22 @@ class TestTools:
         assert run["message"]["text"] == text_of(message)
 
 
+def test_a_tool_of_the_front_end(use_chat: UseChat, api: Api):
+    """It is offered, called and run there; its output goes on in the same message, and the answer is one of ours."""
+    declared = {"look_up": {"description": "Look up.", "inputSchema": {"type": "object", "properties": {"query": {}}}}}
+    held = use_chat("tools", "tools", f"hello {FAST}", body={"model": "simulator:tools", "tools": declared})
+    assert (held["status"], held["error"]) == ("ready", None)
+    assert [message["role"] for message in held["messages"]] == ["user", "assistant"]
+    parts = [part for part in held["messages"][1]["parts"] if part["type"] != "step-start"]
+    assert [part["type"] for part in parts] == ["text", "tool-look_up", "text"]
+    assert parts[1]["state"] == "output-available"
+    assert '"answer": 42' in parts[2]["text"]
+    (row,) = api.http.get("/api/conversations").json()["conversations"]
+    stored = api.conversation(row["id"])
+    assert [message["role"] for message in stored] == ["user", "assistant"]
+    assert [part["type"] for part in stored[1]["parts"]] == ["text", "tool_call", "text"]
+
+
 def told(answer: Any) -> list[dict[str, Any]]:
     """The chunks of a stream; its end mark is checked, and left out."""
     assert answer.status_code == 200, answer.text

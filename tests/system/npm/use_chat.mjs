@@ -14,7 +14,7 @@ const options = JSON.parse(given);
 
 function mount(more = {}) {
   const held = { seen: [] };
-  const transport = new ai.DefaultChatTransport({ api: `${process.env.URL}/api/chat`, body: { model: options.model } });
+  const transport = new ai.DefaultChatTransport({ api: `${process.env.URL}/api/chat`, body: options.body ?? { model: options.model } });
   function Chat() {
     held.chat = useChat({ id: options.id, transport, ...more });
     const last = held.chat.messages.at(-1);
@@ -74,6 +74,21 @@ const scenarios = {
     first.unmount();
     const held = mount({ resume: true });
     await held.until((chat) => chat.messages.length > 0);
+    await held.settled();
+    return held;
+  },
+  async tools() {
+    const held = mount({
+      sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithToolCalls,
+      onToolCall({ toolCall }) {
+        const output = { answer: 42, of: toolCall.input };
+        const add = held.chat.addToolOutput ?? held.chat.addToolResult;
+        add({ tool: toolCall.toolName, toolCallId: toolCall.toolCallId, output });
+      },
+    });
+    await held.until(() => true);
+    await ask(held, options.texts[0]);
+    await held.until((chat) => textOf(chat.messages.at(-1)).includes("That is all I needed"));
     await held.settled();
     return held;
   },
