@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -64,30 +65,29 @@ def leaking_files(*folders: Path) -> list[str]:
     return found
 
 
-def tell_keys(request: dict[str, Any]) -> Reply:
-    """A provider that tells the keys back in its errors."""
-    told = f"Incorrect API key provided: {' or '.join(PLANTED.values())}."
-    asked = str(request["messages"][-1]["content"])  # Anthropic's is a list of parts
-    if "refuse" in asked:
-        return Reply(status=401, body=json.dumps({"error": {"message": told, "type": "invalid_request_error"}}))
-    if "break" in asked:
-        return Reply(["Some words. "], error={"message": told, "type": "server_error"})
-    return Reply(["Hello ", "there."])
+def telling(*keys: str) -> Callable[[dict[str, Any]], Reply]:
+    """A provider that tells these keys back in its errors."""
+    told = f"Incorrect API key provided: {' or '.join(keys)}."
+
+    def tell(request: dict[str, Any]) -> Reply:
+        asked = str(request["messages"][-1]["content"])  # Anthropic's is a list of parts
+        if "refuse" in asked:
+            return Reply(status=401, body=json.dumps({"error": {"message": told, "type": "invalid_request_error"}}))
+        if "break" in asked:
+            return Reply(["Some words. "], error={"message": told, "type": "server_error"})
+        return Reply(["Hello ", "there."])
+
+    return tell
 
 
 def test_a_planted_key_is_nowhere(planted: Served, vendor: Vendor, open_page: OpenPage):
     """Answers, refusals that quote the key, errors in mid-stream, Retry, Stop, reload, an unknown address, every file
     of the page, the log, the database: no trace of a key outside the server's environment."""
-    vendor.answer = tell_keys
+    vendor.answer = telling(*PLANTED.values())
     chat = open_page(None, server=planted)
     heard = Heard(chat)
     chat.open("/")
-    chat.ask("say hello").wait_status("finished")
-    for text in ("refuse this", "break this"):
-        refused = chat.ask(text).wait_status("failed").get_attribute("data-message-id")
-        chat.retry_button.click()
-        expect(chat.answers.last).not_to_have_attribute("data-message-id", str(refused))
-        chat.wait_status("failed")
+    ask_for_errors(chat)
     chat.picker.select_option("anthropic:two")
     chat.ask("refuse this too").wait_status("failed")
     chat.picker.select_option("simulator:tour")
@@ -104,6 +104,61 @@ def test_a_planted_key_is_nowhere(planted: Served, vendor: Vendor, open_page: Op
     assert WORD.decode() not in planted.log
     assert planted.database.exists()
     assert leaking_files(planted.data_dir, ROOT / ".web" / "build", ROOT / ".states") == []
+
+
+def ask_for_errors(chat: ChatPage) -> None:
+    """An answer, and two that fail with a quotation of the key, each tried again."""
+    chat.ask("say hello").wait_status("finished")
+    for text in ("refuse this", "break this"):
+        refused = chat.ask(text).wait_status("failed").get_attribute("data-message-id")
+        chat.retry_button.click()
+        expect(chat.answers.last).not_to_have_attribute("data-message-id", str(refused))
+        chat.wait_status("failed")
+
+
+def test_a_key_that_somebody_brings_is_nowhere(serve: Callable[..., Served], vendor: Vendor, open_page: OpenPage):
+    """It answers, and is quoted in errors: no trace of it in either page, its frames, the API's answers about keys,
+    account and audit, the bundle, the log, the database. What the person typed is not in the page any more either."""
+    key = "sk-CANARY-of-anna-0123456789"
+    server = serve(
+        STREAMCHAT_ACCOUNTS="open",
+        STREAMCHAT_SECRET_KEY="a secret of the tests that is long enough",
+        STREAMCHAT_MODELS="simulator:tour,openai:one",
+        STREAMCHAT_RETRIES="0",
+        OPENAI_BASE_URL=vendor.url,
+    )
+    vendor.answer = telling(key)
+    chat = open_page(None, server=server)
+    chat.oddities.allow("401", "403", "WebSocket")
+    chat.page.goto(chat.url + "/")
+    chat.page.get_by_test_id("user-name").fill("anna")
+    chat.page.get_by_test_id("password").fill("correct horse battery")
+    chat.page.get_by_test_id("sign-up").click()
+    chat.ready()
+    heard = Heard(chat)
+    chat.page.goto(chat.url + "/account")
+    chat.page.get_by_test_id("own-key-vendor").select_option("openai")
+    chat.page.get_by_test_id("own-key").fill(key)
+    chat.page.get_by_test_id("set-own-key").click()
+    expect(chat.page.get_by_test_id("own-keys").get_by_role("listitem")).to_contain_text(f"…{key[-4:]}")
+    assert WORD.decode() not in chat.page.content()
+    chat.open("/")
+    chat.picker.select_option("openai:one")
+    ask_for_errors(chat)
+    assert vendor.keys[-5:] == [key] * 5
+    chat.page.reload()
+    chat.ready().wait_status("failed")
+    for page in (chat.url + "/account", chat.url + "/"):
+        chat.page.goto(page)
+        chat.page.wait_for_load_state("networkidle")
+        assert WORD.decode() not in chat.page.content()
+    for path in ("/api/keys", "/api/account/export", "/api/audit", "/api/admin/models", "/api/admin/usage"):
+        assert chat.page.evaluate("(path) => fetch(path).then(({ok}) => ok)", path), path
+    assert heard.frames > 10
+    assert heard.leaks() == []
+    assert WORD.decode() not in server.log
+    assert server.database.exists()
+    assert leaking_files(server.data_dir, ROOT / ".web" / "build", ROOT / ".states") == []
 
 
 def test_sources_are_not_served(served: Served):
