@@ -47,11 +47,20 @@ class RedisServer:
             time.sleep(0.02)
         raise AssertionError("redis-server does not answer")
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(20)
             self._process = None
+
+    def send(self, signal_: signal.Signals) -> None:
+        """``SIGSTOP`` holds it, ``SIGCONT`` lets it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal_)
 
     def remove(self) -> None:
         self.stop()
@@ -65,13 +74,17 @@ class RedisServer:
 
 
 class RedisCluster:
-    """Three servers that share the slots, without replicas. ``nodes[0]`` is the one that ``url`` names."""
+    """Three servers that share the slots, each with so many replicas. ``nodes[0]`` is the one that ``url`` names.
 
-    def __init__(self) -> None:
+    A replica takes the place of a server that has been silent for ``timeout`` ms.
+    """
+
+    def __init__(self, replicas: int = 0, timeout: int = 5000) -> None:
+        self._replicas = replicas
         # The second port, of which the nodes talk, would by default be ten thousand higher.
-        self._ports = [free_port() for _ in range(3)]
+        self._ports = [free_port() for _ in range(3 * (1 + replicas))]
         self.nodes = [
-            RedisServer("--cluster-enabled", "yes", "--cluster-port", str(port), "--cluster-node-timeout", "5000")
+            RedisServer("--cluster-enabled", "yes", "--cluster-port", str(port), "--cluster-node-timeout", str(timeout))
             for port in self._ports
         ]
         self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
@@ -80,8 +93,20 @@ class RedisCluster:
         for node in self.nodes:
             node.start()
         addresses = [f"127.0.0.1:{node.port}@{port}" for node, port in zip(self.nodes, self._ports, strict=True)]
-        self._operate("create", *addresses)
+        self._operate("create", *addresses, "--cluster-replicas", str(self._replicas))
         _until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes))
+        roles = (b"role:master", b"master_link_status:up")
+        _until(lambda: all(any(role in node.ask("INFO", "replication") for role in roles) for node in self.nodes))
+
+    def master_of(self, key: str) -> RedisServer | None:
+        """The server that answers for this key, if one does now."""
+        running = (node for node in self.nodes if node.is_running)
+        return next((node for node in running if node.ask("EXISTS", key).startswith(b":")), None)
+
+    def replica_of(self, master: RedisServer) -> RedisServer:
+        """The server that would take its place."""
+        port = f"master_port:{master.port}\r".encode()
+        return next(node for node in self.nodes if port in node.ask("INFO", "replication"))
 
     def move(self, slots: int, source: RedisServer, target: RedisServer) -> None:
         """Move the first slots of a node with their keys to another one, while they are used."""

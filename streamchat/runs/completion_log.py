@@ -184,12 +184,15 @@ class RedisSink:
 
     def __init__(self, url: str, stream: str) -> None:
         from redis import Redis, RedisCluster
+        from redis.cluster import ClusterNode
 
-        from streamchat.runs.redis.cluster import is_cluster, node_url
+        from streamchat.runs.redis.cluster import is_cluster, read_address
 
         options = {"socket_timeout": 10, "socket_connect_timeout": 10}
         if is_cluster(url):
-            self._redis = RedisCluster.from_url(node_url(url), **options)
+            first, others = read_address(url)
+            nodes = [ClusterNode(host, port) for host, port in others]
+            self._redis = RedisCluster.from_url(first, startup_nodes=nodes, **options)
         else:
             self._redis = Redis.from_url(url, **options)
         self._stream = stream

@@ -40,16 +40,27 @@ def is_cluster(url: str) -> bool:
     return urlsplit(url).scheme.endswith("+cluster")
 
 
-def node_url(url: str) -> str:
-    """Return the address of the node that a cluster's address names, as redis-py has it."""
-    return url.replace("+cluster", "", 1)
+def read_address(url: str) -> tuple[str, list[tuple[str, int]]]:
+    """Return the address of the first node that a cluster's address names, as redis-py has it, and the others.
+
+    They are separated by commas: ``redis+cluster://user:password@one:6379,two:6379``. Raises ``ValueError``.
+    """
+    parts = urlsplit(url.replace("+cluster", "", 1))
+    login, at, hosts = parts.netloc.rpartition("@")
+    first, *others = hosts.split(",")
+    more = [urlsplit(f"//{other}") for other in others]
+    nodes = [(one.hostname or "localhost", one.port or 6379) for one in more]
+    return parts._replace(netloc=f"{login}{at}{first}").geturl(), nodes
 
 
 class ClusterLink(Link):
-    """Makes connections to the nodes of one cluster. ``url``: that of any of its nodes, with ``+cluster``."""
+    """Makes connections to the nodes of one cluster. ``url``: that of one or more of its nodes, with ``+cluster``."""
 
     def __init__(self, url: str) -> None:
-        self._url = node_url(url)
+        try:
+            self._url, self._more = read_address(url)
+        except ValueError:
+            raise RedisUnusable("STREAMCHAT_REDIS_URL cannot be used: it is not the address of a Redis.") from None
         super().__init__(self._url)
         self._nodes: RedisCluster | None = None
         self._asked_at = float("-inf")
@@ -108,6 +119,7 @@ class ClusterLink(Link):
 
     def _client(self) -> RedisCluster:
         known = [ClusterNode(node.host, node.port) for node in self._nodes.get_nodes()] if self._nodes else []
+        known += [ClusterNode(host, port) for host, port in self._more]
         return RedisCluster.from_url(
             self._url,
             startup_nodes=known,

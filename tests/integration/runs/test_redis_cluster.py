@@ -6,6 +6,7 @@ What a log keeps is in ``test_log_contract.py``, also over a cluster.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,11 +16,12 @@ from redis.crc import key_slot
 
 from devservers.redis import RedisCluster, RedisServer, why_not
 from streamchat.chat.events import Finished, TextDelta
+from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, StreamchatError
 from streamchat.runs.completion_log import RedisSink
 from streamchat.runs.log import Snapshot
 from streamchat.runs.notifications import Notification, Subscription
-from streamchat.runs.redis.cluster import SHARDS
+from streamchat.runs.redis.cluster import SHARDS, read_address
 from streamchat.runs.redis.engine import check
 from streamchat.runs.redis.stream import Keys
 from streamchat.runs.wakeup import Wakeup
@@ -213,6 +215,63 @@ async def test_a_node_goes_away_and_comes_back(own_cluster: RedisCluster):
         assert said(await asyncio.wait_for(far, SECONDS)) == words(30)
 
 
+async def test_a_replica_takes_the_place_of_a_node(replicated: RedisCluster):
+    """A node is killed while an answer is written, with entries that its replica does not have yet: the answer is whole
+    and in order for readers that were there and for one that comes later, and it can be taken over with all of it."""
+    name = run_in(0)
+    async with two_workers(replicated.url) as (one, two):
+        write(one.log, 50, run_id=name)
+        await arrived(one.log, two.log, name)
+        readers = [asyncio.create_task(told(log, run_id=name)) for log in (one.log, two.log)]
+        master = await asyncio.to_thread(replicated.master_of, KEYS.run(name))
+        assert master
+        replica = await asyncio.to_thread(replicated.replica_of, master)
+        # From now on the replica gets nothing, as over a network that is slower than its node dies.
+        replica.send(signal.SIGSTOP)
+        master.ask("CLIENT", "KILL", "TYPE", "replica")
+        say(one.log, 50, 60, name)
+        await arrived(one.log, two.log, name)
+        master.stop()
+        replica.send(signal.SIGCONT)
+        now = 60
+        while replica is not await asyncio.to_thread(replicated.master_of, KEYS.run(name)):
+            say(one.log, now, now + 1, name)
+            now += 1
+            await asyncio.sleep(0.02)
+        say(one.log, now, now + 20, name)
+        one.log.append(name, Finished())
+        async with asyncio.timeout(SECONDS):
+            for reader in readers:
+                items = await reader
+                seqs = [item.seq for item in items if not isinstance(item, Snapshot)]
+                assert said(items) == words(now + 20)
+                assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+            assert await one.log.publisher.sent(SECONDS)
+    # Workers that begin while that node is away: the other one of their address tells them of the rest.
+    assert replicated.nodes[0] is not replica
+    replicated.nodes[0].stop()
+    await check(both := f"{replicated.url},127.0.0.1:{replica.port}")
+    async with two_workers(both) as (late, taking):
+        await asyncio.wait_for(late.log.attach(name), SECONDS)
+        assert said(await asyncio.wait_for(told(late.log, run_id=name), SECONDS)) == words(now + 20)
+        start = await taking.log.take_over(Snapshot(0, Message(name, "assistant", status="streaming")), 1)
+        assert start
+        assert start.message.text == words(now + 20)
+
+
+@pytest.fixture
+def replicated():
+    """A cluster in which each node has a replica, which takes its place after a second."""
+    if reason := why_not():
+        pytest.skip(reason)
+    cluster = RedisCluster(replicas=1, timeout=1000)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
 @pytest.fixture
 def own_cluster():
     """A cluster for one test, which changes it."""
@@ -253,7 +312,16 @@ async def test_the_address_says_which_kind(redis_cluster: RedisCluster, redis: R
         await check(redis.url.replace("redis://", "redis+cluster://"))
 
 
-@pytest.mark.parametrize("end", ["/5", "/0?db=x", "?nonsense=1"])
+def test_an_address_may_name_several_nodes():
+    """The first one's has the user, the password and the options of all."""
+    assert read_address("redis+cluster://u:p@one:1,two:2,[::1]:3/0?x=y") == (
+        "redis://u:p@one:1/0?x=y",
+        [("two", 2), ("::1", 3)],
+    )
+    assert read_address("rediss+cluster://one") == ("rediss://one", [])
+
+
+@pytest.mark.parametrize("end", ["/5", "/0?db=x", "?nonsense=1", ",two:port"])
 async def test_an_address_that_cannot_be_a_cluster_s_is_named(end: str):
     """By the name of its setting, without a password."""
     with pytest.raises(StreamchatError, match="STREAMCHAT_REDIS_URL") as caught:
