@@ -56,3 +56,24 @@ def test_the_place_is_kept(thread: ChatPage):
     thread.messages.nth(39).wait_for()
     page.wait_for_selector("[aria-busy][data-settled=true]")
     assert thread.left() <= 40
+
+
+def test_the_place_may_be_on_a_page_that_is_not_loaded(chat: ChatPage):
+    """A message far above what is loaded at first: after a reload it is where it was."""
+    page = chat.page
+    chat.open(f"/c/{imported(chat.served, 'Long', *(f'{n}. {TEXT}' for n in range(230)))}")
+    chat.messages.first.wait_for()
+    while (earlier := page.locator(".earlier")).count():
+        loaded = chat.messages.count()
+        earlier.click()
+        page.wait_for_function(
+            "(count) => document.querySelectorAll('[data-testid=message]').length > count", arg=loaded
+        )
+    page.wait_for_selector("[aria-busy][data-settled=true]")
+    eight = chat.messages.nth(8).get_attribute("data-message-id") or ""
+    page.evaluate(f"(id) => {{ {SCROLLER}.scrollTop += ({PLACE})(id); }}", eight)
+    chat.paints(10)
+    top = page.evaluate(PLACE, eight)
+    assert abs(top) <= 40
+    page.reload()
+    stands(chat.ready(), eight, top)

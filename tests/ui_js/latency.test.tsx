@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { render } from "@testing-library/react";
+import { en } from "../../assets/chat/common/strings/lab/en";
 import { LatencyPage } from "../../assets/chat/latency/latency";
 import {
   byDay,
-  COLUMNS,
   type Distribution,
   distribution,
   failures,
@@ -86,7 +86,7 @@ test("failures by kind, and none of a model without any", () => {
 test("a row per model in seconds, with nothing where nothing is known", () => {
   const rows = rowsOf(reportOf());
   expect(rows[0]).toEqual(["m:x", 9, 1, 0.4, 0.8, null, null, 50.3]);
-  expect(rows[0]).toHaveLength(COLUMNS.length);
+  expect(rows[0]).toHaveLength(en.latency.columns.length);
   expect([shown("ttft_ms", 12_345), shown("tokens_per_second", 4)]).toEqual(["12.3 s", "4 tokens/s"]);
 });
 

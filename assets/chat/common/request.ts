@@ -18,8 +18,14 @@ export async function request<Answer>(method: string, path: string, body?: unkno
     throw new RequestError(strings().common.unreachable);
   }
   const data = await response.json().catch(() => null);
-  if (!response.ok) throw new RequestError(data?.error?.message ?? strings().common.unreachable);
+  if (!response.ok) throw new RequestError(messageIn(data) ?? strings().common.unreachable);
   return data as Answer;
+}
+
+/** The message of an error response, in the language of the page. */
+export function messageIn(answer: unknown): string | undefined {
+  const { message } = (answer as { error?: { message?: string } } | null)?.error ?? {};
+  return message && strings().common.told(message);
 }
 
 /** The path of a conversation's call. */

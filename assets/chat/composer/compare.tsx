@@ -22,7 +22,10 @@ export function comparedModels({ compare, model, models }: Chat, chosen = model.
 }
 
 export function Compare() {
-  const t = useStrings().composer;
+  const {
+    composer: t,
+    common: { told },
+  } = useStrings();
   const chat = useChat();
   const { id: conversation } = useAddress();
   const [model, models, compare] = [useShared(chat.model), useShared(chat.models), useShared(chat.compare)];
@@ -73,7 +76,7 @@ export function Compare() {
               <ul>
                 {group.models.map(({ id, label, unavailable }) => (
                   <li key={id}>
-                    <label title={unavailable || undefined}>
+                    <label title={unavailable ? told(unavailable) : undefined}>
                       <input
                         type="checkbox"
                         data-testid="compare-model"

@@ -300,7 +300,7 @@ function useSending(
           attachments.sent(sentFiles);
         }
         if (frame.k === "say") {
-          setError(frame.text);
+          setError(strings().common.told(frame.text));
           refuseQueued(frame.client_id);
           if (outbox.refused(frame.client_id)) setSending(false);
         }

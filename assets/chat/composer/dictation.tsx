@@ -2,7 +2,8 @@
 
 import { Mic } from "lucide-react";
 import { type RefObject, useEffect, useRef, useState } from "react";
-import { currentLanguage, useStrings } from "../common/strings";
+import { useChat } from "../chat";
+import { currentLanguage, strings, useStrings } from "../common/strings";
 
 interface Recognition {
   lang: string;
@@ -11,6 +12,7 @@ interface Recognition {
   stop: () => void;
   abort: () => void;
   onresult: ((event: { resultIndex: number; results: ArrayLike<Result> }) => void) | null;
+  onerror: ((event: { error: string }) => void) | null;
   onend: (() => void) | null;
 }
 
@@ -24,6 +26,7 @@ function recognition(): (new () => Recognition) | undefined {
 
 export function Dictation({ area, onChange }: { area: RefObject<HTMLTextAreaElement | null>; onChange: () => void }) {
   const t = useStrings().composer;
+  const { store } = useChat();
   const [offered, setOffered] = useState(false);
   const [listening, setListening] = useState(false);
   const current = useRef<Recognition | null>(null);
@@ -45,6 +48,9 @@ export function Dictation({ area, onChange }: { area: RefObject<HTMLTextAreaElem
         if (result.isFinal) insert(area.current, result[0].transcript);
       }
       onChange();
+    };
+    recognizer.onerror = ({ error }) => {
+      if (error === "not-allowed") store.feed({ k: "say", text: strings().composer.noMicrophone, n: 0 });
     };
     recognizer.onend = () => setListening(false);
     recognizer.start();

@@ -22,7 +22,10 @@ interface Props {
 }
 
 export function ModelPicker({ models, defaultModel }: Props) {
-  const t = useStrings().composer;
+  const {
+    composer: t,
+    common: { told },
+  } = useStrings();
   const chat = useChat();
   const { id: conversation, pending } = useAddress();
   useChoice(models, defaultModel);
@@ -70,7 +73,7 @@ export function ModelPicker({ models, defaultModel }: Props) {
           <optgroup key={group.label} label={group.label}>
             {group.models.map((model) => (
               <option key={model.id} value={model.id} disabled={!!model.unavailable}>
-                {model.unavailable ? `${model.label} (${model.unavailable})` : model.label}
+                {model.unavailable ? `${model.label} (${told(model.unavailable)})` : model.label}
               </option>
             ))}
           </optgroup>
@@ -85,7 +88,7 @@ export function ModelPicker({ models, defaultModel }: Props) {
           </optgroup>
         )}
       </select>
-      {model?.note && <p className="note">{model.note}</p>}
+      {model?.note && <p className="note">{told(model.note)}</p>}
       {dialog}
       {presetDialog}
     </div>

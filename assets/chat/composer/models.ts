@@ -22,7 +22,7 @@ export function chooseModel(models: Model[], { wanted, last, fallback }: Candida
 export function refusal(models: Model[], wanted: string): string {
   const model = models.find(({ id }) => id === wanted);
   if (!model) return strings().composer.noSuchModel(wanted.slice(0, 60));
-  return model.unavailable ? strings().composer.unusable(model.label, model.unavailable) : "";
+  return model.unavailable ? strings().composer.unusable(model.label, strings().common.told(model.unavailable)) : "";
 }
 
 const PROVIDERS: Record<string, string> = {

@@ -1,7 +1,7 @@
 // The upload of one file, with its progress.
 
 import { basePath } from "../common/base-path";
-import { RequestError, request } from "../common/request";
+import { messageIn, RequestError, request } from "../common/request";
 import { strings } from "../common/strings";
 import type { Upload, UploadedFile } from "./attachments";
 import { prepared } from "./picture";
@@ -32,12 +32,7 @@ export function upload(file: File, temporary: boolean, onProgress: (progress: nu
       sending.onload = () => {
         const answer = parsed(sending.responseText);
         if (sending.status === 201) resolve(answer as UploadedFile);
-        else
-          reject(
-            new RequestError(
-              (answer as { error?: { message?: string } })?.error?.message ?? strings().composer.uploadFailed,
-            ),
-          );
+        else reject(new RequestError(messageIn(answer) ?? strings().composer.uploadFailed));
       };
       sending.onerror = sending.onabort = () => reject(new RequestError(strings().composer.uploadFailed));
       sending.open("POST", `${basePath()}/api/files${temporary ? "?temporary=true" : ""}`);

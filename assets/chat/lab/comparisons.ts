@@ -2,13 +2,13 @@
 //
 // Knows when an answer can be used, and measures when that was. Knows nothing of the page.
 
+import { labStrings } from "../common/strings/lab";
+import type { LabStrings } from "../common/strings/lab/en";
 import { isSimulated } from "./measure";
 import { readBuffered, readByWebSocket, type Sink, startRun } from "./readers";
 
 export interface Comparison {
-  id: string;
-  title: string;
-  why: string;
+  id: keyof LabStrings["lab"]["cases"];
   /** What is asked; several are asked at once. */
   bodies: (model: string) => object[];
   /** What can be used of an answer, or `null` if it cannot be used yet. */
@@ -53,8 +53,6 @@ function words(model: string, simulator: string): string {
 export const COMPARISONS: readonly Comparison[] = [
   {
     id: "classification",
-    title: "One word",
-    why: "A label is of use when it is complete, and there is nothing to read before.",
     bodies: (model) => [
       {
         model,
@@ -65,8 +63,6 @@ export const COMPARISONS: readonly Comparison[] = [
   },
   {
     id: "json",
-    title: "JSON for a program",
-    why: "Half an object cannot be parsed, and what does parse may still break the schema.",
     bodies: (model) => [
       {
         model,
@@ -78,8 +74,6 @@ export const COMPARISONS: readonly Comparison[] = [
   },
   {
     id: "batch",
-    title: "A batch",
-    why: "Nobody reads along: what counts is when the last of four answers is there.",
     bodies: (model) =>
       QUESTIONS.map((subject) => ({
         model,
@@ -168,11 +162,11 @@ const SAME_MS = 100; // nobody notices less (Nielsen 1993: 0.1 s feels instantan
 
 /** What the numbers say, in a sentence; it does not say more than they do. */
 export function verdict({ streamed, buffered }: Outcome): string {
-  if (streamed.usable === null && buffered.usable === null) return "This model gave no answer that can be used.";
-  if (streamed.usable === null || buffered.usable === null) return "Only one of the two could be used.";
+  const t = labStrings().lab;
+  if (streamed.usable === null && buffered.usable === null) return t.noUse;
+  if (streamed.usable === null || buffered.usable === null) return t.oneUse;
   const later = buffered.usable - streamed.usable;
-  if (later > SAME_MS) return `Here streaming was usable ${Math.round(later)} ms sooner.`;
-  const when = later < -SAME_MS ? `usable ${Math.round(-later)} ms sooner` : "usable at the same moment";
-  const messages = `${buffered.events} ${buffered.events === 1 ? "message" : "messages"} instead of ${streamed.events}`;
-  return `Buffered is as good: ${when}, with ${messages} and nothing to put together.`;
+  if (later > SAME_MS) return t.streamedSooner(Math.round(later));
+  const when = later < -SAME_MS ? t.bufferedSooner(Math.round(-later)) : t.sameMoment;
+  return t.bufferedAsGood(when, buffered.events, streamed.events);
 }

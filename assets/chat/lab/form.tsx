@@ -2,18 +2,15 @@
 
 import { FileUp, Play, Square } from "lucide-react";
 import { type ChangeEvent, type FormEvent, type KeyboardEvent, useEffect, useId, useState } from "react";
+import { useLabStrings } from "../common/strings/lab";
+import type { LabStrings } from "../common/strings/lab/en";
 import { isSimulated, NUMBERS, type NumberName, numberOf, type Question, questionFrom, REPLAY, USUAL } from "./measure";
 import type { Recording } from "./race";
 import { listModels } from "./readers";
 
 const FALLBACK = "simulator:tour";
 const WARM_MS = 10_000;
-const FIELDS: Record<NumberName, { label: string; unit: string; max: number }> = {
-  ttft: { label: "First token after", unit: "ms", max: 60_000 },
-  rate: { label: "Rate", unit: "tokens/s", max: 100_000 },
-  n: { label: "Length", unit: "tokens", max: 20_000 },
-  jitter: { label: "Jitter", unit: "ms", max: 60_000 },
-};
+const LARGEST: Record<NumberName, number> = { ttft: 60_000, rate: 100_000, n: 20_000, jitter: 60_000 };
 
 interface Props {
   running: boolean;
@@ -27,6 +24,7 @@ interface Props {
 }
 
 export function QuestionForm({ running, warm, onStart, onStop, onModel }: Props) {
+  const t = useLabStrings().lab;
   const [question, setQuestion] = useState(USUAL);
   const { models, problem } = useModels();
   const id = useId();
@@ -57,7 +55,7 @@ export function QuestionForm({ running, warm, onStart, onStop, onModel }: Props)
   return (
     <form className="lab-form" onSubmit={submit}>
       <label className="wide" htmlFor={`${id}-prompt`}>
-        Prompt
+        {t.prompt}
         <textarea
           id={`${id}-prompt`}
           data-testid="lab-prompt"
@@ -69,14 +67,14 @@ export function QuestionForm({ running, warm, onStart, onStop, onModel }: Props)
         />
       </label>
       <label className="lab-model" htmlFor={`${id}-model`}>
-        Model
+        {t.model}
         <select
           id={`${id}-model`}
           data-testid="lab-model"
           value={model}
           onChange={(event) => set({ model: event.target.value })}
         >
-          {!models && <option value={model}>Loading …</option>}
+          {!models && <option value={model}>{t.loading}</option>}
           {models?.map((name) => (
             <option key={name} value={name}>
               {name}
@@ -87,37 +85,37 @@ export function QuestionForm({ running, warm, onStart, onStop, onModel }: Props)
       {isSimulated(model) &&
         NUMBERS.map((name) => (
           <label key={name} htmlFor={`${id}-${name}`}>
-            {FIELDS[name].label}
+            {t.fields[name]}
             <span className="lab-number">
               <input
                 id={`${id}-${name}`}
                 type="number"
                 inputMode="numeric"
                 min={0}
-                max={FIELDS[name].max}
+                max={LARGEST[name]}
                 step="any"
                 value={question[name] ?? ""}
                 onChange={(event) => set({ [name]: numberOf(event.target.value) })}
               />
-              {FIELDS[name].unit}
+              {t.units[name]}
             </span>
           </label>
         ))}
       <div className="lab-buttons">
         <button type="submit" className="button primary" data-testid="lab-start" disabled={!ready || running}>
           <Play size={16} />
-          {running ? "Racing …" : "Start"}
+          {running ? t.racing : t.start}
         </button>
         {running && (
           <button type="button" className="button" data-testid="lab-stop" onClick={onStop}>
             <Square size={14} />
-            Stop
+            {t.stop}
           </button>
         )}
         {models?.some(isSimulated) && (
           <label className="quiet lab-file">
             <FileUp size={14} />
-            Replay a recording
+            {t.replay}
             <input
               type="file"
               accept=".json,application/json"
@@ -127,7 +125,7 @@ export function QuestionForm({ running, warm, onStart, onStop, onModel }: Props)
             />
           </label>
         )}
-        <p className="note">{problem || (warming ? "Starting the model …" : cost(model))}</p>
+        <p className="note">{problem || (warming ? t.starting : cost(model, t))}</p>
       </div>
     </form>
   );
@@ -143,10 +141,9 @@ function useElapsed(value: string, ms: number): boolean {
   return passed === value && value !== "";
 }
 
-function cost(model: string): string {
+function cost(model: string, t: LabStrings["lab"]): string {
   if (!model) return "";
-  if (isSimulated(model)) return "The simulator answers: scripted, free, over real sockets.";
-  return "The model is asked once, however many transports read the answer.";
+  return isSimulated(model) ? t.scripted : t.askedOnce;
 }
 
 /** The model of the address if it can be used, else the simulator, else the first one. */

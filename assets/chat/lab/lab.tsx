@@ -11,6 +11,8 @@ import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { basePath } from "../common/base-path";
 import { CopyButton } from "../common/copy-button";
 import { useStateVar } from "../common/reflex";
+import { useLabStrings } from "../common/strings/lab";
+import type { LabStrings } from "../common/strings/lab/en";
 import type { PlotView } from "../tools/values";
 import { Bar } from "./bar";
 import { Exports } from "./exports";
@@ -18,11 +20,11 @@ import { QuestionForm } from "./form";
 import {
   type Question,
   queryOf,
+  READING_AUTHOR,
   READING_SOURCE,
   REPLAY,
   type Sample,
   seconds,
-  TRANSPORTS,
   WORDS_PER_MINUTE,
   wordsRead,
 } from "./measure";
@@ -44,6 +46,7 @@ interface Props {
 }
 
 export function LabPage({ state, onWarm, onRace, onGrpc }: Props) {
+  const t = useLabStrings().lab;
   const [race] = useState(() => new Race());
   const [model, setModel] = useState("");
   const [warm, setWarm] = useState("");
@@ -73,11 +76,8 @@ export function LabPage({ state, onWarm, onRace, onGrpc }: Props) {
     <div className="lab">
       <Bar />
       <main className="lab-main">
-        <h1>What streaming changes</h1>
-        <p className="lab-lead">
-          Streaming makes no model faster. It changes how long you look at nothing. One prompt is asked once, and every
-          transport reads the same answer side by side.
-        </p>
+        <h1>{t.title}</h1>
+        <p className="lab-lead">{t.lead}</p>
         <QuestionForm
           running={view.state === "running"}
           warm={warm}
@@ -90,10 +90,7 @@ export function LabPage({ state, onWarm, onRace, onGrpc }: Props) {
           <Rows view={view} />
         </div>
         <p className="lab-note">
-          Times count from Send. Bytes are those of bodies and messages, without headers and before the page's socket is
-          compressed. Read by then: the words that one could have read when the buffered answer appeared, at{" "}
-          {WORDS_PER_MINUTE} words a minute (<a href={READING_SOURCE}>Brysbaert 2019</a>
-          ).
+          {t.note(WORDS_PER_MINUTE)} (<a href={READING_SOURCE}>{READING_AUTHOR}</a>).
         </p>
         {view.state === "done" && !view.error && <After view={view} />}
         <NotStreaming model={model} />
@@ -125,6 +122,7 @@ function useView(race: Race): { view: View; watch: () => void } {
 }
 
 function Headline({ view }: { view: View }) {
+  const t = useLabStrings().lab;
   const { headline, rows, state, error } = view;
   const buffered = rows[0].first_ms;
   if (error) {
@@ -135,48 +133,40 @@ function Headline({ view }: { view: View }) {
     );
   }
   return (
-    <section className="lab-headline" aria-live="polite" aria-label="Perceived speed-up">
+    <section className="lab-headline" aria-live="polite" aria-label={t.perceived}>
       {state === "done" && headline?.speedup ? (
         <>
           <strong data-testid="speedup" data-value={headline.speedup}>
-            {headline.speedup.toFixed(1)}×
+            {t.times(headline.speedup)}
           </strong>
-          <p>
-            sooner: there was something to read after <b>{seconds(headline.first_ms)}</b> instead of{" "}
-            <b>{seconds(buffered)}</b>. The whole answer took the same time.
-          </p>
+          <p>{t.sooner(seconds(headline.first_ms), seconds(buffered))}</p>
         </>
       ) : (
-        <p>{sentence(state)}</p>
+        <p>{{ idle: t.pressStart, running: t.reading, done: t.nothingToCompare }[state]}</p>
       )}
     </section>
   );
 }
 
-function sentence(state: View["state"]): string {
-  if (state === "running") return "Reading …";
-  if (state === "done") return "There is nothing to compare: no text came both ways.";
-  return "Press Start: the number will stand here.";
-}
-
 function After({ view }: { view: View }) {
+  const t = useLabStrings().lab;
   const link = `${basePath()}/lab?${view.question ? queryOf(view.question) : ""}`;
   return (
     <>
       <section className="lab-chart">
-        <Suspense fallback={<p className="note">Loading the chart …</p>}>
-          <Plot view={chartOf(view)} />
+        <Suspense fallback={<p className="note">{t.loadingChart}</p>}>
+          <Plot view={chartOf(view, t)} />
         </Suspense>
       </section>
-      <section className="lab-actions" aria-label="Results">
+      <section className="lab-actions" aria-label={t.results}>
         <Exports rows={view.rows} view={view} />
         {view.question?.model !== REPLAY && (
           <>
             <a className="quiet" href={link} data-testid="lab-link">
               <Link size={14} />
-              Repeat this race
+              {t.repeat}
             </a>
-            <CopyButton text={() => location.origin + link} label="Copy the link that repeats this race" />
+            <CopyButton text={() => location.origin + link} label={t.copyRepeat} />
           </>
         )}
         <a
@@ -186,10 +176,10 @@ function After({ view }: { view: View }) {
           data-testid="lab-recording"
         >
           <Download size={14} />
-          Recording
+          {t.recording}
         </a>
         <a className="quiet" href={`${basePath()}/c/${view.conversationId}`}>
-          Open the answer
+          {t.openAnswer}
         </a>
       </section>
     </>
@@ -198,11 +188,11 @@ function After({ view }: { view: View }) {
 
 // What had arrived, streamed and buffered, and what had been read. The streamed transports lie on one another: one of
 // them is drawn.
-function chartOf({ samples, headline, rows }: View): PlotView {
+function chartOf({ samples, headline, rows }: View, t: LabStrings["lab"]): PlotView {
   const streamed = samples[headline?.transport ?? "page"] ?? [];
   const buffered = samples.buffered ?? [];
   const end = Math.max(...rows.map((row) => row.last_ms ?? 0), 1);
-  const name = TRANSPORTS.find(({ id }) => id === headline?.transport)?.label ?? "Streamed";
+  const name = headline ? t.names[headline.transport] : t.streamed;
   const times = Array.from({ length: POINTS + 1 }, (_, i) => (end * i) / POINTS);
   const first = buffered[0]?.[0];
   const points = (of: (at: number) => number, also: number[] = []) =>
@@ -210,20 +200,20 @@ function chartOf({ samples, headline, rows }: View): PlotView {
   return {
     kind: "plot",
     form: "line",
-    title: "Words over time",
-    xLabel: "seconds from Send",
-    yLabel: "words",
+    title: t.wordsOverTime,
+    xLabel: t.secondsFromSend,
+    yLabel: t.words,
     left: 0,
     series: [
       {
-        name: `Arrived: ${name}`,
+        name: t.arrived(name),
         points: points(
           (at) => arrived(streamed, at),
           streamed.slice(0, 1).map(([at]) => at),
         ),
       },
-      { name: "Arrived: buffered", points: points((at) => arrived(buffered, at), first ? [first - 1, first] : []) },
-      { name: `Read at ${WORDS_PER_MINUTE} words a minute`, points: points((at) => wordsRead(streamed, at)) },
+      { name: t.arrivedBuffered, points: points((at) => arrived(buffered, at), first ? [first - 1, first] : []) },
+      { name: t.readAt(WORDS_PER_MINUTE), points: points((at) => wordsRead(streamed, at)) },
     ],
   };
 }

@@ -2,19 +2,22 @@
 //
 // Times are milliseconds from the moment in which the person sent the prompt.
 
+import { strings } from "../common/strings";
+
 /** 238 words a minute: silent reading of English non-fiction, the mean of 190 studies (Brysbaert 2019). */
 export const WORDS_PER_MINUTE = 238;
+export const READING_AUTHOR = "Brysbaert 2019";
 export const READING_SOURCE = "https://doi.org/10.1016/j.jml.2019.104047";
 
 export type Transport = "buffered" | "sse-fetch" | "sse-eventsource" | "websocket" | "page" | "grpc";
 
-export const TRANSPORTS: readonly { id: Transport; label: string; about: string }[] = [
-  { id: "buffered", label: "Buffered", about: "One JSON document, once the answer is complete." },
-  { id: "sse-fetch", label: "SSE by fetch", about: "Server-Sent Events, read as bytes by fetch." },
-  { id: "sse-eventsource", label: "SSE by EventSource", about: "The same events, read by the browser's own reader." },
-  { id: "websocket", label: "WebSocket", about: "One message per event, both ways on one connection." },
-  { id: "page", label: "This app's page", about: "Reflex's socket with the chat page's own frames." },
-  { id: "grpc", label: "gRPC", about: "Read by the server from its own port: browsers cannot." },
+export const TRANSPORTS: readonly Transport[] = [
+  "buffered",
+  "sse-fetch",
+  "sse-eventsource",
+  "websocket",
+  "page",
+  "grpc",
 ];
 
 /** Time and number of words that had arrived by then, in order. */
@@ -155,6 +158,5 @@ export function round(value: number | null, digits = 1): number | null {
 
 /** Milliseconds for people. */
 export function seconds(ms: number | null): string {
-  if (ms === null) return "–";
-  return ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${(ms / 1000).toFixed(1)} s`;
+  return ms === null ? "–" : strings().common.seconds(ms);
 }

@@ -1,16 +1,16 @@
 // When not to stream: three cases, each with real runs.
 
 import { useEffect, useRef, useState } from "react";
+import { useStrings } from "../common/strings";
+import { useLabStrings } from "../common/strings/lab";
 import { COMPARISONS, type Comparison, compare, type Measured, type Outcome, verdict } from "./comparisons";
 
 export function NotStreaming({ model }: { model: string }) {
+  const t = useLabStrings().lab;
   return (
     <section className="lab-cases" aria-labelledby="when-not">
-      <h2 id="when-not">When not to stream</h2>
-      <p className="lab-lead">
-        Streaming shortens the wait of a person who reads. Where nobody can use half an answer, a whole one is simpler.
-        Each case asks the model chosen above, and reads the same runs both ways at once.
-      </p>
+      <h2 id="when-not">{t.whenNot}</h2>
+      <p className="lab-lead">{t.whenNotLead}</p>
       <div className="lab-cards">
         {COMPARISONS.map((comparison) => (
           <Case key={comparison.id} comparison={comparison} model={model} />
@@ -21,6 +21,9 @@ export function NotStreaming({ model }: { model: string }) {
 }
 
 function Case({ comparison, model }: { comparison: Comparison; model: string }) {
+  const t = useLabStrings().lab;
+  const { title, why } = t.cases[comparison.id];
+  const { told } = useStrings().common;
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const [error, setError] = useState("");
   const [running, setRunning] = useState(false);
@@ -45,14 +48,14 @@ function Case({ comparison, model }: { comparison: Comparison; model: string }) 
       data-case={comparison.id}
       data-state={stateOf(running, outcome)}
     >
-      <h3>{comparison.title}</h3>
-      <p>{comparison.why}</p>
+      <h3>{title}</h3>
+      <p>{why}</p>
       <button type="button" className="button" onClick={run} disabled={running || !model} aria-busy={running}>
-        {running ? "Asking …" : "Run"}
-        <span className="sr-only"> {comparison.title}</span>
+        {running ? t.asking : t.run}
+        <span className="sr-only"> {title}</span>
       </button>
       <div aria-live="polite">
-        {error && <p className="lab-error">{error}</p>}
+        {error && <p className="lab-error">{told(error)}</p>}
         {outcome && <Numbers outcome={outcome} />}
       </div>
     </article>
@@ -65,13 +68,15 @@ function stateOf(running: boolean, outcome: Outcome | null): string {
 }
 
 function Numbers({ outcome }: { outcome: Outcome }) {
+  const t = useLabStrings().lab;
+  const { number } = useStrings().common;
   const { streamed, buffered } = outcome;
   const value = buffered.value.length > 120 ? "" : buffered.value;
   const rows: [string, (measured: Measured) => string][] = [
-    ["Usable after", ({ usable }) => (usable === null ? "never" : `${Math.round(usable)} ms`)],
-    ["Messages", ({ events }) => String(events)],
-    ["Bytes", ({ bytes }) => bytes.toLocaleString("en")],
-    ["Tried in vain", ({ vain }) => String(vain)],
+    [t.usableAfter, ({ usable }) => (usable === null ? t.never : `${number(Math.round(usable))} ms`)],
+    [t.messages, ({ events }) => number(events)],
+    [t.bytes, ({ bytes }) => number(bytes)],
+    [t.triedInVain, ({ vain }) => number(vain)],
   ];
   return (
     <>
@@ -87,8 +92,8 @@ function Numbers({ outcome }: { outcome: Outcome }) {
         <thead>
           <tr>
             <td />
-            <th scope="col">Streamed</th>
-            <th scope="col">Buffered</th>
+            <th scope="col">{t.streamedColumn}</th>
+            <th scope="col">{t.bufferedColumn}</th>
           </tr>
         </thead>
         <tbody>

@@ -7,6 +7,7 @@
 //   gRPC are the server's, moved to this clock.
 // * A new race, or a stop, ends all readers of the one before.
 
+import { labStrings } from "../common/strings/lab";
 import type { EndFrame, MessageFrame, PieceFrame } from "../store/frames";
 import {
   clockOffset,
@@ -164,7 +165,7 @@ class Track {
 }
 
 export class Race {
-  private tracks = new Map<Transport, Track>(TRANSPORTS.map(({ id }) => [id, new Track()]));
+  private tracks = new Map<Transport, Track>(TRANSPORTS.map((id) => [id, new Track()]));
   private state: View["state"] = "idle";
   private question: Question | null = null;
   private error = "";
@@ -224,7 +225,7 @@ export class Race {
   dispose(): void {
     this.abort.abort();
     clearTimeout(this.timer);
-    for (const track of this.tracks.values()) track.finish(this.elapsed(), "failed", "Stopped.");
+    for (const track of this.tracks.values()) track.finish(this.elapsed(), "failed", labStrings().lab.stopped);
     this.settle();
   }
 
@@ -272,7 +273,7 @@ export class Race {
     const now = this.elapsed();
     const buffered = this.track("buffered");
     const until = buffered.first ?? now;
-    const rows = TRANSPORTS.map(({ id }) => this.row(id, now, until, buffered.first));
+    const rows = TRANSPORTS.map((id) => this.row(id, now, until, buffered.first));
     const streamed = HEADLINE.map((id) => rows.find((row) => row.transport === id));
     const samples = Object.fromEntries([...this.tracks].map(([id, track]) => [id, track.samples]));
     return {
@@ -309,7 +310,7 @@ export class Race {
     this.abort.abort();
     clearTimeout(this.timer);
     this.abort = new AbortController();
-    this.tracks = new Map(TRANSPORTS.map(({ id }) => [id, new Track()]));
+    this.tracks = new Map(TRANSPORTS.map((id) => [id, new Track()]));
     for (const track of this.tracks.values()) track.state = "running";
     this.state = "running";
     this.question = question;
@@ -359,11 +360,11 @@ export class Race {
       track.replace(at, frame.message.text);
       if (!["streaming", "waiting"].includes(frame.message.status)) track.finish(at, "done");
     } else if (frame.k === "end") {
-      track.finish(at, frame.length === track.length ? "done" : "failed", "Pieces of the text are missing.");
+      track.finish(at, frame.length === track.length ? "done" : "failed", labStrings().lab.piecesMissing);
       if (track.state === "done") track.note = "";
     } else if (frame.k === undefined && frame.s > this.pageSeq) {
       this.pageSeq = frame.s;
-      if (frame.o !== (this.lengths.get(frame.p) ?? 0)) track.finish(at, "failed", "A frame was lost.");
+      if (frame.o !== (this.lengths.get(frame.p) ?? 0)) track.finish(at, "failed", labStrings().lab.frameLost);
       this.lengths.set(frame.p, frame.o + frame.t.length);
       if (!frame.y) track.add(at, frame.t);
     }
@@ -419,7 +420,7 @@ export class Race {
     } else if (this.track("buffered").state !== "running") {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => {
-        for (const track of tracks) track.finish(this.elapsed(), "failed", "Nothing came.");
+        for (const track of tracks) track.finish(this.elapsed(), "failed", labStrings().lab.nothingCame);
         this.settle();
       }, SILENCE_MS);
     }

@@ -5,7 +5,8 @@
 
 import { EventParser } from "../../streamchat-client.js";
 import { basePath } from "../common/base-path";
-import { request } from "../common/request";
+import { messageIn, request } from "../common/request";
+import { labStrings } from "../common/strings/lab";
 
 /** The server's own figures, in ms from the moment in which it got the prompt. */
 export interface Timing {
@@ -81,7 +82,7 @@ export const readByFetch: Reader = (runId, sink, signal) =>
       }
     });
     if (done) sink.end();
-    else sink.fail("The stream ended before the answer.");
+    else sink.fail(labStrings().lab.endedEarly);
   });
 
 export const readByEventSource: Reader = (runId, sink, signal) => {
@@ -99,7 +100,7 @@ export const readByEventSource: Reader = (runId, sink, signal) => {
     });
   }
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED && !signal.aborted) sink.fail("The connection was refused.");
+    if (source.readyState === EventSource.CLOSED && !signal.aborted) sink.fail(labStrings().lab.refusedConnection);
   };
 };
 
@@ -117,10 +118,10 @@ export const readByWebSocket: Reader = (runId, sink, signal) => {
     sink.bytes(byteLength(data));
     const { type, error } = JSON.parse(data) as { type: string; error?: { message: string } };
     if (type === "done") finish(sink.end);
-    else if (type === "problem") finish(() => sink.fail(error?.message ?? "The server refused."));
+    else if (type === "problem") finish(() => sink.fail(error?.message ?? labStrings().lab.refused));
     else if (type !== "ping") take(type, data, sink);
   };
-  socket.onclose = () => finish(() => sink.fail("The connection was closed before the answer."));
+  socket.onclose = () => finish(() => sink.fail(labStrings().lab.closedEarly));
 };
 
 function take(name: string, data: string, sink: Sink): void {
@@ -151,7 +152,7 @@ async function eachChunk(url: string, sink: Sink, signal: AbortSignal, take: (ch
 
 async function refusal(response: Response): Promise<string> {
   const body = await response.json().catch(() => null);
-  return body?.error?.message ?? `The server answered ${response.status}.`;
+  return messageIn(body) ?? labStrings().lab.answered(response.status);
 }
 
 async function guarded(sink: Sink, signal: AbortSignal, read: () => Promise<void>): Promise<void> {

@@ -1,21 +1,16 @@
 // One row per transport: a clock, when its text came, and the end of the text itself.
 
-import { seconds, TRANSPORTS } from "./measure";
+import { useStrings } from "../common/strings";
+import { useLabStrings } from "../common/strings/lab";
+import { seconds } from "./measure";
 import type { Row, View } from "./race";
 
-const STATES: Record<Row["state"], string> = {
-  idle: "ready",
-  running: "reading",
-  done: "complete",
-  failed: "failed",
-  off: "off",
-};
-
 export function Rows({ view }: { view: View }) {
+  const t = useLabStrings().lab;
   // All bars share one scale.
   const scale = Math.max(1000, ...view.rows.map((row) => row.clock));
   return (
-    <ul className="lab-rows" aria-label="Transports">
+    <ul className="lab-rows" aria-label={t.transports}>
       {view.rows.map((row) => (
         <TransportRow key={row.transport} row={row} scale={scale} />
       ))}
@@ -24,7 +19,8 @@ export function Rows({ view }: { view: View }) {
 }
 
 function TransportRow({ row, scale }: { row: Row; scale: number }) {
-  const { label, about } = TRANSPORTS.find(({ id }) => id === row.transport) ?? { label: "", about: "" };
+  const { lab: t } = useLabStrings();
+  const { number, told } = useStrings().common;
   const ended = row.state === "done";
   const begun = row.state !== "idle" && row.state !== "off";
   return (
@@ -41,13 +37,13 @@ function TransportRow({ row, scale }: { row: Row; scale: number }) {
       data-speedup={ended ? (row.speedup ?? undefined) : undefined}
     >
       <div className="lab-name">
-        <h2>{label}</h2>
-        <p>{row.note || about}</p>
+        <h2>{t.names[row.transport]}</h2>
+        <p>{row.note ? told(row.note) : t.about[row.transport]}</p>
       </div>
       <div className="lab-clock">
         <span className="lab-time">{begun ? seconds(row.clock) : ""}</span>
         <span className="lab-state" data-state={row.state}>
-          {STATES[row.state]}
+          {t.states[row.state]}
         </span>
       </div>
       <Bar row={row} scale={scale} />
@@ -55,12 +51,12 @@ function TransportRow({ row, scale }: { row: Row; scale: number }) {
         <bdi>{row.tail}</bdi>
       </p>
       <dl className="lab-figures">
-        <Figure name="First text" value={seconds(row.first_ms)} />
-        <Figure name="Last text" value={seconds(row.last_ms)} />
-        <Figure name="Bytes" value={begun ? row.bytes.toLocaleString("en") : "–"} />
-        <Figure name="Words" value={begun ? row.words.toLocaleString("en") : "–"} />
-        <Figure name="Read by then" value={begun ? `${row.words_read.toLocaleString("en")} words` : "–"} />
-        <Figure name="Speed-up" value={row.speedup === null ? "–" : `${row.speedup.toFixed(1)}×`} />
+        <Figure name={t.firstText} value={seconds(row.first_ms)} />
+        <Figure name={t.lastText} value={seconds(row.last_ms)} />
+        <Figure name={t.bytes} value={begun ? number(row.bytes) : "–"} />
+        <Figure name={t.wordsName} value={begun ? number(row.words) : "–"} />
+        <Figure name={t.readByThen} value={begun ? t.nWords(row.words_read) : "–"} />
+        <Figure name={t.speedUp} value={row.speedup === null ? "–" : t.times(row.speedup)} />
       </dl>
     </li>
   );

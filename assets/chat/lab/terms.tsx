@@ -1,31 +1,25 @@
 // The four times of an answer, in words, with those of the last race.
 
+import { useLabStrings } from "../common/strings/lab";
 import { seconds } from "./measure";
 import type { LogTimes } from "./race";
 
-const TERMS: [name: string, meaning: string, of: (log: LogTimes) => number | null][] = [
-  ["TTFB", "time to first byte: the first byte of the provider’s body", (log) => log.ttfb],
-  ["TTFT", "time to first token: the first text came from the provider", (log) => log.ttft],
-  ["TTLT", "time to last token: the last text came from the provider", (log) => log.ttlt],
-  ["TTC", "time to complete: the ending is stored, and the run is idle", (log) => log.ttc],
-];
+const TERMS = ["ttfb", "ttft", "ttlt", "ttc"] as const;
 
 export function Terms({ log }: { log: LogTimes | null }) {
+  const t = useLabStrings().lab;
   return (
     <section className="lab-terms" aria-labelledby="terms">
-      <h2 id="terms">By the log</h2>
-      <p className="lab-lead">
-        The server notes when each event came from the provider. No transport can be sooner; the difference is the way
-        from there to here.
-      </p>
+      <h2 id="terms">{t.byTheLog}</h2>
+      <p className="lab-lead">{t.byTheLogLead}</p>
       <dl>
-        {TERMS.map(([name, meaning, of]) => (
-          <div key={name} data-testid="lab-log" data-term={name} data-ms={(log && of(log)) ?? undefined}>
+        {TERMS.map((name) => (
+          <div key={name} data-testid="lab-log" data-term={name.toUpperCase()} data-ms={log?.[name] ?? undefined}>
             <dt>
-              <abbr title={meaning}>{name}</abbr>
+              <abbr title={t.terms[name]}>{name.toUpperCase()}</abbr>
             </dt>
-            <dd className="lab-time">{log ? seconds(of(log)) : "–"}</dd>
-            <dd>{meaning}</dd>
+            <dd className="lab-time">{log ? seconds(log[name]) : "–"}</dd>
+            <dd>{t.terms[name]}</dd>
           </div>
         ))}
       </dl>

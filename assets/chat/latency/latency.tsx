@@ -10,15 +10,14 @@ import "./latency.css";
 import { lazy, Suspense, useEffect, useId, useState } from "react";
 import { basePath } from "../common/base-path";
 import { RequestError, request } from "../common/request";
+import { useLabStrings } from "../common/strings/lab";
 import { Bar } from "../lab/bar";
 import { Table } from "../tools/table";
 import type { PlotView } from "../tools/values";
 import {
   byDay,
-  COLUMNS,
   distribution,
   drawn,
-  FIGURES,
   type FigureName,
   failures,
   type Report,
@@ -32,6 +31,7 @@ const Plot = lazy(() => import("../tools/plot"));
 const PERIODS = [1, 7, 30, 90, 365];
 
 export function LatencyPage() {
+  const t = useLabStrings().latency;
   const [days, setDays] = useState(30);
   const [figure, setFigure] = useState<FigureName>("ttft_ms");
   const [model, setModel] = useState("");
@@ -42,31 +42,28 @@ export function LatencyPage() {
     <div className="lab">
       <Bar />
       <main className="lab-main">
-        <h1>How fast your answers came</h1>
-        <p className="lab-lead">
-          The times that the server measured for each of your answers, from the moment in which the question arrived.
-          Days are those of UTC.
-        </p>
+        <h1>{t.title}</h1>
+        <p className="lab-lead">{t.lead}</p>
         <div className="latency-form">
           <Choice
-            label="Period"
+            label={t.period}
             testId="latency-days"
             value={String(days)}
-            options={PERIODS.map((n) => [String(n), n === 1 ? "Today" : `${n} days`])}
+            options={PERIODS.map((n) => [String(n), t.days(n)])}
             onChoose={(value) => setDays(Number(value))}
           />
           <Choice
-            label="Figure"
+            label={t.figure}
             testId="latency-figure"
             value={figure}
-            options={Object.entries(FIGURES).map(([name, { label }]) => [name, label])}
+            options={Object.entries(t.figures).map(([name, { label }]) => [name, label])}
             onChoose={(value) => setFigure(value as FigureName)}
           />
           <Choice
-            label="Model"
+            label={t.model}
             testId="latency-model"
             value={chosen}
-            options={[["", "All models"], ...models.map((name): [string, string] => [name, name])]}
+            options={[["", t.allModels], ...models.map((name): [string, string] => [name, name])]}
             onChoose={setModel}
           />
         </div>
@@ -75,7 +72,7 @@ export function LatencyPage() {
             {error}
           </p>
         )}
-        {!report && loading && <p className="lab-note">Loading …</p>}
+        {!report && loading && <p className="lab-note">{t.loading}</p>}
         {report && <Results report={report} figure={figure} model={chosen} loading={loading} />}
       </main>
     </div>
@@ -116,35 +113,31 @@ interface ResultsProps {
 }
 
 function Results({ report, figure, model, loading }: ResultsProps) {
+  const t = useLabStrings().latency;
   if (!report.answers) {
     return (
       <p className="lab-note" data-testid="latency-results" data-answers={0}>
-        No answer was asked in these days. The figures of your answers will stand here.
+        {t.noAnswers}
       </p>
     );
   }
+  const { answers, complete, since } = report;
   const undrawn = report.models.length - drawn(report, "").length;
   return (
     <div className="latency-results" data-testid="latency-results" data-answers={report.answers} aria-busy={loading}>
       <p className="lab-note">
-        {FIGURES[figure].label}: {FIGURES[figure].about}. {counted(report)}
-        {!model && undrawn > 0 && ` The charts have the models with most answers; ${undrawn} more can be chosen above.`}
+        {t.explained(t.figures[figure].label, t.figures[figure].about, (complete ? t.all : t.newest)(answers, since))}{" "}
+        {!model && undrawn > 0 && t.undrawn(undrawn)}
       </p>
-      <section className="latency-models" aria-label="Models">
-        <Table columns={COLUMNS} rows={rowsOf(report)} label="Models" />
+      <section className="latency-models" aria-label={t.models}>
+        <Table columns={t.columns} rows={rowsOf(report)} label={t.models} />
       </section>
       <Chart name="by-day" view={byDay(report, figure, model)} />
       <Chart name="distribution" view={distribution(report, figure, model)} />
-      <Chart name="failures" view={failures(report, model)} nothing="No answer failed or was interrupted." />
+      <Chart name="failures" view={failures(report, model)} nothing={t.noFailure} />
       <Slowest answers={report.slowest[figure]} figure={figure} />
     </div>
   );
-}
-
-function counted({ answers, complete, since }: Report): string {
-  const number = answers.toLocaleString("en");
-  const noun = answers === 1 ? "answer" : "answers";
-  return complete ? `${number} ${noun} since ${since}.` : `The newest ${number} ${noun} since ${since}.`;
 }
 
 interface ChartProps {
@@ -153,11 +146,12 @@ interface ChartProps {
   nothing?: string;
 }
 
-function Chart({ name, view, nothing = "None of these answers has this figure." }: ChartProps) {
-  if (!view) return <p className="lab-note">{nothing}</p>;
+function Chart({ name, view, nothing }: ChartProps) {
+  const t = useLabStrings().latency;
+  if (!view) return <p className="lab-note">{nothing ?? t.noFigure}</p>;
   return (
     <section className="latency-chart" data-testid="latency-chart" data-chart={name}>
-      <Suspense fallback={<p className="note">Loading the chart …</p>}>
+      <Suspense fallback={<p className="note">{t.loadingChart}</p>}>
         <Plot view={view} />
       </Suspense>
     </section>
@@ -165,10 +159,11 @@ function Chart({ name, view, nothing = "None of these answers has this figure." 
 }
 
 function Slowest({ answers, figure }: { answers: SlowAnswer[]; figure: FigureName }) {
+  const t = useLabStrings().latency;
   if (!answers.length) return null;
   return (
     <section className="latency-slowest">
-      <h2>Slowest answers</h2>
+      <h2>{t.slowest}</h2>
       <ol>
         {answers.map((answer) => (
           <li key={answer.message_id}>
@@ -182,8 +177,8 @@ function Slowest({ answers, figure }: { answers: SlowAnswer[]; figure: FigureNam
               </span>
               <span className="value">{shown(figure, answer.value)}</span>
               <small>
-                {answer.model} · {new Date(answer.created_at).toLocaleString()}
-                {answer.status !== "finished" && ` · ${answer.status}`}
+                {answer.model} · {t.at(new Date(answer.created_at))}
+                {answer.status !== "finished" && ` · ${t.statuses[answer.status] ?? answer.status}`}
               </small>
             </a>
           </li>

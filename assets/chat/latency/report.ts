@@ -1,5 +1,6 @@
 // What `GET /api/latency` tells, as plots and rows. Pure.
 
+import { labStrings } from "../common/strings/lab";
 import type { Json } from "../store/frames";
 import type { PlotView, Point } from "../tools/values";
 
@@ -44,24 +45,17 @@ export interface Report {
   slowest: Record<FigureName, SlowAnswer[]>;
 }
 
-export const FIGURES: Record<FigureName, { label: string; about: string }> = {
-  ttft_ms: { label: "First token (TTFT)", about: "until the first token of text or reasoning" },
-  ttfb_ms: { label: "First byte (TTFB)", about: "until the first byte of the provider's body" },
-  ttlt_ms: { label: "Last token (TTLT)", about: "until the last token" },
-  ttc_ms: { label: "Complete (TTC)", about: "until the ending was stored" },
-  tokens_per_second: { label: "Tokens per second", about: "from the first to the last token" },
-};
 export const MODELS_DRAWN = 5;
 
 const isRate = (figure: FigureName) => figure === "tokens_per_second";
-const unit = (figure: FigureName) => (isRate(figure) ? "tokens per second" : "seconds");
+const t = () => labStrings().latency;
+const unit = (figure: FigureName) => (isRate(figure) ? t().tokensPerSecond : t().seconds);
 // Three significant digits: more of them are noise.
 const inUnit = (figure: FigureName, value: number) => Number((isRate(figure) ? value : value / 1000).toPrecision(3));
 
 /** "0.52 s", "48 tokens/s". */
 export function shown(figure: FigureName, value: number): string {
-  const number = inUnit(figure, value).toLocaleString("en", { maximumSignificantDigits: 3 });
-  return `${number} ${isRate(figure) ? "tokens/s" : "s"}`;
+  return t().value(inUnit(figure, value), isRate(figure));
 }
 
 /** The models that are drawn: the chosen one, or those with most answers. */
@@ -84,9 +78,9 @@ export function byDay(report: Report, figure: FigureName, model: string): PlotVi
   };
   const series =
     models.length === 1
-      ? [line("median", ({ p50 }) => p50, models[0].model), line("95th percentile", ({ p95 }) => p95, models[0].model)]
+      ? [line(t().median, ({ p50 }) => p50, models[0].model), line(t().p95, ({ p95 }) => p95, models[0].model)]
       : models.map(({ model: name }) => line(name, ({ p50 }) => p50, name));
-  return plotOf("line", models.length === 1 ? "By day" : "Median by day", "", unit(figure), series);
+  return plotOf("line", models.length === 1 ? t().byDay : t().medianByDay, "", unit(figure), series);
 }
 
 /** How many answers are in each bucket. */
@@ -96,7 +90,7 @@ export function distribution(report: Report, figure: FigureName, model: string):
     const counts = group.figures[figure]?.counts ?? [];
     return { name: group.model, points: counts.map((count, i): Point => [labels[i], count]) };
   });
-  return plotOf("bar", "Distribution", unit(figure), "answers", series);
+  return plotOf("bar", t().distribution, unit(figure), t().answers, series);
 }
 
 export function failures(report: Report, model: string): PlotView | null {
@@ -108,21 +102,10 @@ export function failures(report: Report, model: string): PlotView | null {
       (kind): Point => [kind, rows.find((row) => row.kind === kind && row.model === name)?.answers ?? 0],
     ),
   }));
-  return plotOf("bar", "Failures by kind", "", "answers", series);
+  return plotOf("bar", t().failures, "", t().answers, series);
 }
 
-export const COLUMNS = [
-  "Model",
-  "Answers",
-  "Failed",
-  "First token, s (median)",
-  "First token, s (p95)",
-  "Complete, s (median)",
-  "Complete, s (p95)",
-  "Tokens/s (median)",
-];
-
-/** A row per model: see `COLUMNS`. */
+/** A row per model, for the columns of the table of models. */
 export function rowsOf(report: Report): Json[][] {
   return report.models.map(({ model, answers, failed, figures }) => {
     const value = (figure: FigureName, share: "p50" | "p95") => {

@@ -250,7 +250,7 @@ function useDecision(runId: string, callId: string) {
       store.onFrame((frame) => {
         if (frame.k === "undecided" && frame.m === runId && frame.call === callId) {
           setSent(false);
-          setRefusal(frame.text);
+          setRefusal(strings().common.told(frame.text));
           setRefused((frame.paths ?? []).map((path) => [`/${path.join("/")}`, strings().tools.notAccepted]));
         } else if (frame.k === "open") setSent(false);
       }),

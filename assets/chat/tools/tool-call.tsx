@@ -151,9 +151,9 @@ function Progress({ lines }: { lines: string[] }) {
 }
 
 function Outcome({ part }: { part: ToolCallView }) {
-  const t = useStrings().tools;
+  const { tools: t, common } = useStrings();
   const explanations: Partial<Record<ToolState, string>> = { unknown: t.unknownExplained, denied: t.deniedExplained };
-  const error = part.error ?? explanations[part.state];
+  const error = part.error ? common.told(part.error) : explanations[part.state];
   return (
     <>
       {error && (

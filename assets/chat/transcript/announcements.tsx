@@ -38,7 +38,7 @@ export function Announcements() {
 }
 
 function spoken(frame: Signal, store: TranscriptStore, sent: boolean): string | null {
-  if (frame.k === "say" || frame.k === "undecided") return frame.text;
+  if (frame.k === "say" || frame.k === "undecided") return strings().common.told(frame.text);
   if (frame.k === "patch" && frame.status === "waiting") return strings().transcript.waitingForApproval;
   if (frame.k === "end") return describeEnd(frame, store.text(frame.m));
   const last = frame.k === "open" && sent ? frame.messages.at(-1) : undefined;
@@ -49,11 +49,14 @@ function spoken(frame: Signal, store: TranscriptStore, sent: boolean): string | 
 type Ending = Pick<EndFrame, "why" | "error"> & Pick<MessageView, "status">;
 
 function describeEnd({ status, why, error }: Ending, text: string): string {
-  const t = strings().transcript;
+  const {
+    transcript: t,
+    common: { told },
+  } = strings();
   if (status === "stopped") return t.stopped;
-  if (status !== "finished") return why || error?.message || t.cutOff;
+  if (status !== "finished") return told(why || error?.message || "") || t.cutOff;
   const words = text.split(/\s+/).filter(Boolean).length;
   // An answer may consist of what tools made.
-  if (!words) return why || t.complete;
+  if (!words) return (why && told(why)) || t.complete;
   return t.completeWords(words);
 }

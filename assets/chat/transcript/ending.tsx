@@ -24,10 +24,11 @@ interface Props {
 }
 
 export function Ending({ view, last }: Props) {
-  const t = useStrings().transcript;
+  const { transcript: t, common } = useStrings();
   const { store } = useChat();
   const { shared } = useMeta();
-  const { status, why, offers = [] } = view;
+  const { status, offers = [] } = view;
+  const why = view.why && common.told(view.why);
   const hasText = !!textOf(view).trim();
   const broken = status === "failed" || status === "interrupted";
   return (

@@ -4,7 +4,7 @@ import "./message.css";
 
 import { memo, useMemo, useState, useSyncExternalStore } from "react";
 import { useChat } from "../chat";
-import { useStrings } from "../common/strings";
+import { strings, useStrings } from "../common/strings";
 import { Blocks } from "../markdown/blocks";
 import { safeAddress } from "../markdown/sanitize";
 import type { SourcePart } from "../store/frames";
@@ -157,7 +157,7 @@ const MessagePart = memo(
         if (part.kind === "stopped" || (BEFORE_AN_ANSWER.has(part.kind) && !latest)) return null;
         return (
           <p className="notice" data-kind={part.kind}>
-            {part.text}
+            {strings().common.told(part.text)}
           </p>
         );
       case "image":

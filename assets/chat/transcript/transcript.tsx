@@ -25,7 +25,7 @@ import { Announcements } from "./announcements";
 import { Compared } from "./compared";
 import { elementOf } from "./element-of";
 import { Empty } from "./empty";
-import { currentPlace, keepPlace, placeIn } from "./reading-place";
+import { currentPlace, keepPlace, type Place, placeIn } from "./reading-place";
 import { UndoBar } from "./undo";
 
 // Markdown is the greater part of the page's code: it is loaded while the rest is there already.
@@ -49,7 +49,10 @@ interface Props {
 
 export function Transcript(props: Props) {
   const { state, onResync, onRetry, onContinue, onEarlier, onDecide, onPace } = props;
-  const t = useStrings().transcript;
+  const {
+    transcript: t,
+    common: { told },
+  } = useStrings();
   const { store, news } = useChat();
   const actions = useStableCallbacks({ retry: onRetry, continue: onContinue, decide: onDecide });
   useFrames(state, onResync);
@@ -61,7 +64,7 @@ export function Transcript(props: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const Message = useMessage();
-  useStickToBottom(scroller, content, meta.conversation, !ids.length, !!Message);
+  useStickToBottom(scroller, content, meta, !ids.length, !!Message, onEarlier);
   const eager = useEager(ids);
   const showEarlier = useEarlier(scroller, meta.ids[0], onEarlier);
   useWhole(!pending && meta.earlier, meta.ids[0], showEarlier);
@@ -95,7 +98,7 @@ export function Transcript(props: Props) {
             )}
             {Message && after.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
           </ActionsProvider>
-          {!pending && meta.error && <p className="error">{meta.error}</p>}
+          {!pending && meta.error && <p className="error">{told(meta.error)}</p>}
           {!pending && meta.missing && <Missing />}
           {!pending && !ids.length && !meta.missing && !meta.error && <Empty />}
         </div>
@@ -170,30 +173,46 @@ function isNews(frame: Frame, hydrated: boolean): boolean {
 function useStickToBottom(
   scroller: RefObject<HTMLElement | null>,
   content: RefObject<HTMLElement | null>,
-  conversation: string | null,
+  { conversation, ids, earlier }: Meta,
   empty: boolean,
   rendered: boolean,
+  onEarlier: (firstId: string) => void,
 ): void {
   const { scroll } = useChat();
   const { hash } = useLocation();
+  const { load } = useStableCallbacks({ load: onEarlier });
+  const sought = useRef<{ visit: string; place?: Place; found: boolean }>({ visit: "", found: false });
   useEffect(() => {
     if (scroller.current && content.current) return scroll.attach(scroller.current, content.current);
   }, [scroll, scroller, content]);
-  // Another conversation begins where it was left, or at its end.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only when another one is there
+  // Another conversation begins where it was left, with the pages before it until that is there, or at its end.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when another one is there, or another page of it
   useLayoutEffect(() => {
     scroll.empty = empty;
-    const place = conversation && !hash && !empty ? placeIn(conversation) : undefined;
+    const visit = `${conversation} ${empty} ${rendered}`;
+    if (sought.current.visit !== visit) {
+      const place = conversation && !hash && !empty ? placeIn(conversation) : undefined;
+      sought.current = { visit, place, found: false };
+    }
+    const { current } = sought;
+    if (current.found) return;
+    const { place } = current;
+    if (place && rendered && earlier && !ids.includes(place.message)) {
+      scroll.release();
+      return load(ids[0]);
+    }
+    current.found = true;
     if (!place || !elementOf(place.message)) return scroll.stick();
     scroll.release();
     return holdAt(place.message, place.top);
-  }, [scroll, conversation, empty, rendered]);
+  }, [scroll, conversation, empty, rendered, ids[0]]);
   useEffect(() => {
     const { current } = scroller;
     if (!current || !conversation || empty || !rendered) return;
     let planned = 0;
     const keep = () => {
       planned = 0;
+      if (!sought.current.found) return;
       keepPlace(conversation, scroll.isStuck() ? null : currentPlace(current));
     };
     const scrolled = () => {

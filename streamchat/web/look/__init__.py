@@ -4,6 +4,8 @@ Knows settings and files, nothing of the page's code. Rules:
 
 * Everything here is for everybody, also before the sign-in: it holds no prompt and no secret.
 * The script and the styles are loaded before the page is painted, so that nothing of the built-in look flashes up.
+* Messages of the server are English wherever they are made and stored; who shows them to a person translates them, by
+  ``texts/``: a reader's language is known on their page only, and may change.
 * A colour of the operator's becomes one that can be read on each theme, or it would not be what is asked of it.
 """
 
@@ -54,6 +56,18 @@ async def style(request: Request) -> Response:
     accent = services_of(request).settings.accent
     colours = styles(accent, PAGE_LIGHT, PAGE_DARK) if accent else ""
     return Response(_file("look.css") + colours.encode(), 200, HEADERS, "text/css")
+
+
+@router.get("/look/{name}.js")
+async def module(name: Literal["translate", "page"]) -> Response:
+    """The code that puts English texts into the language of the page."""
+    return Response(_file(f"{name}.js"), 200, HEADERS, "text/javascript")
+
+
+@router.get("/look/texts/{name}.{language}.json")
+async def texts(name: Literal["server", "pages"], language: Literal["de"]) -> Response:
+    """The texts of a language by their English ones: messages of the server, or those of the pages beside the chat."""
+    return Response(_file(f"texts/{name}.{language}.json"), 200, HEADERS, "application/json")
 
 
 @router.get("/look/manifest.webmanifest")

@@ -1,5 +1,6 @@
 // The page of one's account: lists what the API has, and does what a person asks. Texts are set as text, never as HTML.
 
+import { t } from "../look/page.js";
 import { caller, when } from "./api.js";
 import { create as createPasskey, isSupported } from "./passkeys.js";
 
@@ -43,16 +44,16 @@ function list(id, rows) {
 async function show() {
   const { sessions } = await call("GET", "/account/sessions");
   list("sessions", sessions.map((session) => row(
-    session.current ? "This browser" : session.agent || "A browser",
-    `${session.address} · last used ${when(session.used_at)}`,
-    button(session.current ? "Sign out here" : "Sign out", () => call("DELETE", `/account/sessions/${session.id}`), "end-session"),
+    session.current ? t("This browser") : session.agent || t("A browser"),
+    t("{0} · last used {1}", session.address, when(session.used_at)),
+    button(t(session.current ? "Sign out here" : "Sign out"), () => call("DELETE", `/account/sessions/${session.id}`), "end-session"),
   )));
   document.getElementById("sessions").hidden = !sessions.length;
   const { keys } = await call("GET", "/account/keys");
   list("keys", keys.map((key) => row(
     key.name,
-    `${key.hint}… · ${key.scopes.join(", ")} · last used ${when(key.used_at)}`,
-    button("Revoke", () => call("DELETE", `/account/keys/${key.id}`), "revoke-key"),
+    t("{0} · last used {1}", `${key.hint}… · ${key.scopes.join(", ")}`, when(key.used_at)),
+    button(t("Revoke"), () => call("DELETE", `/account/keys/${key.id}`), "revoke-key"),
   )));
   await showOwnKeys();
   if (ways !== "accounts") return;
@@ -62,8 +63,8 @@ async function show() {
   document.querySelector("[data-creates=deletion]").hidden = false;
   list("passkeys", passkeys.map((passkey) => row(
     passkey.name,
-    `last used ${when(passkey.used_at)}`,
-    button("Remove", () => call("DELETE", `/account/passkeys/${encodeURIComponent(passkey.id)}`)),
+    t("last used {0}", when(passkey.used_at)),
+    button(t("Remove"), () => call("DELETE", `/account/passkeys/${encodeURIComponent(passkey.id)}`)),
   )));
   if (role === "admin") await showPeople();
 }
@@ -75,35 +76,37 @@ async function showOwnKeys() {
   document.querySelector("[data-creates=ownKey]").hidden = Boolean(off);
   list("own-keys", own.map(({ vendor, name, host, key }) => row(
     name,
-    `…${key.ending} · sent to ${host} · set ${when(key.set_at)} · last used ${when(key.used_at)}`,
-    button("Remove", () => call("DELETE", `/keys/${vendor}`), "remove-own-key"),
+    t("…{0} · sent to {1} · set {2} · last used {3}", key.ending, host, when(key.set_at), when(key.used_at)),
+    button(t("Remove"), () => call("DELETE", `/keys/${vendor}`), "remove-own-key"),
   )));
   document.querySelector("[data-testid=own-key-vendor]").replaceChildren(
     ...vendors.map(({ vendor, name }) => new Option(name, vendor)),
   );
 }
 
+const roleOf = ({ role, disabled }) => t(role) + (disabled ? `, ${t("kept out")}` : "");
+
 async function showPeople() {
   document.getElementById("people").hidden = false;
   const [{ accounts }, { invitations }] = await Promise.all([call("GET", "/accounts"), call("GET", "/account/invitations")]);
   list("people", accounts.map((person) => row(
     person.name,
-    `${person.role}${person.disabled ? ", kept out" : ""} · since ${when(person.created_at)}`,
-    button(person.role === "admin" ? "Make a user" : "Make an admin", () =>
+    t("{0} · since {1}", roleOf(person), when(person.created_at)),
+    button(t(person.role === "admin" ? "Make a user" : "Make an admin"), () =>
       call("PATCH", `/accounts/${person.id}`, { role: person.role === "admin" ? "user" : "admin" })),
-    button(person.disabled ? "Let in" : "Keep out", () => call("PATCH", `/accounts/${person.id}`, { disabled: !person.disabled })),
-    Object.assign(document.createElement("a"), { className: "button", textContent: "Download", href: `${base}/api/accounts/${person.id}/export`, download: "" }),
-    button("Delete", () => deletePerson(person)),
+    button(t(person.disabled ? "Let in" : "Keep out"), () => call("PATCH", `/accounts/${person.id}`, { disabled: !person.disabled })),
+    Object.assign(document.createElement("a"), { className: "button", textContent: t("Download"), href: `${base}/api/accounts/${person.id}/export`, download: "" }),
+    button(t("Delete"), () => deletePerson(person)),
   )));
   list("invitations", invitations.map((invitation) => row(
-    `For ${invitation.role === "admin" ? "an admin" : "a user"}`,
-    `until ${when(invitation.expires_at)}`,
-    button("Withdraw", () => call("DELETE", `/account/invitations/${invitation.id}`)),
+    t(invitation.role === "admin" ? "For an admin" : "For a user"),
+    t("until {0}", when(invitation.expires_at)),
+    button(t("Withdraw"), () => call("DELETE", `/account/invitations/${invitation.id}`)),
   )));
 }
 
 async function deletePerson(person) {
-  const name = prompt(`This deletes everything of ${person.name}, for good. Type the name to confirm it.`);
+  const name = prompt(t("This deletes everything of {0}, for good. Type the name to confirm it.", person.name));
   if (name !== null) await call("POST", `/accounts/${person.id}/delete`, { name });
 }
 

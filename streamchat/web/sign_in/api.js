@@ -1,5 +1,7 @@
 // Calls of the API by our own pages.
 
+import { dateAndTime, t } from "../look/page.js";
+
 // `caller(base, "/account")(method, path, body)`: the value of the response, or an error with the server's message.
 export function caller(base, page) {
   return async (method, path, body) => {
@@ -14,9 +16,9 @@ export function caller(base, page) {
       return new Promise(() => {});
     }
     const value = answer.status === 204 ? null : await answer.json();
-    if (!answer.ok) throw new Error(value.error.message);
+    if (!answer.ok) throw new Error(t(value.error.message));
     return value;
   };
 }
 
-export const when = (time) => (time ? new Date(time).toLocaleString() : "never");
+export const when = (time) => (time ? dateAndTime(time) : t("never"));

@@ -1,5 +1,6 @@
 // The sign-in works without this: it adds passkeys, where the browser has them.
 
+import { t } from "../look/page.js";
 import { get, isSupported } from "./passkeys.js";
 
 const button = document.querySelector("[data-testid=passkey]");
@@ -14,7 +15,7 @@ async function post(path, body) {
     body: JSON.stringify(body),
   });
   const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error.message);
+  if (!answer.ok) throw new Error(t(value.error.message));
   return value;
 }
 
@@ -25,7 +26,7 @@ button.addEventListener("click", async () => {
     const { to } = await post("/sign-in/passkey", { ceremony, next, credential: await get(options) });
     location.assign(to);
   } catch (problem) {
-    error.textContent = problem.name === "NotAllowedError" ? "No passkey was used." : problem.message;
+    error.textContent = problem.name === "NotAllowedError" ? t("No passkey was used.") : problem.message;
     error.hidden = false;
   }
 });

@@ -3,13 +3,15 @@
  * `?idle=<seconds>` sets the length of the silence.
  */
 
+import { number, t } from "../look/page.js";
+
 const SOCKET_MS = 10_000;
 const STREAM_MS = 20_000;
 const IDLE_SECONDS = Math.min(300, Math.max(1, Number(new URLSearchParams(location.search).get("idle")) || 75));
 // The server sends a heartbeat at least this often while a model is silent.
 const HEARTBEAT_SECONDS = 10;
 
-const seconds = (n) => `${n} second${n === 1 ? "" : "s"}`;
+const seconds = (n) => (n === 1 ? t("1 second") : t("{0} seconds", n));
 const verdict = document.getElementById("verdict");
 const again = document.getElementById("again");
 
@@ -32,11 +34,12 @@ function testSocket() {
       socket.close();
       done(show("socket", state, message));
     };
-    const blocked =
-      "WebSockets are blocked, so the chat page cannot work. A proxy must forward the headers Upgrade and Connection.";
+    const blocked = t(
+      "WebSockets are blocked, so the chat page cannot work. A proxy must forward the headers Upgrade and Connection."
+    );
     const timer = setTimeout(() => end("bad", blocked), SOCKET_MS);
     socket.onmessage = () =>
-      end("good", `WebSockets work (${Math.round(performance.now() - began)} ms to the first message).`);
+      end("good", t("WebSockets work ({0} ms to the first message).", Math.round(performance.now() - began)));
     socket.onclose = () => end("bad", blocked);
   });
 }
@@ -63,7 +66,7 @@ function testStream() {
 
 function judgeStream(arrived) {
   if (arrived.length < 2)
-    return show("stream", "bad", "Streams are blocked: answers cannot be followed over HTTP.");
+    return show("stream", "bad", t("Streams are blocked: answers cannot be followed over HTTP."));
   const first = arrived[0];
   const last = arrived[arrived.length - 1];
   const sent = last.sent - first.sent;
@@ -73,9 +76,11 @@ function judgeStream(arrived) {
     return show(
       "stream",
       "bad",
-      "Streams are buffered: what the server sent within a second arrived at once. A proxy buffers or compresses; it must respect X-Accel-Buffering: no."
+      t(
+        "Streams are buffered: what the server sent within a second arrived at once. A proxy buffers or compresses; it must respect X-Accel-Buffering: no."
+      )
     );
-  return show("stream", "good", `Streams arrive piece by piece (at most ${Math.max(0, late)} ms late).`);
+  return show("stream", "good", t("Streams arrive piece by piece (at most {0} ms late).", Math.max(0, late)));
 }
 
 /** One event, silence, another event: the connection must survive. */
@@ -83,7 +88,7 @@ async function testIdle() {
   const began = performance.now();
   const passed = () => Math.round((performance.now() - began) / 1000);
   const timer = setInterval(
-    () => show("idle", "testing", `Testing: ${passed()} of ${seconds(IDLE_SECONDS)} of silence …`),
+    () => show("idle", "testing", t("Testing: {0} of {1} of silence …", passed(), seconds(IDLE_SECONDS))),
     1000
   );
   let text = "";
@@ -96,18 +101,26 @@ async function testIdle() {
   }
   clearInterval(timer);
   if (text.includes('"last":true'))
-    return show("idle", "good", `A silence of ${seconds(IDLE_SECONDS)} does not end the connection.`);
+    return show("idle", "good", t("A silence of {0} does not end the connection.", seconds(IDLE_SECONDS)));
   const cut = passed();
   if (cut > HEARTBEAT_SECONDS * 1.5)
     return show(
       "idle",
       "good",
-      `Connections are cut after ${seconds(cut)} of silence. This is harmless: the server is never silent for more than ${seconds(HEARTBEAT_SECONDS)}.`
+      t(
+        "Connections are cut after {0} of silence. This is harmless: the server is never silent for more than {1}.",
+        seconds(cut),
+        seconds(HEARTBEAT_SECONDS)
+      )
     );
   return show(
     "idle",
     "bad",
-    `Connections are cut after ${seconds(cut)} of silence, so answers break off while a model thinks. The timeout of the proxy must be longer than ${seconds(HEARTBEAT_SECONDS)}.`
+    t(
+      "Connections are cut after {0} of silence, so answers break off while a model thinks. The timeout of the proxy must be longer than {1}.",
+      seconds(cut),
+      seconds(HEARTBEAT_SECONDS)
+    )
   );
 }
 
@@ -116,8 +129,8 @@ async function showPauses() {
   try {
     const { count, longest_ms } = await (await fetch("/api/status/loop")).json();
     document.getElementById("loop").textContent = count
-      ? `Since its start the server stood still ${count} time${count === 1 ? "" : "s"}, at most for ${longest_ms} ms. Its log has the places.`
-      : "Since its start the server has never stood still.";
+      ? t("Pauses of the server since its start: {0}, of {1} ms at most. Its log has the places.", number(count), longest_ms)
+      : t("Since its start the server has never stood still.");
   } catch {
     // The other tests tell that the server cannot be reached.
   }
@@ -126,12 +139,12 @@ async function showPauses() {
 async function test() {
   again.disabled = true;
   showPauses();
-  verdict.textContent = "Testing …";
-  for (const id of ["socket", "stream", "idle"]) show(id, "testing", "Testing …");
+  verdict.textContent = t("Testing …");
+  for (const id of ["socket", "stream", "idle"]) show(id, "testing", t("Testing …"));
   const results = await Promise.all([testSocket(), testStream(), testIdle()]);
   verdict.textContent = results.every(Boolean)
-    ? "Everything works."
-    : "The connection has a problem.";
+    ? t("Everything works.")
+    : t("The connection has a problem.");
   again.disabled = false;
 }
 

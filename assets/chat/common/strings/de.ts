@@ -13,6 +13,7 @@ export const de: Strings = {
     number,
     seconds,
     milliseconds,
+    told: (text) => text, // see `server-messages.ts`
     tiny: (price) => `weniger als ${price}`,
   },
   composer: {
@@ -24,6 +25,7 @@ export const de: Strings = {
     stopHint: "Anhalten (Esc)",
     dictate: "Diktieren",
     stopDictating: "Diktat beenden",
+    noMicrophone: "Diese Seite darf das Mikrofon nicht verwenden. Erlauben Sie es im Browser.",
     dismiss: "Schließen",
     keepOne: "Behalten Sie zuerst eine der Antworten: Mit ihr geht die Unterhaltung weiter.",
     tooLong: (most) =>

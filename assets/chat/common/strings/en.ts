@@ -3,7 +3,7 @@ import { formats } from "./formats";
 const { date, list, milliseconds, number, plural, seconds } = formats("en");
 
 // Widens the literal texts of an object to strings: another language has the same keys with other texts.
-type Widened<T> = {
+export type Widened<T> = {
   [Key in keyof T]: T[Key] extends string
     ? string
     : T[Key] extends (...args: infer Arguments) => string
@@ -23,6 +23,8 @@ export const en = {
     number,
     seconds,
     milliseconds,
+    /** A message of the server, which is in English. */
+    told: (text: string) => text,
     tiny: (price: string) => `less than ${price}`,
   },
   composer: {
@@ -34,6 +36,7 @@ export const en = {
     stopHint: "Stop (Esc)",
     dictate: "Dictate",
     stopDictating: "Stop dictating",
+    noMicrophone: "This page may not use the microphone. Allow it in the browser.",
     dismiss: "Dismiss",
     keepOne: "Keep one of the answers first: the conversation goes on with it.",
     tooLong: (most: number) =>

@@ -1,0 +1,188 @@
+import type { Widened } from "../en";
+import { formats } from "../formats";
+
+const { date, number, plural } = formats("en");
+
+export type LabStrings = Widened<typeof en>;
+
+export const en = {
+  lab: {
+    title: "What streaming changes",
+    lead: "Streaming makes no model faster. It changes how long you look at nothing. One prompt is asked once, and every transport reads the same answer side by side.",
+    note: (wordsPerMinute: number) =>
+      `Times count from Send. Bytes are those of bodies and messages, without headers and before the page's socket is compressed. Read by then: the words that one could have read when the buffered answer appeared, at ${number(wordsPerMinute)} words a minute`,
+    perceived: "Perceived speed-up",
+    sooner: (first: string, buffered: string) =>
+      `sooner: there was something to read after ${first} instead of ${buffered}. The whole answer took the same time.`,
+    times: (factor: number) =>
+      `${factor.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })}×`,
+    reading: "Reading …",
+    nothingToCompare: "There is nothing to compare: no text came both ways.",
+    pressStart: "Press Start: the number will stand here.",
+    loadingChart: "Loading the chart …",
+    results: "Results",
+    repeat: "Repeat this race",
+    copyRepeat: "Copy the link that repeats this race",
+    recording: "Recording",
+    openAnswer: "Open the answer",
+
+    wordsOverTime: "Words over time",
+    secondsFromSend: "seconds from Send",
+    words: "words",
+    streamed: "Streamed",
+    arrived: (name: string) => `Arrived: ${name}`,
+    arrivedBuffered: "Arrived: buffered",
+    readAt: (wordsPerMinute: number) => `Read at ${number(wordsPerMinute)} words a minute`,
+
+    prompt: "Prompt",
+    model: "Model",
+    loading: "Loading …",
+    fields: { ttft: "First token after", rate: "Rate", n: "Length", jitter: "Jitter" },
+    units: { ttft: "ms", rate: "tokens/s", n: "tokens", jitter: "ms" },
+    racing: "Racing …",
+    start: "Start",
+    stop: "Stop",
+    replay: "Replay a recording",
+    starting: "Starting the model …",
+    scripted: "The simulator answers: scripted, free, over real sockets.",
+    askedOnce: "The model is asked once, however many transports read the answer.",
+
+    transports: "Transports",
+    names: {
+      buffered: "Buffered",
+      "sse-fetch": "SSE by fetch",
+      "sse-eventsource": "SSE by EventSource",
+      websocket: "WebSocket",
+      page: "This app's page",
+      grpc: "gRPC",
+    },
+    about: {
+      buffered: "One JSON document, once the answer is complete.",
+      "sse-fetch": "Server-Sent Events, read as bytes by fetch.",
+      "sse-eventsource": "The same events, read by the browser's own reader.",
+      websocket: "One message per event, both ways on one connection.",
+      page: "Reflex's socket with the chat page's own frames.",
+      grpc: "Read by the server from its own port: browsers cannot.",
+    },
+    states: { idle: "ready", running: "reading", done: "complete", failed: "failed", off: "off" },
+    firstText: "First text",
+    lastText: "Last text",
+    bytes: "Bytes",
+    wordsName: "Words",
+    readByThen: "Read by then",
+    nWords: (n: number) => plural(n, { one: "# word", other: "# words" }),
+    speedUp: "Speed-up",
+    stopped: "Stopped.",
+    nothingCame: "Nothing came.",
+    piecesMissing: "Pieces of the text are missing.",
+    frameLost: "A frame was lost.",
+    endedEarly: "The stream ended before the answer.",
+    refusedConnection: "The connection was refused.",
+    closedEarly: "The connection was closed before the answer.",
+    refused: "The server refused.",
+    answered: (status: number) => `The server answered ${status}.`,
+
+    byTheLog: "By the log",
+    byTheLogLead:
+      "The server notes when each event came from the provider. No transport can be sooner; the difference is the way from there to here.",
+    terms: {
+      ttfb: "time to first byte: the first byte of the provider’s body",
+      ttft: "time to first token: the first text came from the provider",
+      ttlt: "time to last token: the last text came from the provider",
+      ttc: "time to complete: the ending is stored, and the run is idle",
+    },
+
+    whenNot: "When not to stream",
+    whenNotLead:
+      "Streaming shortens the wait of a person who reads. Where nobody can use half an answer, a whole one is simpler. Each case asks the model chosen above, and reads the same runs both ways at once.",
+    cases: {
+      classification: {
+        title: "One word",
+        why: "A label is of use when it is complete, and there is nothing to read before.",
+      },
+      json: {
+        title: "JSON for a program",
+        why: "Half an object cannot be parsed, and what does parse may still break the schema.",
+      },
+      batch: {
+        title: "A batch",
+        why: "Nobody reads along: what counts is when the last of four answers is there.",
+      },
+    },
+    asking: "Asking …",
+    run: "Run",
+    streamedColumn: "Streamed",
+    bufferedColumn: "Buffered",
+    usableAfter: "Usable after",
+    never: "never",
+    messages: "Messages",
+    triedInVain: "Tried in vain",
+    noUse: "This model gave no answer that can be used.",
+    oneUse: "Only one of the two could be used.",
+    streamedSooner: (ms: number) => `Here streaming was usable ${number(ms)} ms sooner.`,
+    sameMoment: "usable at the same moment",
+    bufferedSooner: (ms: number) => `usable ${number(ms)} ms sooner`,
+    bufferedAsGood: (when: string, buffered: number, streamed: number) =>
+      `Buffered is as good: ${when}, with ${plural(buffered, { one: "# message", other: "# messages" })} instead of ${number(streamed)} and nothing to put together.`,
+  },
+  latency: {
+    title: "How fast your answers came",
+    lead: "The times that the server measured for each of your answers, from the moment in which the question arrived. Days are those of UTC.",
+    period: "Period",
+    days: (n: number) => (n === 1 ? "Today" : `${number(n)} days`),
+    figure: "Figure",
+    model: "Model",
+    allModels: "All models",
+    loading: "Loading …",
+    loadingChart: "Loading the chart …",
+    noAnswers: "No answer was asked in these days. The figures of your answers will stand here.",
+    figures: {
+      ttft_ms: { label: "First token (TTFT)", about: "until the first token of text or reasoning" },
+      ttfb_ms: { label: "First byte (TTFB)", about: "until the first byte of the provider's body" },
+      ttlt_ms: { label: "Last token (TTLT)", about: "until the last token" },
+      ttc_ms: { label: "Complete (TTC)", about: "until the ending was stored" },
+      tokens_per_second: { label: "Tokens per second", about: "from the first to the last token" },
+    },
+    explained: (label: string, about: string, counted: string) => `${label}: ${about}. ${counted}`,
+    all: (answers: number, since: string) =>
+      `${plural(answers, { one: "# answer", other: "# answers" })} since ${since}.`,
+    newest: (answers: number, since: string) =>
+      `The newest ${plural(answers, { one: "# answer", other: "# answers" })} since ${since}.`,
+    undrawn: (n: number) => `The charts have the models with most answers; ${number(n)} more can be chosen above.`,
+    models: "Models",
+    columns: [
+      "Model",
+      "Answers",
+      "Failed",
+      "First token, s (median)",
+      "First token, s (p95)",
+      "Complete, s (median)",
+      "Complete, s (p95)",
+      "Tokens/s (median)",
+    ],
+    noFailure: "No answer failed or was interrupted.",
+    noFigure: "None of these answers has this figure.",
+    slowest: "Slowest answers",
+    statuses: {
+      streaming: "streaming",
+      waiting: "waiting",
+      finished: "finished",
+      stopped: "stopped",
+      failed: "failed",
+      interrupted: "interrupted",
+    } as Record<string, string>,
+    at: (time: Date) => date(time, { dateStyle: "short", timeStyle: "medium" }),
+
+    seconds: "seconds",
+    tokensPerSecond: "tokens per second",
+    value: (value: number, perSecond: boolean) =>
+      `${value.toLocaleString("en", { maximumSignificantDigits: 3 })} ${perSecond ? "tokens/s" : "s"}`,
+    median: "median",
+    p95: "95th percentile",
+    byDay: "By day",
+    medianByDay: "Median by day",
+    distribution: "Distribution",
+    answers: "answers",
+    failures: "Failures by kind",
+  },
+};
