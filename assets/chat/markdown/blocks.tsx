@@ -67,7 +67,7 @@ const COMPONENTS = {
   ol: NumberedList,
   pre: NestedCodeBlock,
   span: Span,
-  sup: SourceMark,
+  sup: Mark,
   table: Table,
 } as MarkdownBlockProps["components"];
 // Of rows that are rendered with a copy of their table's head.
@@ -278,9 +278,18 @@ function Link({ href, className, children }: { href?: string; className?: string
 
 const NUMBER = /^\[(\d+)\]$/;
 
-// Leads to the list of sources below the answer. A footnote has its own link.
-function SourceMark({ className, children }: { className?: string; children?: ReactNode }) {
+// Leads to the list of sources below the answer, or from a footnote's mark to the note and back.
+function Mark({ className, children }: { className?: string; children?: ReactNode }) {
   const [, n] = NUMBER.exec(String(children)) ?? [];
+  if (className === "footnote-mark") {
+    return (
+      <sup className={className}>
+        <a href={`#note-${encodeURIComponent(String(children))}`} onClick={showNote}>
+          {children}
+        </a>
+      </sup>
+    );
+  }
   if (!n) return <sup className={className}>{children}</sup>;
   return (
     <sup className="source-mark">
@@ -299,6 +308,23 @@ function showSource(event: MouseEvent<HTMLAnchorElement>): void {
     ?.querySelector<HTMLElement>(`.sources [data-number="${mark.dataset.source}"]`);
   source?.scrollIntoView({ block: "nearest" });
   source?.focus({ preventScroll: true });
+}
+
+const isOfNote = (mark: HTMLElement) => !!mark.parentElement?.parentElement?.matches(".footnote");
+// Where a note was come to from: it may have several marks.
+const cameFrom = new WeakMap<HTMLElement, HTMLElement>();
+
+function showNote(event: MouseEvent<HTMLAnchorElement>): void {
+  event.preventDefault();
+  const { currentTarget: mark } = event;
+  const marks = [...(mark.closest(".message")?.querySelectorAll<HTMLElement>(".footnote-mark > a") ?? [])];
+  const others = marks.filter((other) => other.textContent === mark.textContent && isOfNote(other) !== isOfNote(mark));
+  const before = cameFrom.get(mark);
+  const other = before?.isConnected ? before : others[0];
+  if (!other) return;
+  if (!isOfNote(mark)) cameFrom.set(other, mark);
+  other.scrollIntoView({ block: "nearest" });
+  other.focus({ preventScroll: true });
 }
 
 interface Range {

@@ -11,8 +11,8 @@ import type { Signal } from "../store/transcript-store";
 
 export function NotifyToggle() {
   const t = useStrings().shell;
-  // Not known before the page is ready: it was rendered elsewhere.
-  const [offered, setOffered] = useState(false);
+  // Not known before the page is ready, which was rendered elsewhere: almost every browser has them, so there is room.
+  const [offered, setOffered] = useState(true);
   const [on, setOn] = useState(false);
   useEffect(() => {
     setOffered(typeof Notification !== "undefined");

@@ -5,23 +5,35 @@ import { useEffect, useState } from "react";
 import { useStrings } from "../common/strings";
 import { elementOf } from "./element-of";
 
+// What is read: the voices are the browser's, and all that it is given is read in turn.
+let aloud: object | null = null;
+
+// Ends this reading; another one that has begun meanwhile goes on.
+function hush(reading: object | null): void {
+  if (aloud !== reading) return;
+  aloud = null;
+  speechSynthesis.cancel();
+}
+
 export function ReadAloud({ id }: { id: string }) {
   const t = useStrings().transcript;
-  const [offered, setOffered] = useState(false);
-  const [reading, setReading] = useState(false);
-  useEffect(() => setOffered(typeof speechSynthesis !== "undefined"), []);
+  // Answers are rendered in the browser only.
+  const [offered] = useState(typeof speechSynthesis !== "undefined");
+  const [reading, setReading] = useState<object | null>(null);
   useEffect(() => {
-    if (reading) return () => speechSynthesis.cancel();
+    if (reading) return () => hush(reading);
   }, [reading]);
   if (!offered) return null;
   const toggle = () => {
-    if (reading) return setReading(false);
-    speechSynthesis.cancel(); // another answer
+    if (reading) return setReading(null);
+    speechSynthesis.cancel();
+    const mine = {};
+    aloud = mine;
     for (const utterance of utterances(id)) speechSynthesis.speak(utterance);
     const last = new SpeechSynthesisUtterance("");
-    last.onend = last.onerror = () => setReading(false);
+    last.onend = last.onerror = () => setReading((now) => (now === mine ? null : now));
     speechSynthesis.speak(last);
-    setReading(true);
+    setReading(mine);
   };
   const Icon = reading ? VolumeX : Volume2;
   const label = reading ? t.stopReading : t.readAloud;
@@ -32,7 +44,7 @@ export function ReadAloud({ id }: { id: string }) {
       data-testid="read-aloud"
       aria-label={label}
       title={label}
-      aria-pressed={reading}
+      aria-pressed={!!reading}
       onClick={toggle}
     >
       <Icon size={14} />
