@@ -101,7 +101,7 @@ describe("no half of a construct is shown", () => {
     const { samples, answer } = stream(text);
     expectNever(samples, /\[\^|\]\[/);
     expect(texts(answer, "p > sup")).toEqual(["1", "guide"]);
-    expect(answer.querySelector("a")?.getAttribute("href")).toBe("https://example.org/survey");
+    expect(answer.querySelector("p > a")?.getAttribute("href")).toBe("https://example.org/survey");
   });
 
   test("what is never defined is shown as it was written once the answer is complete", () => {
@@ -311,6 +311,24 @@ test("a note and its mark keep their look", () => {
   const { answer } = stream("Text[^1].\n\n[^1]: A note.\n");
   expect(texts(answer, "p > sup.footnote-mark")).toEqual(["1"]);
   expect(texts(answer, ".footnote > sup.footnote-mark")).toEqual(["1"]);
+});
+
+test("a footnote's mark leads to its note, and that back to the mark that was left", () => {
+  const { answer } = stream("One[^1], two[^b], and one again[^1].\n\n[^1]: A note.\n[^b]: Another.\n");
+  answer.classList.add("message");
+  const marks = [...answer.querySelectorAll<HTMLElement>("a")];
+  expect(marks.map((mark) => mark.textContent)).toEqual(["1", "b", "1", "1", "b"]);
+  for (const [from, to] of [
+    [2, 3],
+    [3, 2],
+    [0, 3],
+    [3, 0],
+    [1, 4],
+    [4, 1],
+  ]) {
+    marks[from].click();
+    expect(marks.indexOf(document.activeElement as HTMLElement)).toBe(to);
+  }
 });
 
 test("the headings of an answer are below those of the page, in their order", () => {
