@@ -26,6 +26,7 @@ SECTIONS = (
     "takeover",
     "transports",
     "page",
+    "long_thread",
     "send",
     "stop",
 )
