@@ -14,7 +14,7 @@ from playwright.async_api import Browser
 
 from bench import seed
 from bench.app import MODEL, App, app
-from bench.browser import chromium, visit
+from bench.browser import Visit, chromium, visit
 from bench.load import Load, Simulator, simulator
 from bench.page import SLOWER
 from bench.progress import delays
@@ -26,7 +26,7 @@ PATIENCE = 300.0
 # Changes in messages that are done, and the longest pause between two frames of the screen.
 _WATCH = """() => {
   const watch = (window.watched = { changes: 0, pause: 0 });
-  const done = [...document.querySelectorAll('[data-testid="message"]')];
+  const done = [...document.querySelectorAll('[data-testid="message"]:not([data-status="streaming"])')];
   const observer = new MutationObserver((records) => { watch.changes += records.length; });
   for (const message of done) {
     observer.observe(message, { subtree: true, childList: true, characterData: true, attributes: true });
@@ -72,9 +72,11 @@ async def _long_answers(provider: Simulator, running: App, browser: Browser, thr
         Load("ordinary", "markdown", 1_000 // share, 50),
     ):
         async with visit(browser, running.url + thread) as page:
-            await page.page.evaluate(_WATCH)
+            await _whole(page)
             work = await page.work()
             await page.ask(load.message)
+            await page.page.wait_for_function("bench.status() === 'streaming'", timeout=PATIENCE * 1000)
+            await page.page.evaluate(_WATCH)
             await page.end(load.seconds + PATIENCE)
             work = await page.work() - work
             emits, paints = await provider.emits(load), await page.paints()
@@ -110,8 +112,20 @@ async def _long_answers(provider: Simulator, running: App, browser: Browser, thr
     )
 
 
+async def _whole(page: Visit) -> None:
+    """Have all of the thread in the page, as with the key that searches in it, and laid out."""
+    await page.page.keyboard.press("Control+f")
+    await page.page.wait_for_function(
+        f"document.querySelectorAll('[data-testid=\"message\"]').length === {2 * TURNS}"
+        " && document.querySelector('.thread[data-settled=\"true\"]')",
+        timeout=PATIENCE * 1000,
+        polling=200,
+    )
+
+
 async def _typing(running: App, browser: Browser, thread: str, load: Load) -> None:
     async with visit(browser, running.url + thread) as page:
+        await _whole(page)
         await page.slow_down(SLOWER)
         await page.ask(load.message)
         await page.type_while_answering()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 
 from streamchat.chat.events import Finished, TextDelta
 from streamchat.chat.fold import fold
@@ -25,7 +26,7 @@ async def conversation(data: Path, turns: int, words: int, model: str) -> str:
             LOCAL_OWNER,
             NewRun(
                 conversation_id=conversation_id,
-                client_message_id=f"turn-{turn}",
+                client_message_id=str(uuid4()),
                 parts=(TextPart(f"Question {turn + 1}"),),
                 model=model,
             ),

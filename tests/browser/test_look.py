@@ -36,7 +36,7 @@ def test_the_theme_is_kept_and_there_before_the_page_is(served: Served, browser:
     page.get_by_test_id("theme-dark").check()
     expect(page.locator("html.dark")).to_have_count(1)
     page.reload(wait_until="commit")
-    page.wait_for_function("document.body !== null")
+    page.wait_for_selector("body", state="attached")
     assert "dark" in (page.locator("html").get_attribute("class") or "")
     expect(page.get_by_test_id("send")).to_be_enabled()
     colours = page.eval_on_selector_all("meta[name=theme-color]", "metas => metas.map((meta) => meta.content)")

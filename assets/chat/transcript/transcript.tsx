@@ -199,7 +199,8 @@ function useStickToBottom(
     const { place } = current;
     if (place && rendered && earlier && !ids.includes(place.message)) {
       scroll.release();
-      return load(ids[0]);
+      load(ids[0]);
+      return;
     }
     current.found = true;
     if (!place || !elementOf(place.message)) return scroll.stick();
