@@ -110,8 +110,9 @@ class ImagePart:
 class FilePart:
     """A file from the user that is read as text: ``text``, its decoded content, or the uploaded file ``file_id``.
 
-    ``data``: a PDF in base64, only in a request to a model that reads PDFs. ``pages``: of a PDF. ``tokens``: an
-    estimate for the text of an uploaded file.
+    ``data``: a PDF in base64, only in a request: of a client, until it is stored, and to a model that reads PDFs.
+    ``url``: where the content is, only in a request of a client, until it is fetched. ``pages``: of a PDF. ``tokens``:
+    an estimate for the text of an uploaded file.
     """
 
     type: ClassVar[str] = "file"
@@ -122,6 +123,7 @@ class FilePart:
     data: str = ""
     pages: int = 0
     tokens: int = 0
+    url: str = ""
 
 
 Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | SourcePart | NoticePart | ImagePart | FilePart

@@ -6,6 +6,7 @@ Knows nothing of tools or pages. Rules:
 * A picture is the whole result, or an item of ``content``: it is found without a walk through the result.
 * A picture has its bytes in base64 (``data``) on its way from a tool and to a model. In a message it is the name of a
   stored file (``file_id``); messages from before have bytes.
+* A file that a client's result brings is an item (``$view: file``) until it was read; then its text is, or a picture.
 * The model never gets the bytes of a picture as text, and of a plot a summary that is enough to discuss it.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from streamchat.chat.events import Json
-from streamchat.chat.messages import ImagePart
+from streamchat.chat.messages import FilePart, ImagePart, Part, TextPart
 
 View: TypeAlias = Literal["text", "json", "table", "image", "plot", "content"]
 
@@ -62,6 +63,72 @@ def for_model(result: Json) -> str:
         case "plot":
             return _plot_summary(result)
     return _dumps(result)
+
+
+def content_of(parts: Sequence[Part]) -> Json:
+    """Return a result of these texts, pictures and files: their text if they are nothing else."""
+    items = [_item(part) for part in parts]
+    if all(isinstance(item, str) for item in items):
+        return "\n".join(map(str, items))
+    return {"$view": "content", "items": items}
+
+
+def files_in(result: Json) -> list[FilePart]:
+    """Return the files of a result that were not read yet, in their order."""
+    if not isinstance(result, Mapping) or result.get("$view") != "content":
+        return []
+    return [_file(item) for item in result.get("items") or () if _is_file(item)]
+
+
+def with_files(result: Json, read: Sequence[Part]) -> Json:
+    """Return the result with what was read in the place of its files, in their order."""
+    after = iter(read)
+    return {**result, "items": [_item(next(after)) if _is_file(item) else item for item in result["items"]]}
+
+
+def file_text(part: FilePart) -> str:
+    """Return the text of a file with its name, so that the model can tell it from the user's own text."""
+    name = part.name.replace('"', "'").replace("\n", " ")
+    return f'<file name="{name}">\n{part.text}\n</file>'
+
+
+def for_sight(result: Json, *, named: bool = False) -> list[str | ImagePart]:
+    """Return the result for a model that sees: its pictures, and the texts between them, in their order.
+
+    ``named``: also pictures whose bytes are not there.
+    """
+    out: list[str | ImagePart] = []
+    for item in _items(result):
+        seen = _picture(item) if _is_picture(item) else None
+        if seen is not None and (seen.data or named):
+            out.append(seen)
+        elif out and isinstance(out[-1], str):
+            out[-1] += "\n" + for_model(item)
+        else:
+            out.append(for_model(item))
+    return out
+
+
+def _item(part: Part) -> Json:
+    match part:
+        case TextPart(text):
+            return text
+        case FilePart() if part.text:
+            return file_text(part)
+        case FilePart():
+            named = {name: getattr(part, name) for name in ("name", "media_type", "data", "url", "file_id")}
+            return {"$view": "file", **{name: value for name, value in named.items() if value}}
+        case ImagePart():
+            return _view(part, {"data": part.data})
+    raise TypeError(f"no part of a result: {part.type}")
+
+
+def _is_file(item: Json) -> bool:
+    return isinstance(item, Mapping) and item.get("$view") == "file"
+
+
+def _file(item: Mapping[str, Any]) -> FilePart:
+    return FilePart(**{"name": "file", **{name: value for name, value in item.items() if name != "$view"}})
 
 
 def pictures_in(result: Json) -> list[ImagePart]:

@@ -27,6 +27,7 @@ from streamchat.chat.messages import (
     repair_surrogates,
 )
 from streamchat.chat.request import ANY_TOOL, Options, ToolSpec
+from streamchat.chat.tool_results import content_of, for_model
 from streamchat.errors import InvalidInput
 
 MAX_TURNS = 5000
@@ -37,16 +38,22 @@ MAX_TOOLS = 500
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a client's tool."""
+    """The result of a client's tool: a text, or what ``chat.tool_results.content_of`` makes of several parts."""
 
-    text: str
+    content: Json
     error: bool = False
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], *, error: bool = False) -> Result:
+        """Return a result of texts, pictures and files. An error is a text."""
+        content = content_of(parts)
+        return cls(for_model(content) if error else content, error)
 
     def put(self, call: ToolCallPart) -> ToolCallPart:
         """Return the call with this result."""
         if self.error:
-            return replace(call, state="error", result=None, error=self.text or "The tool failed.")
-        return replace(call, state="done", result=self.text, error=None)
+            return replace(call, state="error", result=None, error=str(self.content) or "The tool failed.")
+        return replace(call, state="done", result=self.content, error=None)
 
 
 class Transcript:
@@ -151,7 +158,8 @@ class ClientRequest:
         results = dict(self.results)
         for part in self.prefix:
             if isinstance(part, ToolCallPart) and part.state in ("done", "error"):
-                results[part.id] = Result(str(part.error or part.result or ""), part.state == "error")
+                error = part.state == "error"
+                results[part.id] = Result(part.error if error else part.result, error)
         return results
 
     @property

@@ -29,7 +29,7 @@ from streamchat.chat.messages import (
     ToolCallPart,
 )
 from streamchat.chat.request import Request
-from streamchat.chat.tool_results import for_model
+from streamchat.chat.tool_results import for_model, for_sight, pictures_in
 
 CONTINUE = (
     "Your answer above was cut off. Go on from exactly where it stops: do not repeat any of it, "
@@ -117,18 +117,26 @@ def unseen(part: ImagePart) -> str:
     return f"[an image that this model cannot see: {part.name or 'unnamed'}]"
 
 
-def file_text(part: FilePart) -> str:
-    """Return the text of a file with its name, so that the model can tell it from the user's own text."""
-    name = part.name.replace('"', "'").replace("\n", " ")
-    return f'<file name="{name}">\n{part.text}\n</file>'
-
-
 def result_text(part: ToolCallPart) -> str:
     """Return a call's result as the model reads it."""
     if part.state != "done":
         return f"Error: {part.error or 'this tool was not run.'}"
     text = for_model(part.result)
     return text if len(text) <= MAX_RESULT else text[:MAX_RESULT] + "\n[shortened]"
+
+
+def result_parts(part: ToolCallPart, images: bool) -> list[str | ImagePart]:
+    """Return a call's result as the model reads it. ``images``: it sees pictures, which are then beside the text."""
+    if not images or part.state != "done" or not any(picture.data for picture in pictures_in(part.result)):
+        return [result_text(part)]
+    room = MAX_RESULT
+    parts: list[str | ImagePart] = []
+    for one in for_sight(part.result):
+        if isinstance(one, str):
+            one = one if len(one) <= room else one[:room] + "\n[shortened]"
+            room = max(0, room - len(one))
+        parts.append(one)
+    return parts
 
 
 def arguments_text(part: ToolCallPart) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from streamchat.chat.messages import Part, ReasoningPart, TextPart, repair_surrogates
 from streamchat.chat.request import Options, ToolSpec
@@ -72,6 +72,9 @@ class Source(Shape):
     type: str
     media_type: str = ""
     data: str = ""
+    url: str = ""
+    file_id: str = ""
+    content: str | list[dict[str, Any]] | None = None
 
 
 class Block(Shape):
@@ -79,8 +82,9 @@ class Block(Shape):
 
     type: str
     text: str | None = None
-    source: Source | None = None
+    source: Source | str | None = None
     title: str | None = None
+    context: str | None = None
     id: str | None = None
     name: str | None = None
     input: dict[str, Any] | None = None
@@ -196,10 +200,10 @@ def _add(transcript: Transcript, message: MessageIn) -> None:
         parts: list[Part] = []
         for block in blocks:
             if block.type == "tool_result" and block.tool_use_id:
-                text = _result(block.content)
-                transcript.result(block.tool_use_id, Result(repair_surrogates(text), bool(block.is_error)))
+                content = [part for one in _blocks(block.content) for part in _user_parts(one)]
+                transcript.result(block.tool_use_id, Result.of(content, error=bool(block.is_error)))
             else:
-                parts.append(_user_part(block))
+                parts += _user_parts(block)
         if parts:
             transcript.user(parts)
 
@@ -217,29 +221,52 @@ def _answer_parts(block: Block) -> tuple[Part, ...]:
     raise InvalidInput(f"A block of type {block.type[:40]} is not supported in an assistant message, or lacks a field.")
 
 
-def _user_part(block: Block) -> Part:
-    source = block.source
+def _user_parts(block: Block) -> list[Part]:
+    refuse(block, {"citations": ({"enabled": False},)})
     match block.type:
         case "text" if block.text is not None:
-            return TextPart(repair_surrogates(block.text))
-        case "image" | "document" if source is not None and source.type == "base64":
-            return attachments.from_base64(source.media_type, source.data, block.title or "")
-        case "document" if source is not None and source.type == "text":
-            return attachments.from_text(source.data, source.media_type or "text/plain", block.title or "")
-    raise InvalidInput(f"A block of type {block.type[:40]} or its source is not supported: nothing is fetched.")
+            return [TextPart(repair_surrogates(block.text))]
+        case "image" | "document" if isinstance(block.source, Source):
+            about: list[Part] = [TextPart(repair_surrogates(block.context))] if block.context else []
+            return [*about, *_from_source(block.source, block.title or "")]
+        case "search_result":
+            texts = [one.text for one in _blocks(block.content) if one.text]
+            return [
+                attachments.from_text(
+                    "\n".join(texts), "text/plain", f"{block.title or ''} {block.source or ''}".strip()
+                )
+            ]
+    raise InvalidInput(f"A block of type {block.type[:40]} is not supported here, or lacks a field.")
+
+
+def _from_source(source: Source, title: str) -> list[Part]:
+    match source.type:
+        case "base64":
+            return [attachments.from_base64(source.media_type, source.data, title)]
+        case "text":
+            return [attachments.from_text(source.data, source.media_type or "text/plain", title)]
+        case "url" if source.url:
+            return [attachments.from_url(source.url, title)]
+        case "file" if source.file_id:
+            return [attachments.from_id(source.file_id)]
+        case "content":
+            return [part for one in _blocks(source.content) for part in _user_parts(one)]
+    raise InvalidInput(f"A source of type {source.type[:40]} is not supported here, or lacks a field.")
+
+
+def _blocks(content: str | list[dict[str, Any]] | None) -> list[Block]:
+    if content is None or isinstance(content, str):
+        return [Block(type="text", text=content)] if content else []
+    try:
+        return [Block.model_validate(one) for one in content]
+    except ValidationError:
+        raise InvalidInput("content: a block of it lacks a field, or has one of another type.") from None
 
 
 def _text(content: str | list[Block] | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     return "\n\n".join(block.text for block in content if block.text)
-
-
-def _result(content: str | list[dict[str, Any]] | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    texts = [block.get("text") if block.get("type") == "text" else f"[{block.get('type')}]" for block in content]
-    return "\n".join(str(text) for text in texts)
 
 
 def _spec(tool: ToolIn) -> ToolSpec | None:

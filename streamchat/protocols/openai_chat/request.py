@@ -204,7 +204,7 @@ def _add(transcript: Transcript, message: MessageIn) -> None:
         case "tool":
             if not message.tool_call_id:
                 raise InvalidInput("A message with the role tool needs a tool_call_id.")
-            transcript.result(message.tool_call_id, Result(repair_surrogates(_text(message.content))))
+            transcript.result(message.tool_call_id, Result.of([_part(part) for part in _list(message.content)]))
 
 
 def _list(content: str | list[Content] | None) -> list[Content]:
@@ -224,6 +224,8 @@ def _part(part: Content) -> Part:
             return attachments.from_url(str(url))
         case "file" if part.file is not None and isinstance(part.file.get("file_data"), str):
             return attachments.from_url(part.file["file_data"], str(part.file.get("filename") or ""))
+        case "file" if part.file is not None and isinstance(part.file.get("file_id"), str):
+            return attachments.from_id(part.file["file_id"])
     raise InvalidInput(f"Content of type {part.type[:40]} is not supported, or lacks a field.")
 
 

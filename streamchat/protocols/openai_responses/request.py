@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from streamchat.chat.messages import FilePart, Message, Part, TextPart, repair_surrogates
+from streamchat.chat.messages import Message, Part, TextPart, repair_surrogates
 from streamchat.chat.request import Options, ToolSpec
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.protocols import attachments
@@ -50,6 +50,7 @@ class Content(Shape):
     image_url: str | None = None
     file_data: str | None = None
     file_id: str | None = None
+    file_url: str | None = None
     filename: str | None = None
 
 
@@ -257,7 +258,7 @@ def _add(transcript: Transcript, item: Item) -> None:
         case "function_call" if item.call_id and item.name:
             transcript.answer([call_part(item.call_id, item.name, item.arguments or "")])
         case "function_call_output" if item.call_id:
-            transcript.result(item.call_id, Result(repair_surrogates(_text(item.output))))
+            transcript.result(item.call_id, Result.of([_part(part) for part in _list(item.output)]))
         case "reasoning":
             text = "".join(part.text or "" for part in item.summary or ())
             transcript.answer([reasoning_part(text, item.encrypted_content or "")])
@@ -280,7 +281,9 @@ def _part(part: Content) -> Part:
         case "input_image" if part.image_url is not None:
             return attachments.from_url(part.image_url)
         case "input_image" | "input_file" if part.file_id:
-            return FilePart("", file_id=part.file_id)
+            return attachments.from_id(part.file_id)
+        case "input_file" if part.file_url:
+            return attachments.from_url(part.file_url, part.filename or "")
         case "input_file" if part.file_data is not None and part.file_data.startswith("data:"):
             return attachments.from_url(part.file_data, part.filename or "")
         case "input_file" if part.file_data is not None:

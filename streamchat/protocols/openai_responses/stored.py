@@ -9,13 +9,13 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, ReasoningPart, TextPart, ToolCallPart
+from streamchat.chat.tool_results import for_model, for_sight, pictures_in
 from streamchat.protocols.openai_responses.stream import ResponsesWriter
 
 # ``msg_<message>_<number>``; ``p``: of the parts of earlier responses. Ids may contain underscores.
@@ -82,9 +82,14 @@ def _output(message: Message, reasoning_count: int) -> list[dict[str, Any]]:
     return list(writer.whole(message)["output"])
 
 
-def _result(call: ToolCallPart) -> str:
+def _result(call: ToolCallPart) -> str | list[dict[str, Any]]:
     value = call.error if call.state == "error" else call.result
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not pictures_in(value):
+        return for_model(value)
+    return [
+        {"type": "input_text", "text": one} if isinstance(one, str) else _content(one)
+        for one in for_sight(value, named=True)
+    ]
 
 
 def _content(part: Part) -> dict[str, Any]:

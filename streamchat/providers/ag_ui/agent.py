@@ -14,12 +14,13 @@ import httpx2
 from streamchat.chat.events import Event
 from streamchat.chat.messages import FilePart, ImagePart, Message, TextPart, ToolCallPart
 from streamchat.chat.request import Request
+from streamchat.chat.tool_results import file_text
 from streamchat.providers import provider_errors
 from streamchat.providers.ag_ui import interrupts
 from streamchat.providers.ag_ui.events import OWN, AgUiNormaliser
 from streamchat.providers.base import Capabilities
 from streamchat.providers.endpoint import run_headers
-from streamchat.providers.history import arguments_text, file_text, known_calls, largest_attachment, result_text
+from streamchat.providers.history import arguments_text, known_calls, largest_attachment, result_text
 from streamchat.providers.http_client import http_client
 from streamchat.providers.provider_errors import ErrorContext
 from streamchat.providers.schema import instruction

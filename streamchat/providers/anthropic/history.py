@@ -24,8 +24,9 @@ from streamchat.chat.messages import (
     ToolCallPart,
 )
 from streamchat.chat.request import Request
+from streamchat.chat.tool_results import file_text
 from streamchat.providers.base import Capabilities
-from streamchat.providers.history import CONTINUE, Turn, file_text, is_continuation, result_text, turns, unseen
+from streamchat.providers.history import CONTINUE, Turn, is_continuation, result_parts, turns, unseen
 
 MARKED_TURNS = 2
 _NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -81,7 +82,7 @@ def _content(turn: Turn, images: bool, *, last: bool) -> list[Block]:
     if turn.role == "assistant":
         return _assistant_blocks(turn, last)
     if turn.role == "tools":
-        return [_tool_result(part) for part in turn.parts if isinstance(part, ToolCallPart)]
+        return [_tool_result(part, images) for part in turn.parts if isinstance(part, ToolCallPart)]
     return [block for part in turn.parts if (block := _user_block(part, images))]
 
 
@@ -94,14 +95,24 @@ def _user_block(part: Part, images: bool) -> Block | None:
     if isinstance(part, FilePart):
         return {"type": "text", "text": file_text(part)}
     if isinstance(part, ImagePart) and images:
-        return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+        return _image(part)
     if isinstance(part, ImagePart):
         return {"type": "text", "text": unseen(part)}
     return None
 
 
-def _tool_result(part: ToolCallPart) -> Block:
-    block: Block = {"type": "tool_result", "tool_use_id": _id(part.id), "content": result_text(part) or "(nothing)"}
+def _image(part: ImagePart) -> Block:
+    return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+
+
+def _tool_result(part: ToolCallPart, images: bool) -> Block:
+    parts = result_parts(part, images)
+    content: str | list[Block] = [
+        {"type": "text", "text": one} if isinstance(one, str) else _image(one) for one in parts if one
+    ]
+    if len(parts) == 1 and isinstance(parts[0], str):
+        content = parts[0] or "(nothing)"
+    block: Block = {"type": "tool_result", "tool_use_id": _id(part.id), "content": content}
     return block if part.state == "done" else {**block, "is_error": True}
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from streamchat.chat.events import Event
 from streamchat.chat.messages import FilePart, ImagePart, Part, ReasoningPart, TextPart, ToolCallPart
 from streamchat.chat.request import ANY_TOOL, Request
+from streamchat.chat.tool_results import file_text
 from streamchat.providers.base import Capabilities
 from streamchat.providers.endpoint import Endpoint, run_headers
 from streamchat.providers.history import (
@@ -24,11 +25,10 @@ from streamchat.providers.history import (
     Turn,
     arguments_text,
     data_url,
-    file_text,
     is_continuation,
     joined_text,
     known_calls,
-    result_text,
+    result_parts,
     system_text,
     turns,
     unseen,
@@ -190,16 +190,33 @@ def _messages(request: Request, capabilities: Capabilities) -> list[dict[str, An
         if turn.role == "user":
             messages.append({"role": "user", "content": _content(turn.parts, capabilities.images)})
         elif turn.role == "tools":
-            messages += [
-                {"role": "tool", "tool_call_id": part.id, "content": result_text(part)}
-                for part in turn.parts
-                if isinstance(part, ToolCallPart)
-            ]
+            messages += _results(turn, capabilities.images)
         elif message := _assistant(turn, field if index > loop else None):
             messages.append(message)
     if is_continuation(request) and capabilities.continues == "ask":
         messages.append({"role": "user", "content": CONTINUE})
     return messages
+
+
+def _results(turn: Turn, images: bool) -> list[dict[str, Any]]:
+    """Return the results of a turn. This API has texts in them only: pictures follow as a message of the user's."""
+    messages: list[dict[str, Any]] = []
+    pictures: list[dict[str, Any]] = []
+    for part in turn.parts:
+        if not isinstance(part, ToolCallPart):
+            continue
+        texts = []
+        for one in result_parts(part, images):
+            if isinstance(one, ImagePart):
+                pictures += [
+                    {"type": "text", "text": f"A picture of the result of {part.name} ({part.id}):"},
+                    {"type": "image_url", "image_url": {"url": data_url(one)}},
+                ]
+                texts.append("[a picture, in the next message]")
+            else:
+                texts.append(one)
+        messages.append({"role": "tool", "tool_call_id": part.id, "content": "\n".join(texts)})
+    return [*messages, {"role": "user", "content": pictures}] if pictures else messages
 
 
 def _assistant(turn: Turn, reasoning_field: str | None) -> dict[str, Any] | None:

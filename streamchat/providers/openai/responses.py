@@ -29,6 +29,7 @@ from streamchat.chat.messages import (
     ToolCallPart,
 )
 from streamchat.chat.request import ANY_TOOL, Request
+from streamchat.chat.tool_results import file_text
 from streamchat.errors import ProviderError
 from streamchat.providers.base import Capabilities
 from streamchat.providers.endpoint import Endpoint, run_headers
@@ -37,10 +38,9 @@ from streamchat.providers.history import (
     Turn,
     arguments_text,
     data_url,
-    file_text,
     is_continuation,
     known_calls,
-    result_text,
+    result_parts,
     system_text,
     turns,
     unseen,
@@ -243,7 +243,7 @@ def _input(request: Request, capabilities: Capabilities) -> list[Item]:
             result.append({"role": "user", "content": content})
         elif turn.role == "tools":
             result += [
-                {"type": "function_call_output", "call_id": part.id, "output": result_text(part)}
+                {"type": "function_call_output", "call_id": part.id, "output": _result(part, capabilities.images)}
                 for part in turn.parts
                 if isinstance(part, ToolCallPart)
             ]
@@ -252,6 +252,18 @@ def _input(request: Request, capabilities: Capabilities) -> list[Item]:
     if is_continuation(request) and capabilities.continues == "ask":
         result.append({"role": "user", "content": [{"type": "input_text", "text": CONTINUE}]})
     return result
+
+
+def _result(part: ToolCallPart, images: bool) -> str | list[Item]:
+    parts = result_parts(part, images)
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0]
+    return [
+        {"type": "input_text", "text": one}
+        if isinstance(one, str)
+        else {"type": "input_image", "image_url": data_url(one), "detail": "auto"}
+        for one in parts
+    ]
 
 
 def _user_content(part: Part, images: bool) -> Item | None:

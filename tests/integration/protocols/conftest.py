@@ -38,6 +38,7 @@ class Api:
     port: int
     world: World
     loop: LoopThread
+    services: Services
     open: list[Any] = field(default_factory=list)
 
     @property
@@ -91,9 +92,10 @@ async def serving_api(path: Path, catalog: Catalog, loop: LoopThread, tools: Any
         async with make_world(path, Policy(retries=0), catalog, tools) as world:
             given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(path), **more}
             settings = Settings.model_validate(given)
-            holder = ServiceHolder(Services(settings, catalog, world.store, world.runs))
+            services = Services(settings, catalog, world.store, world.runs)
+            holder = ServiceHolder(services)
             async with serving(guard(mount(PAGE, holder), holder), sock):
-                yield Api(port, world, loop)
+                yield Api(port, world, loop, services)
 
 
 @pytest.fixture(scope="session")

@@ -213,7 +213,7 @@ def test_a_history_is_stored_with_the_question(api: Api):
 
 
 def test_pictures_files_and_formats(api: Api):
-    """Pictures and text files travel inside; a schema is kept to; addresses elsewhere are refused, not fetched."""
+    """Pictures and text files travel inside; a schema is kept to; an address that is not public is not fetched."""
     client = api.openai()
     image = {
         "type": "image_url",
@@ -232,8 +232,8 @@ def test_pictures_files_and_formats(api: Api):
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     told = client.chat.completions.create(**ask("x", response_format=form)).choices[0].message.content
     assert json.loads(told or "") == {"city": "Paris"}
-    content[1] = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
-    with pytest.raises(openai.BadRequestError, match="data: URLs"):
+    content[1] = {"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/a.png"}}
+    with pytest.raises(openai.BadRequestError, match="not a public address"):
         client.chat.completions.create(model="simulator:tour", messages=[{"role": "user", "content": content}])  # pyright: ignore[reportArgumentType]
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from streamchat.chat.events import ToolResult
 from streamchat.tools.builtin import fetch_url, page_text
-from streamchat.tools.builtin.fetch_url import MAX_BYTES, MAX_REDIRECTS, MAX_TEXT, fetch_url_tool
+from streamchat.tools.builtin.fetch_url import MAX_BYTES, MAX_TEXT, fetch_url_tool
+from streamchat.tools.guarded_fetch import MAX_REDIRECTS
 from streamchat.tools.ssrf_guard import Address, is_public
 from streamchat.tools.thread import stuck
 from tests.integration.tools.web import Web, page, redirect, web_server
