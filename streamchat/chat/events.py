@@ -131,6 +131,12 @@ class UsageReported:
 
 QUEUED = "queued"
 """The kind of a notice about the place in line. One that follows another directly replaces it in the message."""
+STEERED = "steered"
+"""The kind of a notice about a message into an answer in progress, and the reason of an answer that ended for it.
+
+In the answer to that message ``data`` has the ``outcome``: ``stopped`` (the answer ``run_id`` was stopped for it),
+``round`` (that one ended after the ``round``-th round of tools) or ``too-late`` (that one had ended by itself).
+"""
 
 
 @dataclass(frozen=True, slots=True)

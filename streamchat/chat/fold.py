@@ -87,7 +87,7 @@ class Folding:
             case e.SourceAdded(url, title, opaque):
                 self._parts.append(SourcePart(url, title, opaque))
             case e.Notice(kind, text, data, opaque):
-                if kind == e.QUEUED and self._parts and _is_queued(self._parts[-1]):
+                if kind in (e.QUEUED, e.STEERED) and self._parts and _is_queued(self._parts[-1]):
                     self._parts.pop()  # another place in the same line
                 self._parts.append(NoticePart(kind, text, data, opaque))
             case e.UsageReported():

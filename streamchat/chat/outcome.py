@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from streamchat.chat.events import Ending, Failed, Finished, Interrupted, Stopped
+from streamchat.chat.events import STEERED, Ending, Failed, Finished, Interrupted, Stopped
 from streamchat.chat.messages import FilePart, ImagePart, Message, ToolCallPart
 from streamchat.errors import ErrorKind
 
@@ -21,6 +21,7 @@ _SENTENCES = {
     "refusal": "The model declined to answer this.",
     "content-filter": "The provider's content filter ended this answer.",
     "pause": "The provider paused this answer.",
+    STEERED: "It ended for the message that follows.",
     "tool-rounds": "The model called tools again and again without coming to an end.",
 }
 _COMPLETE = ("stop", "tool-calls")

@@ -165,6 +165,12 @@ def compared_ids(client_message_id: str, count: int) -> list[str]:
     return [client_message_id, *(f"{client_message_id} {number}" for number in range(2, count + 1))]
 
 
+STEERS = "steers"
+"""In the ``request`` of an answer: it is to follow the one before it at its next round of tools."""
+MAX_QUEUED = 20
+"""How many messages of a conversation may wait for the answers before them."""
+
+
 ROOT = ""
 """The ``NewRun.parent_id`` above the first message: another first question begins a branch."""
 
@@ -183,7 +189,8 @@ class NewRun:
     server's and never run here. ``temporary``: the new conversation is kept in memory only. ``credential``: the id of
     the API key that asks, if one does. ``tools_off``: tools and servers that are disabled in a new conversation.
     ``archived``: a new conversation begins in the archive. ``strict``: an option that the model does not take is
-    refused; otherwise the answer says that it was left out.
+    refused; otherwise the answer says that it was left out. ``queued``: an answer in progress does not refuse it: it
+    follows that one. ``steers``: it follows the answer ``parent_id``, which ends at its next round of tools.
     """
 
     client_message_id: str
@@ -201,3 +208,5 @@ class NewRun:
     tools_off: Sequence[str] = ()
     archived: bool = False
     strict: bool = False
+    queued: bool = False
+    steers: bool = False

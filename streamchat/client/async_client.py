@@ -318,9 +318,14 @@ class AsyncClient:
         """Ask another version of a question, beside it. Raises ``NotFound``, ``InvalidInput``."""
         return await self._begin(p.message_path(message_id, "/edit"), {"message": message, "model": model})
 
-    async def steer(self, run_id: str, message: str, *, model: str | None = None) -> AsyncRun:
-        """Stop a run, and answer this message next. Raises ``NotFound``, ``InvalidInput``."""
-        return await self._begin(f"{p.run_path(run_id)}/steer", {"message": message, "model": model})
+    async def steer(
+        self, run_id: str, message: str, *, model: str | None = None, at: Literal["now", "round"] = "now"
+    ) -> AsyncRun:
+        """Answer this message next: stop a run for it, or let it end at its next ``round`` of tools.
+
+        Raises ``NotFound``, ``InvalidInput``.
+        """
+        return await self._begin(f"{p.run_path(run_id)}/steer", {"message": message, "model": model, "at": at})
 
     async def _begin(self, path: str, body: Mapping[str, Any]) -> AsyncRun:
         given = {name: value for name, value in body.items() if value is not None}

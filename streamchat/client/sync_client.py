@@ -271,9 +271,12 @@ class Client:
         """Ask another version of a question, beside it. Raises ``NotFound``, ``InvalidInput``."""
         return self._run(self._client.edit(message_id, message, model=model))
 
-    def steer(self, run_id: str, message: str, *, model: str | None = None) -> Run:
-        """Stop a run, and answer this message next. Raises ``NotFound``, ``InvalidInput``."""
-        return self._run(self._client.steer(run_id, message, model=model))
+    def steer(self, run_id: str, message: str, *, model: str | None = None, at: Literal["now", "round"] = "now") -> Run:
+        """Answer this message next: stop a run for it, or let it end at its next ``round`` of tools.
+
+        Raises ``NotFound``, ``InvalidInput``.
+        """
+        return self._run(self._client.steer(run_id, message, model=model, at=at))
 
     def _run(self, opening: Coroutine[Any, Any, AsyncRun]) -> Run:
         return Run(self._loop, self._loop.call(opening))

@@ -13,6 +13,7 @@ Knows providers and tools by their protocols; numbers and stores nothing. Rules:
   request, and a notice in the message marks the seam. An incomplete call cannot be continued.
 * A provider that wants a person to decide ends with the reason ``INTERRUPT``. The answer waits for the decisions about
   the calls that have a schema, and the provider is asked again with them.
+* A message into the answer (``steered``) ends it once the tools of a round have run: that message is answered next.
 * The numbers of rounds and of a provider's pauses are bounded.
 """
 
@@ -28,11 +29,12 @@ from time import monotonic
 from streamchat.chat import events as e
 from streamchat.chat.messages import Message, NoticePart, ToolCallPart
 from streamchat.chat.request import Request
-from streamchat.errors import ProviderError, StreamBroken
+from streamchat.errors import ProviderError, StorageError, StreamBroken
 from streamchat.providers.base import Resumable
 from streamchat.runs.coalesce import Arrival, intake
 from streamchat.runs.context_window import fit
 from streamchat.runs.retries import MAX_WAIT, Policy, Target, attempts, new_backoff
+from streamchat.runs.steering import taken
 from streamchat.runs.tool_rounds import Tools
 from streamchat.runs.upstream import Checkpoint, Diverged, Replay, Upstream
 
@@ -51,6 +53,7 @@ class Asking:
     """``request``: history, options, and the tools that a client runs itself, if ``tools`` is ``None``.
 
     ``window``: tokens that the model reads, ``None`` if unknown. ``attach``: puts the content of files into messages.
+    ``steered``: returns the run that is to follow instead of the next round, if there is one.
     """
 
     target: Target
@@ -59,6 +62,7 @@ class Asking:
     window: int | None = None
     tools: Tools | None = None
     attach: Callable[[Sequence[Message]], Awaitable[tuple[Message, ...]]] | None = None
+    steered: Callable[[], Awaitable[str | None]] | None = None
 
 
 class Agent:
@@ -112,6 +116,10 @@ class Agent:
                         yield _now(event)
                         if isinstance(event, e.Waiting):
                             return
+                if (number or self._decided) and (follower := await self._steered()):
+                    yield _now(taken(follower, number or 1))
+                    self._finished, self._finished_at = e.Finished(e.STEERED), monotonic()
+                    break
             before = len(_calls(self._before()))
             async with aclosing(self._ask()) as arrivals:
                 async for arrival in arrivals:
@@ -129,6 +137,16 @@ class Agent:
             for call in _calls(self._current(), "ready"):
                 yield _now(e.ToolResult(call.id, "stopped", error=LEFT_OVER))
         yield Arrival(self._finished, self._finished_at)
+
+    async def _steered(self) -> str | None:
+        """Return the run that is to follow now that tools have run, if there is one."""
+        if self._asking.steered is None or not _calls(self._current()):
+            return None
+        try:
+            return await self._asking.steered()
+        except StorageError as error:
+            logger.warning("whether a message steers an answer cannot be read; it follows the end of it: %s", error)
+            return None
 
     @property
     def _checkpoint(self) -> Checkpoint | None:

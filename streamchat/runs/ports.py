@@ -228,6 +228,10 @@ class Store(FileStore, Protocol):
         """Return the branch up to and including the question of an answer."""
         ...
 
+    async def steered(self, run_id: str) -> str | None:
+        """Return the run that is to follow this one at its next round of tools, if there is one."""
+        ...
+
     async def choices(self, owner: str, conversation_id: str) -> Chosen:
         """Return the tool settings of a conversation."""
         ...

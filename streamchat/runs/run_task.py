@@ -20,6 +20,7 @@ from streamchat.errors import ProviderError, StorageError, StreamBroken, Streamc
 from streamchat.runs.coalesce import Arrival
 from streamchat.runs.log import Log
 from streamchat.runs.persistence import NOT_SAVED, Superseded, Writer
+from streamchat.runs.queue import Ticket
 from streamchat.runs.upstream import Upstream
 
 # Text, thinking, arguments and results of an answer, over all its rounds and all workers that wrote it.
@@ -36,7 +37,8 @@ class ActiveRun:
 
     ``watch``: measures the answer; ``None`` if another process wrote its beginning, whose times are not known here.
     ``question``: what it answers, if that is the first message of a conversation that a person began.
-    ``upstream``: the responses that the provider stores.
+    ``upstream``: the responses that the provider stores. ``ticket``: its place among the answers of this process, if it
+    has one already.
     """
 
     run_id: str
@@ -54,6 +56,7 @@ class ActiveRun:
     handing_over: bool = False
     handed_over: bool = False
     question: Message | None = None
+    ticket: Ticket | None = None
     task: asyncio.Task[None] | None = None
     upstream: Upstream | None = None
 

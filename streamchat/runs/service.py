@@ -23,6 +23,7 @@ from streamchat.chat.events import QUEUED, Ending, Notice, Stopped
 from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, close_open_calls, repair_surrogates
 from streamchat.chat.request import (
     MAX_COMPARED,
+    STEERS,
     NewRun,
     Options,
     Request,
@@ -50,6 +51,7 @@ from streamchat.runs.reader import FROM_SNAPSHOT, RunReader
 from streamchat.runs.retries import Policy, target_of
 from streamchat.runs.run_locks import RunLocks
 from streamchat.runs.run_task import ActiveRun, StorePictures, drive
+from streamchat.runs.steering import told_after, waits_for
 from streamchat.runs.takeover import Budget, ending_of_orphan, has_begun_tools, seam
 from streamchat.runs.tool_rounds import Tools
 from streamchat.runs.unkept import Unkept
@@ -130,13 +132,18 @@ class RunService:
         """Runs of processes that were gone, which this one became the owner of."""
         writer.on_lost = self.abandon
 
-    async def start(self, owner: str, new: NewRun) -> Begun:
-        """Start an answer. Raises ``InvalidInput``, ``NotFound``, ``StorageError``."""
+    async def start(self, owner: str, new: NewRun, told: Notice | None = None) -> Begun:
+        """Start an answer, with the notice ``told`` as its first entry. A message in the queue follows in its turn.
+
+        Raises ``InvalidInput``, ``NotFound``, ``StorageError``.
+        """
         watch = Stopwatch(monotonic())
         catalog = await self._models_of(owner)
         new = await self._checked(owner, new, catalog, [])
-        beginning = self._store.begin(owner, new, worker=self._worker, exclusive=True)
-        launch = self._launch(owner, new.client_message_id, beginning, catalog, new.model, watch, titled=new.inherit)
+        beginning = self._store.begin(owner, new, worker=self._worker, exclusive=not new.queued)
+        launch = self._launch(
+            *(owner, new.client_message_id, beginning, catalog, new.model, watch), titled=new.inherit, told=told
+        )
         return await self._locks.shielded(launch)
 
     async def compare(self, owner: str, new: NewRun, models: Sequence[str]) -> list[Begun]:
@@ -174,7 +181,7 @@ class RunService:
             check_search(catalog.info(model), new.options)
             if new.strict:
                 check_options(catalog.info(model), new.options.options)
-        if new.conversation_id:
+        if new.conversation_id and not new.queued:
             await self._check_free(owner, new.conversation_id, new.client_message_id)
         history = [replace(message, parts=close_open_calls(message.parts)) for message in new.history]
         return replace(new, parts=parts, history=history, prefix=close_open_calls(new.prefix))
@@ -537,19 +544,29 @@ class RunService:
         watch: Stopwatch,
         *,
         titled: bool = True,
+        told: Notice | None = None,
     ) -> Begun:
         """Start the task of an answer that was stored. ``titled``: it may get a title by a model."""
         stored = await beginning
-        self._launch_stored(owner, key, stored, models, model, watch, titled=titled)
+        self._launch_stored(owner, key, stored, models, model, watch, titled=titled, told=told)
         return stored
 
     def _launch_stored(
-        self, owner: str, key: str, stored: Begun, models: Models, model: str, watch: Stopwatch, *, titled: bool
+        self,
+        owner: str,
+        key: str,
+        stored: Begun,
+        models: Models,
+        model: str,
+        watch: Stopwatch,
+        *,
+        titled: bool,
+        told: Notice | None = None,
     ) -> None:
         if stored.created:
             run = ActiveRun(stored.run_id, owner, stored.conversation_id, key, watch=watch)
             run.question = stored.user if titled and len(stored.history) == 1 else None
-            self.log.open(stored.answer)
+            self.log.open(stored.answer, [told] if told else [])
             if notice := _left_out(models.info(model), stored.options.options):
                 self.log.append(run.run_id, notice)
             self._start_task(run, models, model, stored.options, stored.history)
@@ -572,6 +589,30 @@ class RunService:
         ``seq``: that of its row. ``decided``: its calls that are ready need no approval. ``checkpoint``: of the
         response that is to be read on.
         """
+        models.info(model)  # raises before anything is begun
+        current, cancel = lambda: self.log.snapshot(run.run_id).message, partial(self._cancel_response, models, model)
+        if not is_temporary(run.run_id):  # of a temporary chat nothing is stored, at the provider neither
+            run.upstream = Upstream(current, partial(self._writer.note_upstream, run.run_id), cancel, checkpoint)
+        make = partial(self._agent, run, models, model, options, current=current, decided=decided)
+        self._running[run.run_id] = run
+        self._writer.watch(run.run_id, run.epoch, seq)
+        if before := next((one for one in reversed(history) if one.role == "assistant" and not one.ended), None):
+            source = self._following(run, before.id, make)
+        else:
+            source = self._in_turn(run, make(history=history))
+        run.task = asyncio.create_task(self._work(run, source), name=f"run {run.run_id}")
+
+    def _agent(
+        self,
+        run: ActiveRun,
+        models: Models,
+        model: str,
+        options: RunOptions,
+        *,
+        history: tuple[Message, ...],
+        current: Callable[[], Message],
+        decided: bool,
+    ) -> Agent:
         info = models.info(model)
         tools = None
         able = info.capabilities.tools or info.capabilities.schema_tools
@@ -587,23 +628,41 @@ class RunService:
         )
         can = info.capabilities
         attach = partial(with_contents, self._store, run.owner, can=can)
-        asking = Asking(target, request, self._policy.within(models), can.context, tools, attach)
-        self._running[run.run_id] = run
-        self._writer.watch(run.run_id, run.epoch, seq)
-        current, cancel = lambda: self.log.snapshot(run.run_id).message, partial(self._cancel_response, models, model)
-        if not is_temporary(run.run_id):  # of a temporary chat nothing is stored, at the provider neither
-            run.upstream = Upstream(current, partial(self._writer.note_upstream, run.run_id), cancel, checkpoint)
+        steered = partial(self._store.steered, run.run_id)
+        asking = Asking(target, request, self._policy.within(models), can.context, tools, attach, steered)
         joint = partial(seam, label=info.label)
-        agent = Agent(asking, current, decided=decided, upstream=run.upstream, seam=joint)
-        ticket = self.queue.enter(run.owner)
-        source = agent.answer() if ticket.place == ITS_TURN else _in_turn(ticket, agent)
-        run.task = asyncio.create_task(self._work(run, source, ticket), name=f"run {run.run_id}")
+        return Agent(asking, current, decided=decided, upstream=run.upstream, seam=joint)
 
-    async def _work(self, run: ActiveRun, source: AsyncGenerator[Arrival, None], ticket: Ticket) -> None:
+    def _in_turn(self, run: ActiveRun, agent: Agent) -> AsyncGenerator[Arrival, None]:
+        """Return the events of an answer: with its place in line first, if it has to wait for one in this process."""
+        ticket = run.ticket = self.queue.enter(run.owner)
+        return agent.answer() if ticket.place == ITS_TURN else _in_line(ticket, agent)
+
+    async def _following(
+        self, run: ActiveRun, before: str, make: Callable[..., Agent]
+    ) -> AsyncGenerator[Arrival, None]:
+        """Yield an answer once the one before it, of whatever process, has ended: that is part of its history."""
+        yield Arrival(waits_for(before), monotonic())
+        joined = monotonic()
+        with suppress(NotFound):  # it was deleted
+            async with aclosing(RunReader(self, run.owner, before, FROM_SNAPSHOT).batches()) as batches:
+                async for _ in batches:
+                    pass
+        history = await self._store.question_branch(run.owner, run.run_id)
+        steers = bool((await self._store.answer(run.owner, run.run_id)).request.get(STEERS))
+        run.watch = Stopwatch(monotonic())  # what it waited is not how long the model took
+        ended = next((one for one in history if one.id == before), None)
+        yield Arrival(told_after(before, ended, monotonic() - joined, steers=steers), monotonic())
+        async with aclosing(self._in_turn(run, make(history=history))) as arrivals:
+            async for arrival in arrivals:
+                yield arrival
+
+    async def _work(self, run: ActiveRun, source: AsyncGenerator[Arrival, None]) -> None:
         try:
             await drive(run, source, self.log, self._writer, self._store_pictures)
         finally:
-            self.queue.leave(ticket)
+            if run.ticket:
+                self.queue.leave(run.ticket)
             if run.upstream and not (run.handed_over or run.superseded):
                 run.upstream.abandon()  # the answer ended before it did
             self._running.pop(run.run_id, None)
@@ -659,7 +718,7 @@ def same_for_all(models: Models) -> Callable[[str], Awaitable[Models]]:
     return models_of
 
 
-async def _in_turn(ticket: Ticket, agent: Agent) -> AsyncGenerator[Arrival, None]:
+async def _in_line(ticket: Ticket, agent: Agent) -> AsyncGenerator[Arrival, None]:
     """Yield the place in line until it is this answer's turn, then the answer."""
     joined = monotonic()
     while place := await ticket.next_place():

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from streamchat.chat.messages import Message, NoticePart, Part, close_open_calls
-from streamchat.chat.request import ROOT, TEMPORARY, NewRun, RunOptions
+from streamchat.chat.request import MAX_QUEUED, ROOT, STEERS, TEMPORARY, NewRun, RunOptions
 from streamchat.chat.titles import TEMPORARY_TITLE, title_of
 from streamchat.chat.writes import Change, End, Timed, Written
 from streamchat.errors import InvalidInput, NotFound, StillAnswering
@@ -70,8 +70,12 @@ def ask(connection: Connection, owner: str, new: NewRun, request: dict[str, Any]
         conversation_id = _new_conversation(connection, owner, title, new)
     else:
         row = queries.owned(connection, owner, conversation_id, lock=True)
+        if new.steers and row.leaf_id != new.parent_id:
+            raise StillAnswering("Another message waits for the end of this answer already.")
         if exclusive:
             _check_free(connection, conversation_id)
+        elif new.queued:
+            _check_queue(connection, conversation_id)
         title, history = row.title, _history(connection, row, new.parent_id)
         # Not the last message of the history: the last one of the branch may be deleted, and may come back.
         parent = row.leaf_id if new.parent_id is None else new.parent_id or None
@@ -361,6 +365,13 @@ def _check_free(connection: Connection, conversation_id: str, beside: Sequence[s
         raise StillAnswering
 
 
+def _check_queue(connection: Connection, conversation_id: str) -> None:
+    """Raise ``InvalidInput`` if too many answers of a conversation have not ended."""
+    open_answers = select(func.count()).where(message.c.conversation_id == conversation_id, OPEN)
+    if (connection.scalar(open_answers) or 0) > MAX_QUEUED:
+        raise InvalidInput(f"More than {MAX_QUEUED} messages cannot wait in a conversation.")
+
+
 def _first_question(history: Iterable[Message]) -> tuple[Part, ...]:
     return next((turn.parts for turn in history if turn.role == "user"), ())
 
@@ -412,8 +423,9 @@ def _insert(
     }
     if request is not None:
         row |= {"request_key": request["key"], "worker": plain_text(request["worker"])}
-        more = {name: value for name, value in (request.get("more") or {}).items() if name != BY}
-        row["request"] = more | ({BY: request[BY]} if request.get(BY) else {}) or None
+        own = (BY, STEERS)  # of this answer, not of another one to the same question
+        more = {name: value for name, value in (request.get("more") or {}).items() if name not in own}
+        row["request"] = more | {name: request[name] for name in own if request.get(name)} or None
         connection.execute(insert(message).values(heartbeat_at=clock()), row)
     else:
         connection.execute(insert(message), row)

@@ -35,7 +35,7 @@ from sqlalchemy import (
 
 from streamchat.chat.conversation_settings import ConversationSettings
 from streamchat.chat.messages import Message
-from streamchat.chat.request import RunOptions
+from streamchat.chat.request import STEERS, RunOptions
 from streamchat.errors import NotFound, Unauthorized
 from streamchat.liveness import FUTURE_SECONDS
 from streamchat.storage.account_tables import AccountTable
@@ -469,6 +469,15 @@ def ended(connection: Connection, run_ids: Iterable[str]) -> list[StoredRun]:
     has_ended = message.c.status.not_in(("streaming", "waiting"))
     query = select(*_RUN, OWNER).where(message.c.id.in_(list(run_ids)), has_ended)
     return [_stored_run(connection, row.owner, row) for row in connection.execute(query).all()]
+
+
+def steered(connection: Connection, run_id: str) -> str | None:
+    """Return the answer in progress to a message that steers this one, or ``None``."""
+    asked = message.alias()
+    questions = select(asked.c.id).where(asked.c.parent_id == run_id)
+    query = select(message.c.id, message.c.request).where(message.c.parent_id.in_(questions), OPEN)
+    rows = connection.execute(query)
+    return next((row.id for row in rows if (row.request or {}).get(STEERS)), None)
 
 
 def known(connection: Connection, request_key: str) -> bool:

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, func, select
 from streamchat.chat.feedback import Feedback
 from streamchat.chat.files import CheckedFile, FileInfo
 from streamchat.chat.messages import Message
-from streamchat.chat.request import TEMPORARY, NewRun, RunOptions, compared_ids, is_temporary
+from streamchat.chat.request import STEERS, TEMPORARY, NewRun, RunOptions, compared_ids, is_temporary
 from streamchat.chat.titles import clean_title, title_of
 from streamchat.chat.writes import Change, End, Timed, Written
 from streamchat.errors import InvalidInput, StorageError
@@ -291,6 +291,10 @@ class Storage:
         """Return the branch up to and including the question of this answer. Raises ``NotFound``."""
         return await self._of(run_id).read(lambda connection: queries.history_of(connection, _owner(owner), run_id))
 
+    async def steered(self, run_id: str) -> str | None:
+        """Return the run that is to follow this one at its next round of tools, if there is one."""
+        return await self._of(run_id).read(lambda connection: queries.steered(connection, run_id))
+
     async def choices(self, owner: str, conversation_id: str) -> ToolChoices:
         """Return the tool settings of a conversation. Raises ``NotFound``."""
         row = await self._of(conversation_id).look_up(
@@ -341,7 +345,7 @@ class Storage:
             raise InvalidInput("The message is empty.")
         database = self._database_for(new)
         key = _request(owner, new.client_message_id, new.model, worker)
-        key |= {"more": new.options.to_json(), BY: new.credential}
+        key |= {"more": new.options.to_json(), BY: new.credential, STEERS: new.steers}
         return await self._once(
             owner,
             database,

@@ -150,7 +150,8 @@ async def _steer(request: pb.SteerRequest, context: RequestContext) -> pb.StartR
         start.parts_json = request.parts_json
     else:
         start.text = request.text
-    started = await context.steer(request.run_id, _run_in(start).new_run((await context.models()).default))
+    new = _run_in(start).new_run((await context.models()).default)
+    started = await context.steer(request.run_id, new, at_round=request.at_round)
     return pb.StartResponse(run_id=started.run_id, conversation_id=started.conversation_id, created=started.created)
 
 
@@ -197,6 +198,7 @@ def _run_in(request: pb.StartRequest) -> RunIn:
         "conversation_id": request.conversation_id or None,
         "client_message_id": request.client_message_id or None,
         "parent_id": request.parent_id if request.HasField("parent_id") else None,
+        "queue": request.queue,
         "system": request.system or None,
         "options": _parsed(request.options_json, "options_json", dict) if request.options_json else None,
     }

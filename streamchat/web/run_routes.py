@@ -129,10 +129,13 @@ async def stop(run_id: RunId, context: Context) -> Response:
     400, 403, 404, 408, 409, 413, 415, 422, 429, 503
 ))  # fmt: skip
 async def steer(run_id: RunId, body: SteerIn, context: Context) -> Response:
-    """Stop the run, keep what it wrote, and answer this message next. A run that has ended stays as it is."""
+    """Stop the run, keep what it wrote, and answer this message next. A run that has ended stays as it is.
+
+    With `at: round` the run goes on until its next round of tools has run. The answer's first entries tell the outcome.
+    """
     conversation_id = await context.runs.conversation_of(context.owner, run_id)
     new = body.message_in().run_in(conversation_id).new_run((await context.models()).default)
-    return started_response(context, await context.steer(run_id, new))
+    return started_response(context, await context.steer(run_id, new, at_round=body.at == "round"))
 
 
 @router.post("/{run_id}/decisions", response_model=RunOut, responses=PROBLEMS(400, 403, 404, 408, 413, 415, 422, 503))

@@ -122,6 +122,9 @@ ParentId = Annotated[
 ]
 
 
+Queue = Annotated[bool, Field(description="If an answer is in progress, wait until it has ended, instead of a 409.")]
+
+
 PresetRef = Annotated[
     str | None,
     StringConstraints(min_length=1, max_length=200),
@@ -160,6 +163,7 @@ class RunIn(QuestionIn):
     conversation_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     client_message_id: ClientId | None = None
     parent_id: ParentId = None
+    queue: Queue = False
     system: SystemPrompt | None = None
     options: OptionsIn | None = None
     preset: PresetRef = None
@@ -183,6 +187,7 @@ class RunIn(QuestionIn):
             inherit=True,
             temporary=self.temporary,
             strict=True,
+            queued=self.queue,
         )
 
     def _parts(self) -> tuple[Part, ...]:
@@ -197,19 +202,24 @@ class MessageIn(QuestionIn):
     message: str | Annotated[list[PartIn], Field(min_length=1, max_length=MAX_PARTS)]
     client_message_id: ClientId | None = None
     parent_id: ParentId = None
+    queue: Queue = False
     system: SystemPrompt | None = None
     options: OptionsIn | None = None
 
     def run_in(self, conversation_id: str) -> RunIn:
         """Return the same as a question for any conversation."""
-        return RunIn(conversation_id=conversation_id, **{name: getattr(self, name) for name in type(self).model_fields})
+        return RunIn(conversation_id=conversation_id, **{name: getattr(self, name) for name in MessageIn.model_fields})
 
 
 class SteerIn(RequestBody):
-    """What is answered instead of the rest of an answer in progress. ``model``: left out, that of the conversation."""
+    """What is answered instead of the rest of an answer in progress. ``model``: left out, that of the conversation.
+
+    ``at``: ``now`` stops that answer; ``round`` lets it go on until the tools have run that its model asks for next.
+    """
 
     message: str | Annotated[list[PartIn], Field(min_length=1, max_length=MAX_PARTS)]
     model: ModelId | None = None
+    at: Literal["now", "round"] = "now"
     client_message_id: ClientId | None = None
 
     def message_in(self) -> MessageIn:

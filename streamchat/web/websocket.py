@@ -1,4 +1,4 @@
-"""``/api/runs/{run_id}/ws``: follow a run, stop or steer it, and decide about its tool calls over one WebSocket.
+"""``/api/runs/{run_id}/ws``: follow a run, stop or steer it, decide about its tool calls, and queue what is next.
 
 Messages of the server are JSON with a ``type``; those with a ``seq`` are log entries, as in Server-Sent Events. Rules:
 
@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from streamchat.errors import StreamchatError
+from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.identity import CHAT, READ
 from streamchat.protocols.encoding import WebSocketEncoder, json_bytes
 from streamchat.protocols.http_status import status_of
+from streamchat.runs.ports import Begun
 from streamchat.runs.reader import RunReader, encode
 from streamchat.web.dependencies import context_of
 from streamchat.web.error_responses import BadRequest
 from streamchat.web.run_routes import position, started_json
-from streamchat.web.schemas import Deciding, SteerIn
+from streamchat.web.schemas import Deciding, MessageIn, SteerIn
 from streamchat.web.streaming import streams
 from streamchat.wiring.request_context import RequestContext
 
@@ -60,12 +62,18 @@ class Decide(_Command, Deciding):
 
 
 class Steer(_Command, SteerIn):
-    """Stop the run, and answer this message next."""
+    """Stop the run, or let it end at its next round of tools, and answer this message next."""
 
     type: Literal["steer"]
 
 
-Command: TypeAlias = Ping | Stop | Decide | Steer
+class Queue(_Command, MessageIn):
+    """Answer this message once the answers before it have ended."""
+
+    type: Literal["queue"]
+
+
+Command: TypeAlias = Ping | Stop | Decide | Steer | Queue
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 
@@ -167,6 +175,8 @@ class _Connection:
                     await self._runs.decide(self._owner, self._run_id, command.call_id, command.decision())
                 case Steer():
                     more = await self._steer(command)
+                case Queue():
+                    more = await self._queue(command)
         except StreamchatError as error:
             return _problem(error, command_id)
         return json_bytes({"type": "ok", "id": command_id, **more}).decode()
@@ -175,7 +185,17 @@ class _Connection:
         """Return the ids of the answer that follows."""
         conversation_id = await self._runs.conversation_of(self._owner, self._run_id)
         new = command.message_in().run_in(conversation_id).new_run((await self._context.models()).default)
-        started = await self._context.steer(self._run_id, new)
+        return self._started(await self._context.steer(self._run_id, new, at_round=command.at == "round"))
+
+    async def _queue(self, command: Queue) -> dict[str, Any]:
+        """Return the ids of the answer that will follow."""
+        if command.models:
+            raise InvalidInput("models: a message in the queue is answered by one model.")
+        conversation_id = await self._runs.conversation_of(self._owner, self._run_id)
+        new = command.run_in(conversation_id).new_run((await self._context.models()).default)
+        return self._started(await self._context.start(replace(new, queued=True)))
+
+    def _started(self, started: Begun) -> dict[str, Any]:
         return started_json(self._context, started) | {"conversation_id": started.conversation_id}
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from streamchat.accounts.audit import AuditEvent
+from streamchat.chat.events import Notice
 from streamchat.chat.files import FileInfo
 from streamchat.chat.messages import Part
 from streamchat.chat.request import NewRun, is_temporary
@@ -21,6 +22,7 @@ from streamchat.providers.base import Embedder
 from streamchat.providers.catalog import Catalog
 from streamchat.runs.ports import Begun
 from streamchat.runs.service import RunService, check_message
+from streamchat.runs.steering import steering
 from streamchat.settings import Settings
 from streamchat.storage import Storage
 from streamchat.wiring import Services
@@ -67,8 +69,10 @@ class RequestContext:
         if (accounts := self.services.accounts) is not None:
             await accounts.audit.record(event, self.owner, subject, address=self.address, **detail)
 
-    async def start(self, new: NewRun, before: Callable[[], Awaitable[None]] | None = None) -> Begun:
-        """Start an answer within the caller's limits. ``before`` is called first, unless they are reached.
+    async def start(self, new: NewRun, before: Callable[[], Awaitable[Notice | None]] | None = None) -> Begun:
+        """Start an answer within the caller's limits.
+
+        ``before`` is called first, unless they are reached; what it returns is the first entry of the answer.
 
         Raises ``TooManyRequests``, and as ``RunService.start``.
         """
@@ -77,24 +81,32 @@ class RequestContext:
 
         async def start() -> list[Begun]:
             stored = await self._with_stored_pictures(new)
-            if before is not None:
-                await before()
-            return [await self.runs.start(self.owner, replace(stored, credential=self._key))]
+            told = None if before is None else await before()
+            return [await self.runs.start(self.owner, replace(stored, credential=self._key), told)]
 
         return (await self._start(new.client_message_id, start))[0]
 
-    async def steer(self, run_id: str, new: NewRun) -> Begun:
-        """Stop a run, keep what it wrote, and start the answer to another message next. Raises as ``start``.
+    async def steer(self, run_id: str, new: NewRun, *, at_round: bool = False) -> Begun:
+        """Keep what a run wrote, and answer another message next. Raises as ``start``.
 
-        What cannot be asked stops nothing.
+        The run is stopped; with ``at_round`` it ends once the tools have run that its model asks for next. What cannot
+        be asked stops nothing.
         """
         check_message(new.parts)
         if new.model:
             (await self.models()).info(new.model)
+        _, now = await self.runs.get(self.owner, run_id)
+        if at_round and not now.message.ended:
+            return await self.start(replace(new, parent_id=run_id, queued=True, steers=True))
 
-        async def stop_first() -> None:
-            if not await self.store.known(self.owner, new.client_message_id):
-                await self.runs.cancel(self.owner, run_id)
+        async def stop_first() -> Notice | None:
+            if await self.store.known(self.owner, new.client_message_id):
+                return None
+            _, before = await self.runs.get(self.owner, run_id)
+            await self.runs.cancel(self.owner, run_id)
+            _, after = await self.runs.get(self.owner, run_id)
+            stopped = after.message.status == "stopped" and not before.message.ended
+            return steering(run_id, "stopped" if stopped else "too-late")
 
         return await self.start(new, stop_first)
 

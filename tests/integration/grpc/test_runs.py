@@ -127,6 +127,25 @@ async def test_steer_stops_and_asks_next(server: Served):
     await server.world.ended(first.run_id)
 
 
+async def test_a_message_waits_for_the_answer_before(server: Served):
+    """In the queue, and at the next round of tools: it is answered after this one, and the first entry says why."""
+    run_id = await server.start()
+    conversation_id = await server.world.runs.conversation_of("local", run_id)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await server.start("two", conversation_id=conversation_id)
+    second = await server.start("two", conversation_id=conversation_id, queue=True)
+    server.world.provider.say(e.TextDelta("1"), e.Finished(), e.TextDelta("2"))
+    while server.world.log.snapshot(second).message.text != "2":
+        await asyncio.sleep(0.005)
+    asked = pb.SteerRequest(run_id=second, text="three", at_round=True)
+    third = (await server.stub.Steer(asked)).run_id
+    server.world.provider.say(e.Finished(), e.Finished())
+    entries = await server.follow(third)
+    outcomes = [json.loads(entry.notice.data_json) for entry in entries if entry.HasField("notice")]
+    assert outcomes[-1] == {"run_id": second, "outcome": "too-late"}
+    assert [m.text for m in server.world.provider.requests[-1].messages] == ["hello", "1", "two", "2", "three"]
+
+
 async def test_a_decision_goes_on_with_the_run(server: Served):
     """A reader that was there stays, and gets what follows; changed arguments are what runs."""
     run_id = await server.start("send it")
