@@ -44,7 +44,7 @@ NOT_SHOWN = (
     *("web/body_limit.py", "web/compat/", "web/event_schema.py", "web/grpc", "web/health.py", "web/json_bounds.py"),
     *("web/look/", "web/proxies.py", "web/schemas.py", "web/security_headers.py", "web/simple_stream.py"),
     *("web/startup_errors.py", "web/webhook_routes.py", "web/websocket.py", "chat/fold.py", "chat/tool_results.py"),
-    *("providers/history.py", "providers/schema.py", "providers/schema_tools.py"),
+    *("providers/history.py", "providers/openai/embeddings.py", "providers/schema.py", "providers/schema_tools.py"),
 )
 SHOWN_AFTER_ALL = ("tools/execution.py",)
 # Sentences in the others that are no messages.
@@ -52,6 +52,7 @@ NO_MESSAGES = {
     "chat/request.py": {"{0} {1}"},
     "chat/wire.py": {"{0} without {1}"},
     "errors.py": {"{0}: {1}"},
+    "files/checks.py": {"{0}; {1}"},
     "providers/provider_errors.py": {"{0} {1}"},
     "ui/chat_page.py": {"Chat with any model: answers stream in live and are never lost."},
     "web/access.py": {
@@ -59,6 +60,7 @@ NO_MESSAGES = {
         "STREAMCHAT_HTTP_GET_STARTS."
     },
     "web/gate.py": {"{0} {1}"},
+    "wiring/request_context.py": {"model: {0} has no embeddings."},  # of the vendors' API
     "web/dependencies.py": {"{0}, {1}"},
     "web/error_responses.py": {"{0}: {1}."},  # of a request that our page does not make
 }
@@ -74,12 +76,18 @@ FORMS = {
         f"{who} used what a day allows ({{0}}). The next day begins at midnight, UTC."
         for who in ("You have", "This key has")
     ],
+    "at most {0} × {1} can be read. Make it smaller.": [
+        "This picture has {0} × {1} pixels; at most {2} × {3} can be read. Make it smaller."
+    ],
+    "{0}, which is more than is read. Make it smaller.": [
+        "This picture has {0} × {1} pixels, which is more than is read. Make it smaller."
+    ],
     "{0} {1}{2}": ["1 answer", "{0} answers", "1 token", "{0} tokens"],
 }
 # What fills a place in a message, and is therefore no sentence in the source.
 FILLINGS = re.compile(
     r"(?:[Tt]he server at \{0\}|the (?:provider|model)|; it.* \{0\}|\{0\} I[ts] .*|an? .*|for .* chats(?: only)?"
-    r"|A name has 1 to \{0\} letters.*|Stopped\.)"
+    r"|cannot be combined with .*|.* does not support it|A name has 1 to \{0\} letters.*|Stopped\.)"
 )
 _SENTENCE = re.compile(r'(?:[A-Z“"{].*\s.*[.?”}]|[a-z].*\s.*[.?]|.*\{#\}.*\s.*\.)', re.DOTALL)
 _SQL = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|PRAGMA)\b")
@@ -128,7 +136,7 @@ def sentences(source: str) -> Iterator[str]:
 
 def messages() -> dict[str, str]:
     """Return every message that can reach a page, and where it is."""
-    found = {}
+    found: dict[str, str] = {}
     for file in sorted(PACKAGE.rglob("*.py")):
         name = file.relative_to(PACKAGE).as_posix()
         if name.startswith(NOT_SHOWN) and name not in SHOWN_AFTER_ALL:
@@ -177,7 +185,7 @@ _READABLE = re.compile(r"[A-Z][a-z]+[ .…]|[a-z]{2,} [a-z]{2,}")
 
 def page_texts() -> dict[str, str]:
     """Return every text of the pages beside the chat, and where it is."""
-    found = {}
+    found: dict[str, str] = {}
     for file in sorted(file for folder in PAGES for file in (PACKAGE / folder).iterdir()):
         if file.suffix == ".html":
             parser = Texts()
@@ -189,7 +197,8 @@ def page_texts() -> dict[str, str]:
     for title in ("Sign in", "Create your account"):  # of a form that is filled by the server
         assert f'"{title}"' in (PACKAGE / "web/sign_in/__init__.py").read_text()
         found[title] = "__init__.py"
-    return found | dict.fromkeys(("user", "admin"), "admin.js")  # roles
+    found |= dict.fromkeys(("user", "admin"), "admin.js")  # roles
+    return found
 
 
 def test_every_message_that_a_page_can_show_is_in_each_language() -> None:
