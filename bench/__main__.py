@@ -17,6 +17,7 @@ SECTIONS = (
     "fencing",
     "tools",
     "search",
+    "conversations",
     "pace",
     "polling",
     "server",
