@@ -2,8 +2,8 @@
 
 Knows no clock: the caller passes the time. Rules:
 
-* The n-th pause is drawn from 0 to ``base`` · 2ⁿ seconds, at most ``cap``, so that a thousand clients of a server that
-  comes back do not reconnect at once. A server's ``Retry-After`` is waited at least.
+* The n-th pause is drawn from 0 to ``base`` · ``factor``ⁿ seconds, at most ``cap``, so that a thousand clients of a
+  server that comes back do not reconnect at once. A server's ``Retry-After`` is waited at least.
 * Retries end ``patience`` seconds after the first failure. Progress starts over.
 
 Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -14,6 +14,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from math import inf
+
+
+def pause_after(
+    failures: int,
+    *,
+    base: float,
+    cap: float,
+    factor: float = 2.0,
+    certain: float = 0.0,
+    draw: Callable[[float, float], float] = random.uniform,
+) -> float:
+    """Return the seconds until the next try after so many failures, the first of which is 0.
+
+    ``certain``: the share of the longest pause that is waited in any case.
+    """
+    longest = min(cap, base * factor ** min(failures, 20))
+    return draw(certain * longest, longest)
 
 
 class Backoff:
@@ -48,6 +65,5 @@ class Backoff:
 
     def next_pause(self) -> float:
         """Return the seconds until the next try of work that never gives up."""
-        longest = min(self._cap, self._base * 2 ** min(self._failures, 20))
-        self._failures += 1
-        return self._draw(0.0, longest)
+        failures, self._failures = self._failures, self._failures + 1
+        return pause_after(failures, base=self._base, cap=self._cap, draw=self._draw)

@@ -113,6 +113,10 @@ class Log(Protocol):
         """The answer so far. Raises ``NotFound``."""
         ...
 
+    def start(self, run_id: str) -> Snapshot:
+        """The answer before the entries that are kept here. Raises ``NotFound``."""
+        ...
+
     def view(self, run_id: str) -> AnswerView:
         """The answer so far, without joining its text. Raises ``NotFound``."""
         ...
@@ -202,6 +206,7 @@ class _Run:
         self.timer: asyncio.TimerHandle | None = None
 
     def begin(self, start: Snapshot) -> None:
+        self.start = start
         self.entries = _Entries(start.seq)
         self.folding = Folding(start.message)
         self.ended = start.message.ended
@@ -295,6 +300,10 @@ class MemoryLog:
         """See ``Log``."""
         run = self._run(run_id)
         return Snapshot(run.seq, run.folding.message)
+
+    def start(self, run_id: str) -> Snapshot:
+        """See ``Log``."""
+        return self._run(run_id).start
 
     def view(self, run_id: str) -> AnswerView:
         """See ``Log``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from streamchat.chat.messages import Message
+from streamchat.chat.messages import Message, Part
 from streamchat.chat.request import NewRun, RunOptions
 from streamchat.chat.writes import Change, End, Timed, Written
 from streamchat.providers.base import ModelInfo, Provider
@@ -175,10 +175,11 @@ class Store(FileStore, Protocol):
         model: str,
         worker: str,
         continue_partial: bool,
+        prefix: Sequence[Part] = (),
         exclusive: bool,
         credential: str,
     ) -> Begun:
-        """Begin a sibling of an answer that has ended."""
+        """Begin a sibling of an answer that has ended, with the parts ``prefix``, or with those of the old one."""
         ...
 
     async def model_of(self, owner: str, conversation_id: str | None, message_id: str | None = None) -> str:

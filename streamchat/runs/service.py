@@ -20,7 +20,16 @@ from time import monotonic
 from types import MappingProxyType
 
 from streamchat.chat.events import QUEUED, Ending, Notice, Stopped
-from streamchat.chat.messages import FilePart, ImagePart, Message, Part, TextPart, close_open_calls, repair_surrogates
+from streamchat.chat.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    NoticePart,
+    Part,
+    TextPart,
+    close_open_calls,
+    repair_surrogates,
+)
 from streamchat.chat.request import (
     MAX_COMPARED,
     STEERS,
@@ -41,6 +50,7 @@ from streamchat.runs.agent import Agent, Asking
 from streamchat.runs.approvals import Decision, SuspendedRuns, always_of, decided
 from streamchat.runs.attachments import with_contents, with_known_files
 from streamchat.runs.coalesce import Arrival
+from streamchat.runs.cut import cut_at
 from streamchat.runs.log import Log, Snapshot
 from streamchat.runs.notifications import Feed, Notification
 from streamchat.runs.ownership import Elsewhere, Ended, Here, Holder, Nobody, WaitingForApproval
@@ -200,10 +210,12 @@ class RunService:
         client_message_id: str,
         model: str,
         continue_partial: bool,
+        after: int | None = None,
         credential: str = "",
     ) -> Begun:
         """Start a sibling of an answer; with ``continue_partial`` it begins with the old parts. Raises as ``start``.
 
+        ``after``: it begins with the parts that the old answer had after this entry of its log.
         Of answers that stand side by side, the others may be in progress.
         """
         watch = Stopwatch(monotonic())
@@ -212,6 +224,7 @@ class RunService:
         models.info(model)
         old = await self._store.answer(owner, message_id)
         beside = await self._store.compared_with(owner, message_id)
+        prefix = [] if after is None else await self._parts_after(owner, message_id, after, client_message_id)
         await self._check_free(owner, old.conversation_id, client_message_id, beside)
         beginning = self._store.begin_again(
             owner,
@@ -220,10 +233,18 @@ class RunService:
             model=model,
             worker=self._worker,
             continue_partial=continue_partial,
+            prefix=prefix,
             exclusive=True,
             credential=credential,
         )
         return await self._locks.shielded(self._launch(owner, client_message_id, beginning, models, model, watch))
+
+    async def _parts_after(self, owner: str, run_id: str, seq: int, client_message_id: str) -> Sequence[Part]:
+        """Return what an answer that begins after this entry of another one begins with."""
+        if await self._store.known(owner, client_message_id):
+            return []
+        parts = close_open_calls((await cut_at(self, owner, run_id, seq)).message.parts)
+        return (*parts, NoticePart("forked", "Continued from here, by another answer.", {"run_id": run_id, "seq": seq}))
 
     async def decide(self, owner: str, run_id: str, call_id: str, decision: Decision) -> None:
         """Apply a decision to a call that needs approval. Raises ``NotFound``, ``InvalidInput``, ``StorageError``."""

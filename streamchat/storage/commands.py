@@ -148,8 +148,9 @@ def ask_again(
     continue_partial: bool,
     request: dict[str, Any],
     exclusive: bool,
+    prefix: Sequence[Part] = (),
 ) -> Begun:
-    """Insert another answer to the question of an answer that has ended.
+    """Insert another answer to the question of an answer that has ended. It begins with ``prefix``.
 
     Among answers that stand side by side it takes the place of the old one. Raises ``NotFound``, and ``InvalidInput``
     if the old answer is in progress (with ``exclusive``: if any is that does not stand beside it).
@@ -164,7 +165,9 @@ def ask_again(
     parent = connection.scalar(select(message.c.parent_id).where(message.c.id == old.run_id))
     history = queries.branch(connection, parent)
     answer = Message(new_id(row.id), "assistant", status="streaming", model=request["model"])
-    if continue_partial and old.message.parts:
+    if prefix:
+        answer = replace(answer, parts=tuple(prefix))
+    elif continue_partial and old.message.parts:
         parts = (*close_open_calls(old.message.parts), CONTINUED)
         answer = replace(answer, parts=parts, opaque=old.message.opaque)
     request = {**request, "more": old.request or None}

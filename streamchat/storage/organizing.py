@@ -163,13 +163,14 @@ def _shared(connection: Connection, share_id: str) -> Row[Any]:
     return row
 
 
-def fork(connection: Connection, owner: str, message_id: str) -> str:
+def fork(connection: Connection, owner: str, message_id: str, last: Message | None = None) -> str:
     """Copy the branch up to a message into a new conversation with the same settings. Returns its id.
 
-    An answer in progress is left out. Raises ``NotFound``.
+    ``last``: stands in the copy for that message. An answer in progress is left out. Raises ``NotFound``.
     """
     row = queries.owned(connection, owner, queries.conversation_of(connection, owner, message_id))
-    messages = [one for one in queries.branch(connection, message_id) if one.ended]
+    branch = queries.branch(connection, message_id)
+    messages = [one for one in (*branch[:-1], last or branch[-1]) if one.ended]
     kept = {name: getattr(row, name) for name in ("model", "system", "options", "tools")}
     return insert_conversation(connection, owner, row.title, messages, kept, like=row.id)
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, func, select
 
 from streamchat.chat.feedback import Feedback
 from streamchat.chat.files import CheckedFile, FileInfo
-from streamchat.chat.messages import Message
+from streamchat.chat.messages import Message, Part
 from streamchat.chat.request import STEERS, TEMPORARY, NewRun, RunOptions, compared_ids, is_temporary
 from streamchat.chat.titles import clean_title, title_of
 from streamchat.chat.writes import Change, End, Timed, Written
@@ -408,11 +408,13 @@ class Storage:
         model: str,
         worker: str,
         continue_partial: bool,
+        prefix: Sequence[Part] = (),
         exclusive: bool = False,
         credential: str = "",
     ) -> Begun:
         """Begin another answer beside one that has ended; with ``continue_partial`` it starts with the old parts.
 
+        ``prefix``: the parts with which it starts instead.
         Idempotent like ``begin``, with the same ``worker`` and ``exclusive``. Answers that stand beside the old one do
         not count as in progress. ``credential``: the id of the API key
         that asks, if one does. Raises ``NotFound``, and ``InvalidInput`` if the old answer is in progress.
@@ -422,7 +424,9 @@ class Storage:
             owner,
             self._of(message_id),
             lambda connection: queries.find_by_request(connection, owner, request["key"]),
-            lambda connection: commands.ask_again(connection, owner, message_id, continue_partial, request, exclusive),
+            lambda connection: commands.ask_again(
+                connection, owner, message_id, continue_partial, request, exclusive, prefix
+            ),
         )
 
     async def known(self, owner: str, client_message_id: str) -> bool:
@@ -577,10 +581,13 @@ class Storage:
 
         return await self._database.write(work)
 
-    async def fork(self, owner: str, message_id: str) -> str:
-        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``."""
+    async def fork(self, owner: str, message_id: str, last: Message | None = None) -> str:
+        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``.
+
+        ``last``: stands in the copy for that message.
+        """
         return await self._of(message_id).write(
-            lambda connection: organizing.fork(connection, _owner(owner), message_id)
+            lambda connection: organizing.fork(connection, _owner(owner), message_id, last)
         )
 
     async def discard(self, owner: str, conversation_id: str) -> None:

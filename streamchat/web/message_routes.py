@@ -6,21 +6,34 @@ Knows the store and ``RunService``. Rule: every change is announced to the owner
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from streamchat.chat.events import Stopped
 from streamchat.chat.feedback import checked_feedback, feedback_to_wire
-from streamchat.chat.messages import TextPart
+from streamchat.chat.fold import fold
+from streamchat.chat.messages import TextPart, close_open_calls
 from streamchat.chat.request import NewRun
 from streamchat.chat.wire import message_to_wire
 from streamchat.errors import InvalidInput
+from streamchat.runs.cut import cut_at
 from streamchat.runs.notifications import Notification
 from streamchat.web.conversation_routes import changed
 from streamchat.web.dependencies import Context
 from streamchat.web.run_routes import json_response, started_response
-from streamchat.web.schemas import PROBLEMS, Changed, EditIn, FeedbackIn, RegenerateIn, Started, StoredMessageOut
+from streamchat.web.schemas import (
+    PROBLEMS,
+    Changed,
+    EditIn,
+    FeedbackIn,
+    ForkIn,
+    RegenerateIn,
+    Started,
+    StoredMessageOut,
+)
 
 router = APIRouter(prefix="/api/messages", tags=["messages"])
 MessageId = Annotated[str, Path(description="The id of a message.")]
@@ -46,13 +59,16 @@ async def message(message_id: MessageId, context: Context) -> Response:
 
 @router.post("/{message_id}/regenerate", status_code=201, response_model=Started, responses=STARTS)
 async def regenerate(message_id: MessageId, context: Context, body: RegenerateIn | None = None) -> Response:
-    """Answer again, beside an answer that has ended: by another model, or by the one that answered."""
+    """Answer again, beside an answer that has ended: by another model, or by the one that answered.
+
+    With `after` the new answer begins as the old one did up to that event, and goes on from there.
+    """
     body = body or RegenerateIn()
     model = body.model
     if model is None:
         model = (await context.store.answer(context.owner, message_id)).message.model
     key = body.client_message_id or uuid.uuid4().hex
-    started = await context.retry(message_id, key, model, continue_partial=False)
+    started = await context.retry(message_id, key, model, continue_partial=False, after=body.after)
     return started_response(context, started)
 
 
@@ -75,9 +91,16 @@ async def edit(message_id: MessageId, body: EditIn, context: Context) -> Respons
 
 
 @router.post("/{message_id}/fork", status_code=201, response_model=Changed, responses=CHANGES)
-async def fork(message_id: MessageId, context: Context) -> Response:
-    """Copy the branch up to this message into a new conversation, with the same settings. Returns that conversation."""
-    conversation_id = await context.store.fork(context.owner, message_id)
+async def fork(message_id: MessageId, context: Context, body: ForkIn | None = None) -> Response:
+    """Copy the branch up to this message into a new conversation, with the same settings. Returns that conversation.
+
+    With `after` the copy of the answer ends with that event.
+    """
+    last = None
+    if body is not None and body.after is not None:
+        cut = (await cut_at(context.runs, context.owner, message_id, body.after)).message
+        last = cut if cut.ended else fold(replace(cut, parts=close_open_calls(cut.parts)), Stopped())
+    conversation_id = await context.store.fork(context.owner, message_id, last)
     context.runs.feed.publish(context.owner, Notification("changed", conversation_id))
     return json_response({"conversation_id": conversation_id}, 201)
 

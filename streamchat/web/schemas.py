@@ -227,10 +227,26 @@ class SteerIn(RequestBody):
         return MessageIn(message=self.message, model=self.model, client_message_id=self.client_message_id)
 
 
+After = Annotated[
+    int | None,
+    Field(ge=0, le=2**53 - 1, description="Only the answer's events up to this `seq`, as long as they are kept."),
+]
+
+
+class ForkIn(RequestBody):
+    """``after``: the number of the last event of the answer that the copy has."""
+
+    after: After = None
+
+
 class RegenerateIn(RequestBody):
-    """``model``: the one that answers; left out, the one that answered before."""
+    """``model``: the one that answers; left out, the one that answered before.
+
+    ``after``: the new answer begins with the events of the old one up to this number, and goes on from there.
+    """
 
     model: ModelId | None = None
+    after: After = None
     client_message_id: ClientId | None = None
 
 

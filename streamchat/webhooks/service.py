@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+from streamchat.backoff import pause_after
 from streamchat.encryption import CannotDecrypt, Encryption
 from streamchat.errors import StorageError
 from streamchat.storage.tables import now
@@ -143,9 +143,9 @@ class Webhooks:
         """Return the seconds until the next attempt, ``None`` if there is none."""
         if outcome.error is None or outcome.status == GONE:
             return None
-        longest = min(LONGEST_PAUSE, self._first_pause * FACTOR ** min(claimed.attempts - 1, 10))
         # Half of it is certain: a receiver that comes back is not met by everything at once, nor too early.
-        pause = max(random.uniform(longest / 2, longest), min(outcome.retry_after or 0.0, LONGEST_PAUSE))
+        pause = pause_after(claimed.attempts - 1, base=self._first_pause, cap=LONGEST_PAUSE, factor=FACTOR, certain=0.5)
+        pause = max(pause, min(outcome.retry_after or 0.0, LONGEST_PAUSE))
         return pause if claimed.age + pause <= self._max_age else None
 
     def _opened(self, owner: str, webhook_id: str, secret: str) -> str:

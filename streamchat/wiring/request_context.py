@@ -149,7 +149,9 @@ class RequestContext:
         await self.services.usage.count_call(self.owner, self._key, self.address)
         return await provider.embed({**body, "model": info.name})
 
-    async def retry(self, message_id: str, client_message_id: str, model: str, *, continue_partial: bool) -> Begun:
+    async def retry(
+        self, message_id: str, client_message_id: str, model: str, *, continue_partial: bool, after: int | None = None
+    ) -> Begun:
         """Answer again within the caller's limits. Raises ``TooManyRequests``, and as ``RunService.retry``."""
 
         async def start() -> list[Begun]:
@@ -159,6 +161,7 @@ class RequestContext:
                 client_message_id=client_message_id,
                 model=model,
                 continue_partial=continue_partial,
+                after=after,
                 credential=self._key,
             )
             return [begun]

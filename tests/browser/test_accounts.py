@@ -104,6 +104,25 @@ def test_a_key_of_a_vendor(tab: ChatPage):
     assert page.evaluate(models) == ["simulator:tour"]
 
 
+def test_webhooks_and_their_deliveries(tab: ChatPage):
+    """A webhook is added, its secret shown once, and the log of its deliveries tells what came of each."""
+    page = signed_up(tab).page
+    page.goto(tab.url + "/account")
+    page.get_by_test_id("webhook-url").fill("https://receiver.invalid/hook")
+    page.get_by_test_id("create-webhook").click()
+    expect(page.get_by_test_id("new-webhook")).to_contain_text("whsec_")
+    page.goto(tab.url + "/")
+    tab.ready().ask("n=3 rate=0 kind=numbered")
+    tab.wait_status("finished")
+    page.goto(tab.url + "/account")
+    page.get_by_test_id("show-deliveries").click()
+    row = page.get_by_test_id("deliveries").get_by_role("listitem")
+    expect(row).to_contain_text("run.ended")
+    page.get_by_test_id("remove-webhook").click()
+    expect(row).to_be_hidden()
+    expect(page.get_by_test_id("webhooks").get_by_role("listitem")).to_have_count(0)
+
+
 def test_a_revoked_session_in_mid_answer(tab: ChatPage, other: Page):
     """A session is ended from a second browser: the answer goes on, the page asks to sign in, then shows all of it."""
     signed_up(tab).ask(SLOW)

@@ -49,6 +49,10 @@ def test_a_replay_ends_as_the_answer_is(reported: None, open_page: OpenPage):
         answer.get_by_test_id("recording").click()
     recording = json.loads(Path(download.value.path()).read_text())
     assert len(recording["events"]) == int(panel.get_attribute("data-length") or 0)
+    panel.get_by_test_id("replay-continue").click()
+    branch = chat.answers.last.get_by_test_id("branch")
+    expect(branch).to_have_attribute("data-index", "2", timeout=PATIENCE)
+    chat.wait_status("finished", timeout=PATIENCE)
     assert violations(chat.page) == []
 
 

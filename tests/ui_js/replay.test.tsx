@@ -107,3 +107,19 @@ test("of an answer whose events are gone a sentence is left", async () => {
   renderChat(<Replay id="r" />);
   expect((await screen.findByTestId("replay-problem")).textContent).toBe("The events are not kept any more.");
 });
+
+test("another answer goes on from the event that is shown", async () => {
+  const sent: [string, unknown][] = [];
+  globalThis.fetch = (async (path: string, init?: RequestInit) => {
+    if (init?.method === "POST") sent.push([path, JSON.parse(String(init.body))]);
+    return Response.json(init?.method === "POST" ? { run_id: "n" } : RECORDING);
+  }) as unknown as typeof fetch;
+  const message = { id: "r", role: "assistant", status: "finished", model: "m:x", stop_reason: "stop", seq: 10 };
+  const { chat } = renderChat(<Replay id="r" />);
+  chat.store.feed({ k: "open", g: 1, conversation: "c", title: "", messages: [{ ...message, parts: [] }] } as never);
+  fireEvent.change(await screen.findByTestId("replay-position"), { target: { value: "3" } });
+  fireEvent.click(screen.getByTestId("replay-continue"));
+  await waitFor(() => expect(sent).toHaveLength(1));
+  expect(sent[0][0]).toContain("/api/messages/r/regenerate");
+  expect(sent[0][1]).toMatchObject({ model: "m:x", after: 3 });
+});

@@ -37,7 +37,7 @@ BELOW = {
     "runs": {"defaults", "backoff", "chat", "providers.base", "tools", "errors", "liveness"},
     "storage": {"chat", "daemon_threads", "errors", "extras", "liveness"},
     "telemetry": {"chat", "errors"},
-    "webhooks": {"encryption", "errors", "storage.tables", "storage.webhooks", "tools.ssrf_guard"},
+    "webhooks": {"backoff", "encryption", "errors", "storage.tables", "storage.webhooks", "tools.ssrf_guard"},
     "wiring": {"accounts", "chat", "files", "processes", "providers", "simulator", "tools", "runs", "storage"}
     | {"telemetry", "webhooks"}
     | {"backoff", "settings", "identity", "limits", "liveness", "encryption", "errors", "prices", "watchdog"},

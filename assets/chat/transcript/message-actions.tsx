@@ -214,7 +214,7 @@ export function modelFor({ model, store }: Chat, view: MessageView): string {
 }
 
 /** Whether an answer is being written here; then it is said. */
-function sayBusy({ store }: Chat): boolean {
+export function sayBusy({ store }: Chat): boolean {
   const { answering } = store.meta();
   if (answering) store.feed({ k: "say", text: strings().transcript.busy, n: Date.now() });
   return answering;

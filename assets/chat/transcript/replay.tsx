@@ -2,11 +2,13 @@
 
 import "./replay.css";
 
-import { Pause, Play, RotateCcw, SkipForward } from "lucide-react";
+import { GitBranch, Pause, Play, RotateCcw, SkipForward } from "lucide-react";
 import { useEffect, useReducer, useRef, useState } from "react";
-import { RequestError, request } from "../common/request";
+import { useChat } from "../chat";
+import { messagePath, RequestError, request } from "../common/request";
 import { useStrings } from "../common/strings";
 import { Answer } from "./message";
+import { modelFor, sayBusy, useMeta } from "./message-actions";
 import { Playback, type Recording } from "./playback";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 5, 20];
@@ -30,10 +32,10 @@ export default function Replay({ id }: { id: string }) {
         {problem}
       </p>
     );
-  return playback && <Player playback={playback} />;
+  return playback && <Player playback={playback} id={id} />;
 }
 
-function Player({ playback }: { playback: Playback }) {
+function Player({ playback, id }: { playback: Playback; id: string }) {
   const t = useStrings().transcript;
   const [speed, setSpeed] = useState(1);
   const [playing, setPlaying] = useState(true);
@@ -90,6 +92,12 @@ function Player({ playback }: { playback: Playback }) {
           <RotateCcw size={14} />
           {t.toStart}
         </button>
+        <ContinueHere
+          id={id}
+          position={position}
+          disabled={position === 0 || ended}
+          onClick={() => setPlaying(false)}
+        />
         <label className="quiet">
           {t.speed}
           <select data-testid="replay-speed" value={speed} onChange={(event) => setSpeed(Number(event.target.value))}>
@@ -119,5 +127,35 @@ function Player({ playback }: { playback: Playback }) {
         <Answer view={playback.view()} eager />
       </div>
     </section>
+  );
+}
+
+interface ContinueHereProps {
+  id: string;
+  position: number;
+  disabled: boolean;
+  onClick: () => void;
+}
+
+// Another answer that begins as this one did up to the event that is shown, and goes on from there.
+function ContinueHere({ id, position, disabled, onClick }: ContinueHereProps) {
+  const t = useStrings().transcript;
+  const chat = useChat();
+  const { shared } = useMeta();
+  const view = chat.store.message(id);
+  if (shared || !view) return null;
+  const go = () => {
+    onClick();
+    if (sayBusy(chat)) return;
+    const clientId = chat.requestId(`fork ${position} ${view.versions?.length ?? 1}`, id);
+    const body = { model: modelFor(chat, view), after: position, client_message_id: clientId };
+    chat.scroll.stick();
+    void chat.attempt(() => request("POST", messagePath(id, "/regenerate"), body));
+  };
+  return (
+    <button type="button" className="quiet" data-testid="replay-continue" disabled={disabled} onClick={go}>
+      <GitBranch size={14} />
+      {t.continueHere}
+    </button>
   );
 }

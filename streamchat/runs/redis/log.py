@@ -91,6 +91,10 @@ class RedisLog:
         """See ``Log``."""
         return self._local.snapshot(run_id)
 
+    def start(self, run_id: str) -> Snapshot:
+        """See ``Log``."""
+        return self._local.start(run_id)
+
     def view(self, run_id: str) -> AnswerView:
         """See ``Log``."""
         return self._local.view(run_id)

@@ -56,6 +56,7 @@ async function show() {
     button(t("Revoke"), () => call("DELETE", `/account/keys/${key.id}`), "revoke-key"),
   )));
   await showOwnKeys();
+  await showWebhooks();
   if (ways !== "accounts") return;
   const { passkeys } = await call("GET", "/account/passkeys");
   document.getElementById("passkeys").hidden = !isSupported();
@@ -85,6 +86,36 @@ async function showOwnKeys() {
 }
 
 const roleOf = ({ role, disabled }) => t(role) + (disabled ? `, ${t("kept out")}` : "");
+
+// The webhook whose deliveries are shown.
+let shownWebhook = null;
+
+async function showWebhooks() {
+  const { webhooks } = await call("GET", "/webhooks");
+  if (!webhooks.some(({ id }) => id === shownWebhook)) shownWebhook = null;
+  list("webhooks", webhooks.map(({ id, url, events, created_at, disabled_at }) => row(
+    url,
+    `${events.join(", ")} · ${disabled_at ? `disabled since ${when(disabled_at)}` : `since ${when(created_at)}`}`,
+    button(id === shownWebhook ? "Hide deliveries" : "Deliveries", () => {
+      shownWebhook = id === shownWebhook ? null : id;
+    }, "show-deliveries"),
+    button("Remove", () => call("DELETE", `/webhooks/${id}`), "remove-webhook"),
+  )));
+  document.getElementById("deliveries").hidden = !shownWebhook;
+  if (!shownWebhook) return;
+  const { deliveries } = await call("GET", `/webhooks/${shownWebhook}/deliveries?limit=50`);
+  list("deliveries", deliveries.map((one) => row(
+    `${one.type} · ${one.status}`,
+    [
+      when(one.attempted_at ?? one.created_at),
+      `${one.attempts} ${one.attempts === 1 ? "attempt" : "attempts"}`,
+      one.response_status && `status ${one.response_status}`,
+      one.error,
+      one.next_at && `next ${when(one.next_at)}`,
+    ].filter(Boolean).join(" · "),
+    button("Deliver again", () => call("POST", `/webhooks/${shownWebhook}/deliveries/${one.id}/retry`, {}), "retry-delivery"),
+  )));
+}
 
 async function showPeople() {
   document.getElementById("people").hidden = false;
@@ -120,6 +151,10 @@ const creates = {
   async key(fields) {
     const key = await call("POST", "/account/keys", { name: fields.name, scopes: fields.scopes.split(",") });
     reveal("new-key", key.key);
+  },
+  async webhook(fields) {
+    const { secret } = await call("POST", "/webhooks", { url: fields.url });
+    reveal("new-webhook", secret);
   },
   async ownKey(fields) {
     await call("PUT", `/keys/${fields.vendor}`, { key: fields.key });

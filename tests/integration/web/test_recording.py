@@ -50,6 +50,15 @@ async def test_a_tool_call_is_recorded_and_not_played(api: Api):
     assert replay.find(text)[1] == replay.Recording((Text("Look. "), Fault("cut")), replay.find(text)[1].times)  # pyright: ignore[reportOptionalMemberAccess]
 
 
+async def test_a_recording_ends_where_it_is_cut(api: Api):
+    """``until`` an event; one that never came is refused."""
+    run_id = await api.said(TextDelta("One "), TextDelta("two"), Finished())
+    cut = (await api.client.get(f"/api/runs/{run_id}/recording?until=1")).json()
+    assert [event_from_wire(event) for event in cut["events"]] == [TextDelta("One ")]
+    assert cut["status"] == "streaming"
+    assert (await api.client.get(f"/api/runs/{run_id}/recording?until=9")).status_code == 422
+
+
 async def test_what_is_not_there_cannot_be_recorded(api: Api):
     """An unknown run, and one whose events are gone, are a 404 with a sentence."""
     run_id = await api.said(TextDelta("Hello"), Finished())

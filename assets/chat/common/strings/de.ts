@@ -317,6 +317,7 @@ export const de: Strings = {
     play: "Abspielen",
     step: "Schritt",
     toStart: "An den Anfang",
+    continueHere: "Ab hier fortsetzen",
     speed: "Tempo",
     event: "Ereignis",
     eventOf: (position, length) => `Ereignis ${number(position)} von ${number(length)}`,

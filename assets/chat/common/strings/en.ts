@@ -322,6 +322,7 @@ export const en = {
     play: "Play",
     step: "Step",
     toStart: "To the start",
+    continueHere: "Continue from here",
     speed: "Speed",
     event: "Event",
     eventOf: (position: number, length: number) => `event ${number(position)} of ${number(length)}`,
