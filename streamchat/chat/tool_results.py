@@ -28,6 +28,8 @@ PLOT_KINDS = ("line", "bar", "area", "scatter")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _FILE_ID = re.compile(r"[\w~-]{1,64}", re.ASCII)
 _MAX_POINTS = 50
+# Of a file that a client's result brings.
+_FILE_FIELDS = ("name", "media_type", "data", "url", "file_id")
 
 
 def view_of(result: Json) -> View:
@@ -75,9 +77,7 @@ def content_of(parts: Sequence[Part]) -> Json:
 
 def files_in(result: Json) -> list[FilePart]:
     """Return the files of a result that were not read yet, in their order."""
-    if not isinstance(result, Mapping) or result.get("$view") != "content":
-        return []
-    return [_file(item) for item in result.get("items") or () if _is_file(item)]
+    return [_file(item) for item in _items(result) if _is_file(item)]
 
 
 def with_files(result: Json, read: Sequence[Part]) -> Json:
@@ -116,7 +116,7 @@ def _item(part: Part) -> Json:
         case FilePart() if part.text:
             return file_text(part)
         case FilePart():
-            named = {name: getattr(part, name) for name in ("name", "media_type", "data", "url", "file_id")}
+            named = {name: getattr(part, name) for name in _FILE_FIELDS}
             return {"$view": "file", **{name: value for name, value in named.items() if value}}
         case ImagePart():
             return _view(part, {"data": part.data})
@@ -124,11 +124,13 @@ def _item(part: Part) -> Json:
 
 
 def _is_file(item: Json) -> bool:
-    return isinstance(item, Mapping) and item.get("$view") == "file"
+    if not isinstance(item, Mapping) or item.get("$view") != "file":
+        return False
+    return set(item) <= {"$view", *_FILE_FIELDS} and all(isinstance(value, str) for value in item.values())
 
 
 def _file(item: Mapping[str, Any]) -> FilePart:
-    return FilePart(**{"name": "file", **{name: value for name, value in item.items() if name != "$view"}})
+    return FilePart(**{"name": "file", **{name: item[name] for name in _FILE_FIELDS if name in item}})
 
 
 def pictures_in(result: Json) -> list[ImagePart]:

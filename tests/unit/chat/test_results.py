@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from streamchat.chat.messages import ImagePart
-from streamchat.chat.tool_results import for_model, pictures_in, view_of, with_pictures
+from streamchat.chat.messages import FilePart, ImagePart
+from streamchat.chat.tool_results import files_in, for_model, pictures_in, view_of, with_pictures
 
 TABLE = {"$view": "table", "columns": ["a"], "rows": [[1]]}
 IMAGE = {"$view": "image", "media_type": "image/png", "data": "aGk=", "name": "x"}
@@ -93,6 +93,19 @@ def test_pictures_are_found_and_replaced() -> None:
     gone = with_pictures(CONTENT, lambda one: f"[{one.name}]")
     assert gone == {"$view": "content", "items": ["look", "[x]", {"a": 1}, "[x]"]}
     assert with_pictures(STORED, lambda one: "gone") == "gone"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [{"x": 1}, {"name": 3}, {"text": "a"}, {"url": None}, {"data": ["a"]}, {"$view": "content"}],
+    ids=str,
+)
+def test_what_only_claims_to_be_a_file_is_json(item: Any) -> None:
+    """It comes from a file that is imported, or from a client: nothing of it can fail."""
+    result = {"$view": "content", "items": ["text", {"$view": "file", **item}]}
+    assert files_in(result) == []
+    assert files_in({"$view": "content", "items": 3}) == files_in({"$view": "content"}) == []
+    assert files_in({"$view": "content", "items": [{"$view": "file", "name": "a"}]}) == [FilePart("a")]
 
 
 def test_a_long_plot_is_told_in_short() -> None:
