@@ -147,6 +147,8 @@ class CountRequest(Shape):
         if any((self.model_extra or {}).get(name) for name in THREADS):
             raise ThreadUnsupported("Threads are not kept here. Send the whole conversation.")
         refuse(self, UNSUPPORTED)
+        if self.output_config is not None:
+            refuse(self.output_config, {"task_budget": ()})
         transcript = Transcript()
         transcript.system(_text(self.system))
         for message in self.messages:
@@ -165,9 +167,11 @@ class CountRequest(Shape):
         request = transcript.client_request(self.model, options, tools, stream=bool(self.stream))
         effort = "output_config.effort" if self.output_config and self.output_config.effort else "thinking"
         parallel = "tool_choice.disable_parallel_tool_use"
-        return replace(
-            request, names={"reasoning_effort": effort, "parallel_tool_calls": parallel}, demanded=("max_tokens",)
-        )
+        names = {"reasoning_effort": effort, "parallel_tool_calls": parallel}
+        # Adaptive: the model decides whether it thinks. One that never does has decided.
+        adaptive = self.thinking is not None and self.thinking.type == "adaptive" and effort == "thinking"
+        demanded = ("max_tokens", "reasoning_effort") if adaptive else ("max_tokens",)
+        return replace(request, names=names, demanded=demanded)
 
     def _effort(self) -> str | None:
         if self.thinking is not None and self.thinking.type == "disabled":

@@ -230,6 +230,8 @@ def _part(part: Content) -> Part:
 
 
 def _spec(tool: ToolIn) -> ToolSpec | None:
+    if tool.type == "custom":
+        raise InvalidInput("tools: only functions are supported, and not custom tools with free text.")
     if tool.type != "function" or tool.function is None:
         return None
     declared = tool.function

@@ -153,6 +153,8 @@ class ResponsesRequest(Shape):
     def client_request(self) -> ClientRequest:
         """Convert the request. Raises ``InvalidInput``, ``NotFound``."""
         refuse(self, UNSUPPORTED)
+        if self.text is not None:
+            refuse(self.text, {"verbosity": ("medium",)})
         if self.background:
             raise InvalidInput("background: not supported. Every answer continues without its client here.")
         if _NOT_INCLUDED in (self.include or ()):
@@ -292,6 +294,8 @@ def _part(part: Content) -> Part:
 
 
 def _spec(tool: ToolIn) -> ToolSpec | None:
+    if tool.type == "custom":
+        raise InvalidInput("tools: only functions are supported, and not custom tools with free text.")
     if tool.type != "function" or not tool.name:
         return None
     return ToolSpec(tool.name, tool.description or "", tool.parameters or {"type": "object"})

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from streamchat.chat.messages import Message, Part, ToolCallPart
@@ -33,6 +33,7 @@ from streamchat.protocols.vendor_stream import VendorEncoder
 from streamchat.runs.approvals import Decision
 from streamchat.runs.ports import Begun
 from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode
+from streamchat.web.compat.respond import on_leave
 from streamchat.web.compat.start import check_request, with_results
 from streamchat.web.compat.suspended import suspended
 from streamchat.web.dependencies import Context
@@ -52,22 +53,23 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 @router.post(
     "", response_class=EventStream, responses=_STREAM | PROBLEMS(400, 403, 404, 408, 409, 413, 415, 422, 429, 503)
 )
-async def chat(context: Context, body: ui.ChatIn) -> Response:
+async def chat(request: Request, context: Context, body: ui.ChatIn) -> Response:
     """Send a message, regenerate an answer, or decide about tool calls; the answer is streamed."""
     with release_on_error(streams.take(context)) as slot:
         conversation_id = await _conversation(context, body.id)
         if decisions := ui.decisions(body):
-            return await _decide(context, body.all[-1].id, decisions, slot)
+            return await _decide(request, context, body.all[-1].id, decisions, slot)
         started, prefix = await _start(context, body, conversation_id)
         begun = Message(started.run_id, "assistant", prefix, status="streaming", model=started.answer.model)
         name = body.all[-1].id if prefix else started.run_id
-        return await _stream(context, started.conversation_id, begun, 0, slot, name=name, goes_on=bool(prefix))
+        place = (started.conversation_id, begun, 0, slot)
+        return await _stream(request, context, *place, name=name, goes_on=bool(prefix))
 
 
 @router.get("/{chat_id}/stream", response_class=EventStream, responses=_STREAM | PROBLEMS(404, 422, 429, 503) | {
     204: {"description": "No answer is being written in this chat."}
 })  # fmt: skip
-async def resume(chat_id: Annotated[str, Path(max_length=200)], context: Context) -> Response:
+async def resume(request: Request, chat_id: Annotated[str, Path(max_length=200)], context: Context) -> Response:
     """Stream the answer that is being written in a chat, from its beginning."""
     conversation_id = await _conversation(context, chat_id)
     rows = await context.store.answering(context.owner) if conversation_id else []
@@ -75,7 +77,7 @@ async def resume(chat_id: Annotated[str, Path(max_length=200)], context: Context
     if conversation_id is None or run is None:
         return Response(None, 204)
     empty = Message(run, "assistant", status="streaming")
-    return await _stream(context, conversation_id, empty, FROM_SNAPSHOT, streams.take(context))
+    return await _stream(request, context, conversation_id, empty, FROM_SNAPSHOT, streams.take(context))
 
 
 async def _conversation(context: RequestContext, chat_id: str) -> str | None:
@@ -143,7 +145,9 @@ async def _last_answer(context: RequestContext, body: ui.ChatIn, conversation_id
     return body.messageId if body.messageId in answers else answers[-1]
 
 
-async def _decide(context: RequestContext, run_id: str, decisions: Sequence[ui.Decision], slot: Slot) -> Response:
+async def _decide(
+    request: Request, context: RequestContext, run_id: str, decisions: Sequence[ui.Decision], slot: Slot
+) -> Response:
     """Apply the decisions, and stream the answer from where the client's previous stream ended."""
     conversation_id, current = await context.runs.get(context.owner, run_id)
     before = await suspended(context, run_id, current)
@@ -152,10 +156,11 @@ async def _decide(context: RequestContext, run_id: str, decisions: Sequence[ui.D
         if one.call_id in waiting:
             decision = Decision(one.approved, reason=one.reason)
             await context.runs.decide(context.owner, run_id, one.call_id, decision)
-    return await _stream(context, conversation_id, before.message, before.seq, slot, resumes=True)
+    return await _stream(request, context, conversation_id, before.message, before.seq, slot, resumes=True)
 
 
 async def _stream(
+    request: Request,
     context: RequestContext,
     conversation_id: str,
     message: Message,
@@ -180,4 +185,6 @@ async def _stream(
     headers = {**SSE_HEADERS, **HEADERS, "X-Run-Id": message.id, "X-Conversation-Id": conversation_id}
     encoder = VendorEncoder(writer, Replay(message), ends_waiting=True)
     encoder.headers_sent = True
-    return EventStream(encode(reader, encoder), gone=reader.close, slot=slot, headers=headers)
+    return EventStream(
+        encode(reader, encoder), gone=on_leave(request, context, reader, message.id), slot=slot, headers=headers
+    )

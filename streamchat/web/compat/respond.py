@@ -66,8 +66,9 @@ async def serve(request: Request, context: RequestContext, client_request: Clien
         )
         headers = {"X-Run-Id": started.run_id, "X-Conversation-Id": started.conversation_id}
         headers |= {"X-Request-Id": started.run_id, "Request-Id": started.run_id}  # OpenAI's, and Anthropic's
-        gone = _stopping(context, reader, started.run_id) if _is_set(request, STOP_HEADER) else reader.close
-        answering = Answering(request, reader, dialect, headers, slot, gone)
+        answering = Answering(
+            request, reader, dialect, headers, slot, on_leave(request, context, reader, started.run_id)
+        )
         return await (stream(answering, Replay(empty)) if client_request.stream else whole(answering, empty))
 
 
@@ -134,8 +135,13 @@ def _is_set(request: Request, header: str) -> bool:
     return request.headers.get(header, "").lower() in ("1", "true")
 
 
-def _stopping(context: RequestContext, reader: RunReader, run_id: str) -> Callable[[], None]:
-    """Return what ends the reader and stops the run. A stream whose end the client has read is not left early."""
+def on_leave(request: Request, context: RequestContext, reader: RunReader, run_id: str) -> Callable[[], None]:
+    """Return what is to be done when the client disconnects: the reader ends, and the run too if the request says so.
+
+    A stream whose end the client has read is not left early.
+    """
+    if not _is_set(request, STOP_HEADER):
+        return reader.close
 
     async def stop() -> None:
         with suppress(StreamchatError):

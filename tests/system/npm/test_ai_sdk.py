@@ -79,6 +79,7 @@ def test_two_turns(use_chat: UseChat, api: Api):
     user, first, _, second = held["messages"]
     assert text_of(first).split() == [f"w{n:06}" for n in range(1, 41)]
     assert text_of(second) == "w000001 w000002 w000003"
+    assert second["metadata"]["usage"]["outputTokens"] == 3
     assert len({length for status, role, length in held["seen"] if status == "streaming"}) > 5
     (row,) = api.http.get("/api/conversations").json()["conversations"]
     assert first["metadata"]["conversationId"] == row["id"]
@@ -122,6 +123,15 @@ def test_a_reload_goes_on(use_chat: UseChat):
     (answer,) = held["messages"]
     assert (answer["role"], held["status"]) == ("assistant", "ready")
     assert text_of(answer).split() == [f"w{n:06}" for n in range(1, 151)]
+
+
+def test_stop(use_chat: UseChat, api: Api):
+    """``stop()`` closes the connection; the answer ends too where the transport has the header for it."""
+    held = use_chat("stop", "tour", "n=5000 rate=50 ttft=0")
+    assert held["status"] == "ready"
+    run = api.run(held["messages"][1]["id"])
+    assert run["status"] == "stopped"
+    assert run["message"]["text"].startswith(text_of(held["messages"][1]))
 
 
 class TestTools:

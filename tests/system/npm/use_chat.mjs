@@ -14,7 +14,8 @@ const options = JSON.parse(given);
 
 function mount(more = {}) {
   const held = { seen: [] };
-  const transport = new ai.DefaultChatTransport({ api: `${process.env.URL}/api/chat`, body: options.body ?? { model: options.model } });
+  const headers = scenario === "stop" ? { "X-Stop-On-Disconnect": "1" } : {};
+  const transport = new ai.DefaultChatTransport({ headers, api: `${process.env.URL}/api/chat`, body: options.body ?? { model: options.model } });
   function Chat() {
     held.chat = useChat({ id: options.id, transport, ...more });
     const last = held.chat.messages.at(-1);
@@ -74,6 +75,15 @@ const scenarios = {
     first.unmount();
     const held = mount({ resume: true });
     await held.until((chat) => chat.messages.length > 0);
+    await held.settled();
+    return held;
+  },
+  async stop() {
+    const held = mount();
+    await held.until(() => true);
+    held.chat.sendMessage({ text: options.texts[0] });
+    await held.until((chat) => textOf(chat.messages.at(-1)).includes("w000010"));
+    held.chat.stop();
     await held.settled();
     return held;
   },

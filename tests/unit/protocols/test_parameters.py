@@ -56,6 +56,28 @@ def test_what_is_refused_is_named(kind: type, shape: Any, module: ModuleType, qu
         shape.model_validate({**question, name: "something"}).client_request()
 
 
+@pytest.mark.parametrize(
+    ("shape", "more", "name"),
+    [
+        (responses_request.ResponsesRequest, {"input": "hi", "text": {"verbosity": "low"}}, "verbosity"),
+        (responses_request.ResponsesRequest, {"input": "hi", "tools": [{"type": "custom", "name": "x"}]}, "custom"),
+        (chat_request.ChatRequest, {**QUESTION, "tools": [{"type": "custom", "custom": {"name": "x"}}]}, "custom"),
+        (
+            anthropic_request.MessagesRequest,
+            {**QUESTION, "output_config": {"task_budget": {"total": 9}}},
+            "task_budget",
+        ),
+    ],
+)
+def test_fields_of_parts_are_refused_too(shape: Any, more: dict[str, Any], name: str):
+    """What would change the answer; a value that is the default is taken."""
+    with pytest.raises(InvalidInput, match=name):
+        shape.model_validate({"model": "m", **more}).client_request()
+    responses_request.ResponsesRequest.model_validate(
+        {"model": "m", "input": "hi", "text": {"verbosity": "medium"}}
+    ).client_request()
+
+
 def test_what_include_cannot_bring():
     """Probabilities are refused; what always comes, and what only the vendor's tools have, is taken."""
     request = responses_request.ResponsesRequest(model="m", input="hi", include=["reasoning.encrypted_content"])

@@ -1,0 +1,176 @@
+"""Clients from PyPI, each as its own package does it: streaming, tools, reasoning, usage, leaving and coming back.
+
+They are installed once, into environments of their own: those of today, and the vendors' SDKs of a year ago. Where the
+package index gives none, these tests are skipped, and say so. Asked by ``ask.py``, once per client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamchat.processes.subprocess_server import Address
+from streamchat.providers.catalog import Catalog, Source
+from streamchat.simulator.provider import MODELS, Simulator
+from tests.integration.protocols.conftest import FAST, Api, serving_api, simulated
+from tests.support.loop import LoopThread
+
+__all__ = ["simulated"]
+TODAY = ["langchain-openai", "langchain-anthropic", "litellm", "llm", "pydantic-ai-slim[openai]", "openai-agents",
+         "instructor"]  # fmt: skip
+PACKAGES = {"today": TODAY, "a year ago": ["openai==2.8.1", "anthropic==0.74.1"]}
+ALL = ("text", "tools", "reasoning", "stop")
+# Client -> its environment, and what it can do.
+CLIENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "openai-2.8": ("a year ago", "openai", (*ALL, "resume")),
+    "anthropic-0.74": ("a year ago", "anthropic", ALL),
+    "langchain-openai": ("today", "langchain_openai", ALL),
+    "langchain-anthropic": ("today", "langchain_anthropic", ALL),
+    "litellm": ("today", "litellm", ALL),
+    "llm": ("today", "llm", ("text", "tools", "stop")),
+    "pydantic-ai": ("today", "pydantic_ai", ALL),
+    "openai-agents": ("today", "openai_agents", ALL),
+    "instructor": ("today", "instructor", ("text", "tools")),
+}
+WORDS = 12
+STOPPED = "n=5000 rate=50 ttft=0"
+TEXTS = {
+    "TEXT": f"n={WORDS} rate=30 ttft=0",
+    "TEXT_tools": f"hello {FAST}",
+    "TEXT_reasoning": f"hello {FAST}",
+    "TEXT_resume": "n=60 rate=100 ttft=0",
+    "TEXT_stop": STOPPED,
+}
+ASK = Path(__file__).with_name("ask.py")
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | str]:
+    """The Python of each environment, or why there is none."""
+    folder, uv = tmp_path_factory.mktemp("clients"), Path(sys.executable).with_name("uv")
+    made: dict[str, Path | str] = {}
+    for number, (name, packages) in enumerate(PACKAGES.items()):
+        python = folder / str(number) / "bin" / "python"
+        commands = ([uv, "venv", "--python", sys.executable, folder / str(number)],
+                    [uv, "pip", "install", "--python", python, *packages])  # fmt: skip
+        made[name] = python
+        for command in commands:
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+            except subprocess.TimeoutExpired:
+                made[name] = "the package index does not answer in time"
+                break
+            if done.returncode:
+                made[name] = f"the package index does not give the clients of {name}: {done.stderr[-500:]}"
+                break
+    return made
+
+
+@pytest.fixture(scope="module")
+def api(loop: LoopThread, simulated: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    async def build() -> Catalog:
+        return Catalog([Source("simulator", Simulator(address=simulated), MODELS)])
+
+    serving = serving_api(tmp_path_factory.mktemp("served"), loop.run(build()), loop, [])
+    api = loop.run(serving.__aenter__())
+    yield api
+    for client in api.open:
+        client.close()
+    loop.run(serving.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def said(api: Api, environments: dict[str, Path | str]) -> Any:
+    """``said(client, feature)``: what the client made of it. A client is started once, for all that it can do."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def ask(client: str, feature: str) -> dict[str, Any]:
+        environment, name, features = CLIENTS[client]
+        python = environments[environment]
+        if isinstance(python, str):
+            pytest.skip(python)
+        if client not in known:
+            given = {"HOME": os.environ.get("HOME", "/"), "PATH": os.environ["PATH"], "URL": api.url, **TEXTS}
+            command = [python, ASK, name, ",".join(features)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=given)
+            lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+            known[client] = {line["feature"]: line for line in lines} | {"stderr": done.stderr[-3000:]}
+        assert feature in known[client], known[client]["stderr"]
+        result = known[client][feature]
+        assert "error" not in result, result["error"]
+        return result
+
+    return ask
+
+
+def able(feature: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("client", [name for name, (_, _, can) in CLIENTS.items() if feature in can])
+
+
+@able("text")
+def test_text(said: Any, client: str):
+    """Piece by piece, and all of it."""
+    result = said(client, "text")
+    assert result["pieces"] > 1
+    if client == "instructor":  # an object that grows
+        assert result["text"] == "Paris"
+    else:
+        assert result["text"].split() == [f"w{n:06}" for n in range(1, WORDS + 1)]
+
+
+@able("tools")
+def test_tools(said: Any, client: str):
+    """The client's tool is called and run by it, and the model has its result."""
+    result = said(client, "tools")
+    if client == "instructor":
+        assert (result["call"], result["text"]) == ("Weather", "Paris")
+    else:
+        assert result["call"] == "weather"
+        assert "`sunny in Paris`" in result["text"]
+
+
+@able("reasoning")
+def test_reasoning(said: Any, client: str):
+    """Apart from the text."""
+    result = said(client, "reasoning")
+    assert result["thought"].startswith("The user wants to see")
+    assert result["text"].startswith("The thoughts above")
+    assert "The user wants" not in result["text"]
+
+
+@able("text")
+def test_usage(said: Any, client: str):
+    """As the provider counted."""
+    usage = said(client, "tools" if client == "instructor" else "text")["usage"]
+    assert usage["input"] > 0
+    assert usage["output"] == (10 if client == "instructor" else WORDS)
+
+
+@able("stop")
+def test_stop(said: Any, api: Api, client: str):
+    """Leaving the stream ends the answer, because the client asked for it (``X-Stop-On-Disconnect``)."""
+    assert said(client, "stop")["left"]
+    end = time.monotonic() + 60
+    while api.loop.run(api.world.store.answering("local")) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert api.loop.run(api.world.store.answering("local")) == []
+    rows = api.http.get("/api/conversations?limit=100").json()["conversations"]
+    answers = [api.conversation(row["id"])[-1] for row in rows if row["title"].startswith(STOPPED)]
+    assert answers
+    assert {answer["status"] for answer in answers} == {"stopped"}
+
+
+@able("resume")
+def test_resume(said: Any, client: str):
+    """A stream that was left is read on after the last event: each word once."""
+    result = said(client, "resume")
+    assert result["pieces"] > 1
+    assert result["text"].split() == [f"w{n:06}" for n in range(1, 61)]
