@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.protocols.page.stream import Frame, sent
 from streamchat.ui import approvals, sidebar, tool_menu
 from streamchat.ui.context import Tab, context_of, handling, refused, services, tab_of
-from streamchat.ui.tab_session import Follower, followed_by, move_to, set_pace, show_earlier
+from streamchat.ui.tab_session import Follower, begin, begun_by, set_pace, show_earlier
 from streamchat.ui.transcript import shared_messages
 from streamchat.wiring import state_lost
 
@@ -72,13 +73,15 @@ class Live(rx.State):
 
     @rx.event(background=True)
     async def send(self, text: str, client_id: str, model: str, settings: dict | None = None):
-        """Start an answer in this tab's conversation, or in a new one, to which the tab is then redirected.
+        """Start an answer in this tab's conversation, or in a new one, which the tab shows at once.
+
+        The tab is redirected to the address of a new one after its first words.
 
         ``settings``: those of a new conversation; ``conversation`` in it is the one that the tab shows, and ``models``
         are those that answer side by side.
         """
         async with self:
-            tab = tab_of(self)
+            tab = shown_in(tab_of(self))
         try:
             new = new_run(tab, text, client_id, model, settings)
             models = models_of(settings)
@@ -88,11 +91,11 @@ class Live(rx.State):
             async with self:
                 self.f = refused(error, client_id if isinstance(client_id, str) else None)
             return
-        if tab.conversation_id is None:
-            move_to(tab.token, started.conversation_id)
         async with self:
             self.f = sent(client_id)
         if tab.conversation_id is None:
+            yield
+        if tab.conversation_id is None and await begin(tab.token, started.conversation_id):
             yield rx.redirect(f"/c/{started.conversation_id}", replace=True)
 
     @rx.event(background=True)
@@ -102,12 +105,11 @@ class Live(rx.State):
         ``waiting_only``: only if it still waits for an approval, which is what the person saw.
         """
         async with self:
-            tab = tab_of(self)
+            tab = shown_in(tab_of(self))
         try:
-            # A conversation that has just begun is followed before its address is there.
-            if conversation_id := tab.conversation_id or followed_by(tab.token):
+            if tab.conversation_id:
                 async with handling(tab) as context:
-                    await context.runs.stop(context.owner, conversation_id, waiting_only=waiting_only is True)
+                    await context.runs.stop(context.owner, tab.conversation_id, waiting_only=waiting_only is True)
         except StreamchatError as error:
             async with self:
                 self.f = refused(error)
@@ -143,7 +145,7 @@ class Live(rx.State):
     async def tools(self):
         """Send the list of tools of this tab's conversation."""
         async with self:
-            tab = tab_of(self)
+            tab = shown_in(tab_of(self))
         frame = await tool_menu.menu(tab)
         async with self:
             self.f = frame
@@ -152,7 +154,7 @@ class Live(rx.State):
     async def switch(self, name: str, on: bool):
         """Switch a tool, or all of a server, on or off in this tab's conversation."""
         async with self:
-            tab = tab_of(self)
+            tab = shown_in(tab_of(self))
         frame = await tool_menu.switch(tab, name, on)
         async with self:
             self.f = frame
@@ -183,6 +185,11 @@ class Live(rx.State):
             tab = tab_of(self)
         if isinstance(milliseconds, int) and 0 <= milliseconds <= MAX_PACE_MS:
             set_pace(tab.token, milliseconds / 1000)
+
+
+def shown_in(tab: Tab) -> Tab:
+    """Return the tab with the conversation that it shows: one that it has begun is there before its address is."""
+    return tab if tab.conversation_id else replace(tab, conversation_id=begun_by(tab.token))
 
 
 def new_run(tab: Tab, text: Any, client_id: Any, model: Any, settings: Any) -> NewRun:

@@ -25,7 +25,7 @@ class Listed(TypedDict):
 
 async def listed(context: RequestContext, frame: Frame) -> Listed | None:
     """Return new values for ``Chats`` if the frame concerns them; models too if it opens the page or is about them."""
-    if frame.get("k") not in ("open", "rows"):
+    if frame.get("k") not in ("open", "rows") or frame.get("begun"):
         return None
     try:
         stored = await context.store.conversations(context.owner, limit=SHOWN)

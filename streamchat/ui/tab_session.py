@@ -5,7 +5,8 @@ Rules:
 
 * Reflex keeps running a background handler after its tab has closed: the follower checks, and ends.
 * A tab has one follower: a newer one (reconnect, navigation, a gap) ends the previous one.
-* A tab that begins a conversation gets it at once (``move_to``): its first words do not wait for the new address.
+* A tab that begins a conversation gets it at once (``move_to``), and its new address after the first words: to go
+  there is a hundred milliseconds of work for the browser.
 * A frame that could not be stored in the tab's state is not lost: the tab starts over with the whole transcript.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from time import monotonic
 
 import reflex as rx
@@ -26,6 +27,9 @@ from streamchat.ui.transcript import Transcript
 from streamchat.wiring.request_context import RequestContext
 
 PAUSE_SECONDS = 0.5
+# The new address waits no longer for the first words than this, and for the browser to paint them.
+FIRST_WORDS_SECONDS = 0.4
+PAINT_SECONDS = 0.1
 # Credentials are looked at again this often, and at once if something of their owner was revoked.
 IDENTITY_SECONDS = 60.0
 # Keys are Reflex's tokens, which identify a tab and prove nothing.
@@ -51,6 +55,8 @@ class Follower:
         self.conversation_id = conversation_id
         self._transcript: Transcript | None = None
         self._missed = False
+        self.begun = False
+        self._has_words = asyncio.Event()
 
     @property
     def active(self) -> bool:
@@ -58,10 +64,18 @@ class Follower:
         return _followers.get(self._token) is self and is_open(self._token)
 
     def move_to(self, conversation_id: str) -> None:
-        """Follow another conversation from now on."""
+        """Follow the conversation that the tab has begun from now on."""
         self.conversation_id = conversation_id
+        self.begun = True
         if self._transcript:
             self._transcript.close()
+
+    async def first_words(self) -> None:
+        """Wait until the first words of the conversation that the tab has begun are painted, but not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_WORDS_SECONDS):
+                await self._has_words.wait()
+        await asyncio.sleep(PAINT_SECONDS)
 
     def missed(self) -> None:
         """Report that the last frame did not reach the tab."""
@@ -77,7 +91,9 @@ class Follower:
         try:
             while self.active:
                 self._missed = False
-                self._transcript = Transcript(self._context.services, self._context.owner, self.conversation_id)
+                self._transcript = Transcript(
+                    self._context.services, self._context.owner, self.conversation_id, begun=self.begun
+                )
                 async with aclosing(self._transcript.frames()) as frames:
                     async for frame in frames:
                         if not self.active:
@@ -87,6 +103,8 @@ class Follower:
                             return
                         if frame is not None:
                             yield frame
+                            if self.begun and _has_words(frame):
+                                self._has_words.set()
                         if self._missed:
                             break
                 if self._missed:
@@ -121,16 +139,28 @@ def show_earlier(token: str, before: str) -> None:
         follower._transcript.show_earlier(before)
 
 
-def move_to(token: str, conversation_id: str) -> None:
-    """Let the follower of a tab follow the conversation that the tab has begun, unless it shows another one by now."""
-    if (follower := _followers.get(token)) and follower.conversation_id is None:
+def _has_words(frame: Frame) -> bool:
+    """Return whether the frame shows something of an answer."""
+    return "m" in frame or any(one["role"] == "assistant" and one["parts"] for one in frame.get("messages", ()))
+
+
+async def begin(token: str, conversation_id: str) -> bool:
+    """Let the follower of a tab follow the conversation that the tab has begun, and wait for its first words.
+
+    Return whether the tab still shows it then, so that it should get its address.
+    """
+    if (follower := _followers.get(token)) is None:
+        return True
+    if follower.conversation_id is None:
         follower.move_to(conversation_id)
+        await follower.first_words()
+    return begun_by(token) == conversation_id
 
 
-def followed_by(token: str) -> str | None:
-    """Return the conversation that the tab has begun or shows, ``None`` for a new chat."""
+def begun_by(token: str) -> str | None:
+    """Return the conversation that the tab has begun and shows, if its address is not there yet."""
     follower = _followers.get(token)
-    return follower.conversation_id if follower else None
+    return follower.conversation_id if follower and follower.begun else None
 
 
 def set_pace(token: str, seconds: float) -> None:

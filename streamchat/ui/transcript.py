@@ -33,8 +33,10 @@ ROWS: Frame = {"k": "rows"}
 MODELS: Frame = {"k": "rows", "models": True}
 PAGE = 100
 HEARTBEAT_SECONDS = 5.0
-# The list of conversations is sent at once if it changes, and then not more often than this: each time costs a query,
-# and with many answers at once it changes all the time, in every tab.
+# The list of conversations is sent so long after it has changed, since the first words of an answer come before it, and
+# then not more often than this: each time costs a query, and with many answers at once it changes all the time, in
+# every tab.
+LIST_AFTER_SECONDS = 0.2
 LIST_SECONDS = 1.0
 
 
@@ -126,13 +128,17 @@ def describing(services: Services) -> Describe:
 
 
 class Transcript:
-    """The transcript of one conversation (``None``: a new chat) in one tab."""
+    """The transcript of one conversation (``None``: a new chat) in one tab.
 
-    def __init__(self, services: Services, owner: str, conversation_id: str | None) -> None:
+    ``begun``: the tab has begun it, and has not got its address yet.
+    """
+
+    def __init__(self, services: Services, owner: str, conversation_id: str | None, begun: bool = False) -> None:
         self._services = services
         self._describe = describing(services)
         self._owner = owner
         self._conversation_id = conversation_id
+        self._begun = begun
         self._wakeup = Wakeup()
         # What the tab shows: the ids of the messages in their order, and the versions of those that have several.
         self._known: list[str] = []
@@ -165,8 +171,9 @@ class Transcript:
         """Yield frames, and ``None`` as a heartbeat, until ``close`` is called or the generator is closed."""
         runs = self._services.runs
         subscription = runs.feed.subscribe(self._owner, self._wakeup)
-        pending: Frame | None = None
-        due = 0.0
+        # The list has what was begun, but is not shown before it.
+        pending: Frame | None = ROWS if self._begun else None
+        due = monotonic() + LIST_AFTER_SECONDS
         try:
             yield await self._open()
             while not self._closed:
@@ -178,6 +185,8 @@ class Transcript:
                 while self._pages_before:
                     yield await self._earlier(self._pages_before.pop(0))
                 for note in subscription.take():
+                    if pending is None:
+                        due = max(due, monotonic() + LIST_AFTER_SECONDS)
                     pending = MODELS if note.kind == "models" or pending is MODELS else ROWS
                     if self._concerns(note):
                         for frame in await self._changed(note):
@@ -202,7 +211,7 @@ class Transcript:
 
     async def _open(self) -> Frame:
         frame = {"k": "open", "g": number(), "conversation": self._conversation_id, "title": "", "messages": []}
-        frame |= {"earlier": False, "missing": False}
+        frame |= {"earlier": False, "missing": False} | ({"begun": True} if self._begun else {})
         if self._conversation_id is None:
             return frame
         try:

@@ -204,6 +204,8 @@ export interface OpenFrame {
   settings?: Settings;
   /** Whether it is a read-only snapshot. */
   shared?: boolean;
+  /** Whether this tab has begun it, and its address follows. */
+  begun?: boolean;
   /** The last messages, if they are answers to one question that stand side by side. */
   compared?: string[];
 }

@@ -67,6 +67,8 @@ export interface Meta {
   settings: Settings;
   /** Whether it is a read-only snapshot. */
   shared: boolean;
+  /** Whether this tab has begun it, and its address follows. */
+  begun: boolean;
   /** Those of `ids` that stand side by side, if there are several: the last ones, once a change has arrived whole. */
   compared: string[];
 }
@@ -109,6 +111,7 @@ export class TranscriptStore {
     model: "",
     settings: {},
     shared: false,
+    begun: false,
     compared: [],
   };
   // Answers that stand side by side; some of them may not be there yet, or any more.
@@ -241,6 +244,7 @@ export class TranscriptStore {
       model: frame.model ?? "",
       settings: frame.settings ?? {},
       shared: !!frame.shared,
+      begun: !!frame.begun,
     });
   }
 

@@ -167,7 +167,8 @@ function usePace(onPace: (milliseconds: number) => void): void {
 function isNews(frame: Frame, hydrated: boolean): boolean {
   if (frame.k === "say" || frame.k === "sent" || frame.k === "undecided") return hydrated;
   const address = conversationAt(routePath());
-  return frame.k !== "open" || address === undefined || address === frame.conversation;
+  if (frame.k !== "open" || address === undefined || address === frame.conversation) return true;
+  return hydrated && address === null && !!frame.begun;
 }
 
 function useStickToBottom(

@@ -197,7 +197,7 @@ class PieceFrame(TypedDict):
 class OpenFrame(TypedDict):
     """The current conversation. ``g``: a unique number; ``earlier``: there are messages before these;
     ``missing``: the address names no conversation. ``model``, ``settings`` and ``compared``: see ``AboutFrame``.
-    ``shared``: it is a read-only snapshot.
+    ``shared``: it is a read-only snapshot. ``begun``: this tab has begun it, and its address follows.
     """
 
     k: Literal["open"]
@@ -211,6 +211,7 @@ class OpenFrame(TypedDict):
     model: NotRequired[str]
     settings: NotRequired[Settings]
     shared: NotRequired[bool]
+    begun: NotRequired[bool]
     compared: NotRequired[list[str]]
 
 
