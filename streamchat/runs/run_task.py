@@ -20,6 +20,7 @@ from streamchat.errors import ProviderError, StorageError, StreamBroken, Streamc
 from streamchat.runs.coalesce import Arrival
 from streamchat.runs.log import Log
 from streamchat.runs.persistence import NOT_SAVED, Superseded, Writer
+from streamchat.runs.ports import Begun
 from streamchat.runs.queue import Ticket
 from streamchat.runs.upstream import Upstream
 
@@ -36,9 +37,9 @@ class ActiveRun:
     """A run that has a task in this process. ``epoch``: its fencing token. Times are ``time.monotonic()``.
 
     ``watch``: measures the answer; ``None`` if another process wrote its beginning, whose times are not known here.
-    ``question``: what it answers, if that is the first message of a conversation that a person began.
-    ``upstream``: the responses that the provider stores. ``ticket``: its place among the answers of this process, if it
-    has one already.
+    ``begun``: what it began with, if that was here. ``question``: what it answers, if that is the first message of a
+    conversation that a person began. ``upstream``: the responses that the provider stores. ``ticket``: its place among
+    the answers of this process, if it has one already.
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class ActiveRun:
     superseded: bool = False
     handing_over: bool = False
     handed_over: bool = False
+    begun: Begun | None = None
     question: Message | None = None
     ticket: Ticket | None = None
     task: asyncio.Task[None] | None = None

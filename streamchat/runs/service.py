@@ -585,7 +585,7 @@ class RunService:
         told: Notice | None = None,
     ) -> None:
         if stored.created:
-            run = ActiveRun(stored.run_id, owner, stored.conversation_id, key, watch=watch)
+            run = ActiveRun(stored.run_id, owner, stored.conversation_id, key, watch=watch, begun=stored)
             run.question = stored.user if titled and len(stored.history) == 1 else None
             self.log.open(stored.answer, [told] if told else [])
             if notice := _left_out(models.info(model), stored.options.options):

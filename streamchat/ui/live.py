@@ -27,9 +27,10 @@ from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.protocols.page.stream import Frame, sent
 from streamchat.ui import approvals, sidebar, tool_menu
 from streamchat.ui.context import Tab, context_of, handling, refused, services, tab_of
-from streamchat.ui.tab_session import Follower, begin, begun_by, set_pace, show_earlier
+from streamchat.ui.tab_session import Follower, begin, begun_by, first_words, set_pace, show_earlier
 from streamchat.ui.transcript import shared_messages
 from streamchat.wiring import state_lost
+from streamchat.wiring.request_context import first_page
 
 # What a tab may ask for: milliseconds between two batches of pieces.
 MAX_PACE_MS = 1000
@@ -91,12 +92,14 @@ class Live(rx.State):
             async with self:
                 self.f = refused(error, client_id if isinstance(client_id, str) else None)
             return
+        if tab.conversation_id is None:
+            begin(tab.token, started.conversation_id, None if models else first_page(started))
         async with self:
             self.f = sent(client_id)
         if tab.conversation_id is None:
             yield
-        if tab.conversation_id is None and await begin(tab.token, started.conversation_id):
-            yield rx.redirect(f"/c/{started.conversation_id}", replace=True)
+            if await first_words(tab.token, started.conversation_id):
+                yield rx.redirect(f"/c/{started.conversation_id}", replace=True)
 
     @rx.event(background=True)
     async def stop(self, waiting_only: bool = False):

@@ -23,7 +23,7 @@ from streamchat.errors import StreamchatError, Unauthorized
 from streamchat.protocols.page.stream import Frame
 from streamchat.reflex_internals import is_connected, keep_tokens_out_of_the_log
 from streamchat.ui.context import refused
-from streamchat.ui.transcript import Transcript
+from streamchat.ui.transcript import Page, Transcript
 from streamchat.wiring.request_context import RequestContext
 
 PAUSE_SECONDS = 0.5
@@ -56,6 +56,7 @@ class Follower:
         self._transcript: Transcript | None = None
         self._missed = False
         self.begun = False
+        self._page: Page | None = None
         self._has_words = asyncio.Event()
 
     @property
@@ -63,10 +64,11 @@ class Follower:
         """True if this is the tab's newest follower, and its socket is open."""
         return _followers.get(self._token) is self and is_open(self._token)
 
-    def move_to(self, conversation_id: str) -> None:
-        """Follow the conversation that the tab has begun from now on."""
+    def move_to(self, conversation_id: str, page: Page | None) -> None:
+        """Follow the conversation that the tab has begun from now on. ``page``: what it begins with, if known."""
         self.conversation_id = conversation_id
         self.begun = True
+        self._page = page
         if self._transcript:
             self._transcript.close()
 
@@ -91,8 +93,9 @@ class Follower:
         try:
             while self.active:
                 self._missed = False
+                services, page, self._page = self._context.services, self._page, None
                 self._transcript = Transcript(
-                    self._context.services, self._context.owner, self.conversation_id, begun=self.begun
+                    services, self._context.owner, self.conversation_id, begun=self.begun, page=page
                 )
                 async with aclosing(self._transcript.frames()) as frames:
                     async for frame in frames:
@@ -144,15 +147,20 @@ def _has_words(frame: Frame) -> bool:
     return "m" in frame or any(one["role"] == "assistant" and one["parts"] for one in frame.get("messages", ()))
 
 
-async def begin(token: str, conversation_id: str) -> bool:
-    """Let the follower of a tab follow the conversation that the tab has begun, and wait for its first words.
+def begin(token: str, conversation_id: str, page: Page | None = None) -> None:
+    """Let the follower of a tab follow the conversation that the tab has begun. ``page``: what it begins with."""
+    if (follower := _followers.get(token)) and follower.conversation_id is None:
+        follower.move_to(conversation_id, page)
+
+
+async def first_words(token: str, conversation_id: str) -> bool:
+    """Wait for the first words of the conversation that a tab has begun.
 
     Return whether the tab still shows it then, so that it should get its address.
     """
     if (follower := _followers.get(token)) is None:
         return True
-    if follower.conversation_id is None:
-        follower.move_to(conversation_id)
+    if follower.begun:
         await follower.first_words()
     return begun_by(token) == conversation_id
 

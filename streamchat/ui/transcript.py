@@ -2,8 +2,8 @@
 
 Knows conversations, and has a reader for each answer in them that has not ended; knows nothing of Reflex. Rules:
 
-* The order of the branch is read again if a run starts or the branch changes, and of its messages only the new ones.
-  A delta never touches the store.
+* The order of the branch is read again if it changes, and of its messages only the new ones. What a run begins with in
+  this process is shown before that. A delta never touches the store.
 * What is read grows with what the tab shows, never with the length of the conversation.
 * Pieces of answers come as often as the tab wants them (``set_pace``): what waits meanwhile is joined. All else comes
   at once.
@@ -24,6 +24,7 @@ from streamchat.protocols.page.stream import Frame, PageEncoder, about, number, 
 from streamchat.protocols.page.tool_views import About, Describe
 from streamchat.runs.log import Snapshot
 from streamchat.runs.notifications import Notification
+from streamchat.runs.ports import Begun
 from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, pieces_of
 from streamchat.runs.wakeup import Wakeup
 from streamchat.wiring import Services
@@ -130,15 +131,23 @@ def describing(services: Services) -> Describe:
 class Transcript:
     """The transcript of one conversation (``None``: a new chat) in one tab.
 
-    ``begun``: the tab has begun it, and has not got its address yet.
+    ``begun``: the tab has begun it, and has not got its address yet. ``page``: what it has, if that is known.
     """
 
-    def __init__(self, services: Services, owner: str, conversation_id: str | None, begun: bool = False) -> None:
+    def __init__(
+        self,
+        services: Services,
+        owner: str,
+        conversation_id: str | None,
+        *,
+        begun: bool = False,
+        page: Page | None = None,
+    ) -> None:
         self._services = services
         self._describe = describing(services)
         self._owner = owner
         self._conversation_id = conversation_id
-        self._begun = begun
+        self._begun, self._page = begun, page
         self._wakeup = Wakeup()
         # What the tab shows: the ids of the messages in their order, and the versions of those that have several.
         self._known: list[str] = []
@@ -148,6 +157,7 @@ class Transcript:
         self._about: Frame | None = None  # ``None`` if no conversation is shown
         self._pace = self._pieces_due = 0.0
         self._closed = False
+        self._unchecked = False  # whether something was shown without a look at the branch
         # The answers without an ending: those being written, in any worker, and those whose worker died.
         self._live: dict[str, tuple[RunReader, PageEncoder]] = {}
 
@@ -192,6 +202,9 @@ class Transcript:
                         for frame in await self._changed(note):
                             yield frame
                 if pending is not None and (now := monotonic()) >= due:
+                    if self._unchecked:
+                        for frame in await self._reload():
+                            yield frame
                     yield pending
                     pending, due = None, now + LIST_SECONDS
                 now = monotonic()
@@ -215,11 +228,12 @@ class Transcript:
         if self._conversation_id is None:
             return frame
         try:
-            page = await self._services.store.branch_page(self._owner, self._conversation_id, limit=PAGE)
+            page = self._page or await self._services.store.branch_page(self._owner, self._conversation_id, limit=PAGE)
         except NotFound:
             return frame | {"missing": True}
         except StreamchatError as error:
             return frame | {"error": error.user_message}
+        self._page = None
         self._known, self._versions, self._feedback = list(page.ids), dict(page.siblings), dict(page.feedback)
         self._about = about(page.title, page.settings, page.compared)
         views = [await self._attach(message) | beside(page, message.id) for message in page.messages]
@@ -276,9 +290,26 @@ class Transcript:
 
     async def _changed(self, note: Notification) -> list[Frame]:
         """Return the frames for a change of the active branch. Endings come from the answer's reader instead."""
-        return [] if note.kind == "ended" else await self._reload()
+        if note.kind == "ended":
+            return []
+        run = self._services.runs.active(note.run_id) if note.kind == "started" else None
+        begun = run.begun if run and run.owner == self._owner else None
+        return await self._appended(begun) if begun and self._follows(begun) else await self._reload()
+
+    def _follows(self, begun: Begun) -> bool:
+        """Return whether a question and its answer stand below all that the tab shows."""
+        before = begun.history[-2:-1]
+        return bool(self._known and before) and before[0].id == self._known[-1] and not self._compared
+
+    async def _appended(self, begun: Begun) -> list[Frame]:
+        """Return the frames for a question and its answer without a query: all else is compared with the list."""
+        self._unchecked = True
+        self._known += [begun.user.id, begun.answer.id]
+        shown = [await self._attach(message) for message in (begun.user, begun.answer)]
+        return [{"k": "message", "message": one, "n": number()} for one in shown]
 
     async def _reload(self) -> list[Frame]:
+        self._unchecked = False
         if self._about is None:  # it was missing, or could not be read
             return [await self._open()]
         known = self._known

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from streamchat.accounts.audit import AuditEvent
+from streamchat.chat.conversation_settings import ConversationSettings
 from streamchat.chat.events import Notice
 from streamchat.chat.files import FileInfo
 from streamchat.chat.messages import Part
@@ -25,6 +26,7 @@ from streamchat.runs.service import RunService, check_message
 from streamchat.runs.steering import steering
 from streamchat.settings import Settings
 from streamchat.storage import Storage
+from streamchat.storage.records import BranchPage
 from streamchat.wiring import Services
 
 
@@ -189,6 +191,35 @@ class RequestContext:
     def _key(self) -> str:
         """The id of the API key that was shown, ``""`` if none was."""
         return self.identity.credential if self.identity.shown == "key" else ""
+
+
+def first_page(begun: Begun) -> BranchPage | None:
+    """Return the page of a conversation that has just begun, without a query; ``None`` if it began earlier."""
+    if not begun.created:
+        return None
+    messages = (*begun.history, begun.answer)
+    settings = ConversationSettings(begun.answer.model, begun.options)
+    ids = tuple(message.id for message in messages)
+    return BranchPage(begun.conversation_id, begun.title, settings, ids, messages, {}, earlier=False)
+
+
+def decoded(data: str) -> bytes:
+    """Return the bytes of an attachment. Raises ``InvalidInput``."""
+    try:
+        return b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput("An attachment is damaged: it is not valid base64.") from None
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes for a person: ``20 MB``."""
+    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
+
+
+def _full(quota: int) -> TooLarge:
+    return TooLarge(
+        f"Your files would take more than {megabytes(quota)}. Delete conversations with files that you do not need."
+    )
 
 
 async def context_for(services: Services, credentials: Credentials) -> RequestContext:
