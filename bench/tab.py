@@ -37,11 +37,11 @@ class Tab:
         self.received = Received()
 
     async def ask(self, message: str, model: str) -> None:
-        """Send a message in a new chat, and go where the page is sent."""
+        """Send a message in a new chat, and go to its address."""
         client_id = str(uuid.uuid4())
         await self._event(f"{LIVE}.send", text=message, client_id=client_id, model=model)
         async for packet in self._packets():
-            if path := page_socket.redirect_of(packet):
+            if path := page_socket.begun_in(packet):
                 self._path = path
                 await self._event(ON_LOAD)
                 return

@@ -49,7 +49,7 @@ def frame_of(update: dict[str, Any]) -> dict[str, Any] | None:
     return ((update.get("delta") or {}).get(LIVE) or {}).get("f_rx_state_")
 
 
-def redirect_of(update: dict[str, Any]) -> str | None:
-    """Return the path to which a state update sends the page, if it does."""
-    events = update.get("events") or ()
-    return next((event["payload"]["path"] for event in events if event["name"] == "_redirect"), None)
+def begun_in(update: dict[str, Any]) -> str | None:
+    """Return the path of the conversation that the page has begun, if a state update says so: it goes there then."""
+    frame = frame_of(update) or {}
+    return f"/c/{frame['conversation']}" if frame.get("begun") else None

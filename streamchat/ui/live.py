@@ -27,7 +27,7 @@ from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.protocols.page.stream import Frame, sent
 from streamchat.ui import approvals, sidebar, tool_menu
 from streamchat.ui.context import Tab, context_of, handling, refused, services, tab_of
-from streamchat.ui.tab_session import Follower, begin, begun_by, first_words, set_pace, show_earlier
+from streamchat.ui.tab_session import Follower, begin, begun_by, set_pace, show_earlier
 from streamchat.ui.transcript import shared_messages
 from streamchat.wiring import state_lost
 from streamchat.wiring.request_context import first_page
@@ -76,7 +76,7 @@ class Live(rx.State):
     async def send(self, text: str, client_id: str, model: str, settings: dict | None = None):
         """Start an answer in this tab's conversation, or in a new one, which the tab shows at once.
 
-        The tab is redirected to the address of a new one after its first words.
+        The page goes to the address of a new one after its first words.
 
         ``settings``: those of a new conversation; ``conversation`` in it is the one that the tab shows, and ``models``
         are those that answer side by side.
@@ -96,10 +96,6 @@ class Live(rx.State):
             begin(tab.token, started.conversation_id, None if models else first_page(started))
         async with self:
             self.f = sent(client_id)
-        if tab.conversation_id is None:
-            yield
-            if await first_words(tab.token, started.conversation_id):
-                yield rx.redirect(f"/c/{started.conversation_id}", replace=True)
 
     @rx.event(background=True)
     async def stop(self, waiting_only: bool = False):

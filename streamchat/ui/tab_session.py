@@ -5,8 +5,8 @@ Rules:
 
 * Reflex keeps running a background handler after its tab has closed: the follower checks, and ends.
 * A tab has one follower: a newer one (reconnect, navigation, a gap) ends the previous one.
-* A tab that begins a conversation gets it at once (``move_to``), and its new address after the first words: to go
-  there is a hundred milliseconds of work for the browser.
+* A tab that begins a conversation gets it at once (``begin``). It goes to the new address after the first words, since
+  that is a hundred milliseconds of work for the browser.
 * A frame that could not be stored in the tab's state is not lost: the tab starts over with the whole transcript.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from time import monotonic
 
 import reflex as rx
@@ -27,9 +27,6 @@ from streamchat.ui.transcript import Page, Transcript
 from streamchat.wiring.request_context import RequestContext
 
 PAUSE_SECONDS = 0.5
-# The new address waits no longer for the first words than this, and for the browser to paint them.
-FIRST_WORDS_SECONDS = 0.4
-PAINT_SECONDS = 0.1
 # Credentials are looked at again this often, and at once if something of their owner was revoked.
 IDENTITY_SECONDS = 60.0
 # Keys are Reflex's tokens, which identify a tab and prove nothing.
@@ -57,7 +54,6 @@ class Follower:
         self._missed = False
         self.begun = False
         self._page: Page | None = None
-        self._has_words = asyncio.Event()
 
     @property
     def active(self) -> bool:
@@ -71,13 +67,6 @@ class Follower:
         self._page = page
         if self._transcript:
             self._transcript.close()
-
-    async def first_words(self) -> None:
-        """Wait until the first words of the conversation that the tab has begun are painted, but not for long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_WORDS_SECONDS):
-                await self._has_words.wait()
-        await asyncio.sleep(PAINT_SECONDS)
 
     def missed(self) -> None:
         """Report that the last frame did not reach the tab."""
@@ -106,8 +95,6 @@ class Follower:
                             return
                         if frame is not None:
                             yield frame
-                            if self.begun and _has_words(frame):
-                                self._has_words.set()
                         if self._missed:
                             break
                 if self._missed:
@@ -142,27 +129,10 @@ def show_earlier(token: str, before: str) -> None:
         follower._transcript.show_earlier(before)
 
 
-def _has_words(frame: Frame) -> bool:
-    """Return whether the frame shows something of an answer."""
-    return "m" in frame or any(one["role"] == "assistant" and one["parts"] for one in frame.get("messages", ()))
-
-
 def begin(token: str, conversation_id: str, page: Page | None = None) -> None:
     """Let the follower of a tab follow the conversation that the tab has begun. ``page``: what it begins with."""
     if (follower := _followers.get(token)) and follower.conversation_id is None:
         follower.move_to(conversation_id, page)
-
-
-async def first_words(token: str, conversation_id: str) -> bool:
-    """Wait for the first words of the conversation that a tab has begun.
-
-    Return whether the tab still shows it then, so that it should get its address.
-    """
-    if (follower := _followers.get(token)) is None:
-        return True
-    if follower.begun:
-        await follower.first_words()
-    return begun_by(token) == conversation_id
 
 
 def begun_by(token: str) -> str | None:

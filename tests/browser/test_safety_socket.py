@@ -64,7 +64,7 @@ def converse(served: Served, text: str = "n=3 rate=0 kind=numbered") -> str:
     with RawTab(served.url) as tab:
         tab.frame("open")
         tab.send(text)
-        tab.go(tab.redirect())
+        tab.go(tab.begun())
         opened = tab.frame("open", after=1)
         if opened["messages"][-1]["status"] == "streaming":
             assert tab.frame("end")["status"] == "finished"
@@ -133,7 +133,7 @@ def test_binary_in_place_of_text_is_refused_with_a_sentence(target: Served):
         tab.send_raw(f"451-/_event,{packet}", b"\x00\xff\xfe")
         assert tab.frame("say")["text"].endswith(".")
         tab.send("n=1 rate=0 kind=numbered")
-        tab.redirect()
+        tab.begun()
 
 
 def test_a_message_beyond_the_limit_is_refused_with_a_sentence(target: Served):
@@ -155,7 +155,7 @@ def test_more_than_a_socket_may_carry_closes_that_socket_only(target: Served):
         tab.wait_closed(5)
         assert not other.closed
         other.send("n=1 rate=0 kind=numbered")
-        other.redirect()
+        other.begun()
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t \u2003\u00a0"])
@@ -203,7 +203,7 @@ def test_a_message_with_half_a_character_is_kept_and_can_be_opened(target: Serve
     with RawTab(target.url) as tab:
         tab.frame("open")
         tab.send("before \ud83d after n=2 rate=0 kind=numbered")
-        path = tab.redirect()
+        path = tab.begun()
     with RawTab(target.url, path) as tab:
         assert "after" in tab.frame("open")["messages"][0]["text"]
 
@@ -216,7 +216,7 @@ def test_one_client_id_is_one_answer(target: Served, simulated: Simulated, mark:
         second.frame("open")
         for tab in (first, second, first):
             tab.send(text, client_id=client_id)
-        paths = {first.redirect(), second.redirect()}
+        paths = {first.begun(), second.begun()}
     assert len(paths) == 1
     with RawTab(target.url, paths.pop()) as tab:
         assert [message["role"] for message in tab.frame("open")["messages"]] == ["user", "assistant"]

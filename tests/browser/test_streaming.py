@@ -112,4 +112,4 @@ def test_the_first_words_do_not_wait_for_the_address(served: Served, mark: str):
         tab.wait(lambda: any("w000003" in f.get("t", "") for f in tab.frames), what="a word")
         tab.call("stop")
         assert tab.frame("end")["status"] == "stopped"
-        assert tab.redirect() == f"/c/{opened['conversation']}"
+        assert tab.begun() == f"/c/{opened['conversation']}"

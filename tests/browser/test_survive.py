@@ -235,7 +235,7 @@ def test_a_half_open_socket(served: Served, simulated: Simulated, mark: str):
     with RawTab(served.url) as frozen:
         frozen.frame("open")
         frozen.send(text)
-        frozen.go(frozen.redirect())
+        frozen.go(frozen.begun())
         frozen.frame("open", after=1)
         frozen.freeze()
         with RawTab(served.url, frozen.path, token=frozen.token) as back:

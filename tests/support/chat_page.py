@@ -124,6 +124,9 @@ class ChatPage:
 
     @property
     def conversation_id(self) -> str | None:
+        """That of the address, which a new conversation has shortly after its first words."""
+        if self.questions.count():
+            self.page.wait_for_url(re.compile(r"/[cs]/"), wait_until="commit")
         found = re.fullmatch(r"/c/([\w-]+)/?", urlsplit(self.page.url).path)
         return found[1] if found else None
 

@@ -91,7 +91,7 @@ class RawTab:
         return client_id
 
     def go(self, path: str) -> None:
-        """Navigate: what the page does after a redirect."""
+        """Navigate, as the page does to what it has begun."""
         self.path = path
         self.call(ON_LOAD)
 
@@ -119,13 +119,13 @@ class RawTab:
         sent = [(update.get("delta") or {}).get(CHATS) or {} for update in self.updates]
         return next((values["rows_rx_state_"] for values in reversed(sent) if values.get("rows_rx_state_")), [])
 
-    def redirect(self, timeout: float = PATIENCE) -> str:
-        """Where the page was sent to."""
+    def begun(self, timeout: float = PATIENCE) -> str:
+        """The path of the conversation that the page has begun, to which it goes."""
 
         def found() -> str | None:
-            return next(filter(None, map(page_socket.redirect_of, self.updates)), None)
+            return next(filter(None, map(page_socket.begun_in, self.updates)), None)
 
-        return self.wait(found, timeout, "a redirect")
+        return self.wait(found, timeout, "a new conversation")
 
     def wait_closed(self, timeout: float = PATIENCE) -> bool:
         """Whether the server closed the socket within this time."""

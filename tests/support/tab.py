@@ -207,7 +207,7 @@ class Tab:
             (update,) = data
             if frame := page_socket.frame_of(update):
                 await self._frame(frame)
-            if path := page_socket.redirect_of(update):
+            if path := page_socket.begun_in(update):
                 await self.go(path)
 
     async def _frame(self, frame: Frame) -> None:

@@ -17,16 +17,16 @@ export function conversationAt(pathname: string): string | null | undefined {
 }
 
 /**
- * The conversation of the address, and whether its messages are still on their way. A new chat in which one has begun
- * is that one until it has an address of its own.
+ * The conversation of the address, and whether its messages are still on their way. `begun`: it began in a new chat, and
+ * does not have its address yet.
  */
-export function useAddress(): { id: string | null | undefined; pending: boolean } {
+export function useAddress(): { id: string | null | undefined; pending: boolean; begun: boolean } {
   const { store } = useChat();
   const { pathname, key } = useLocation();
   const meta = useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
   const id = conversationAt(pathname);
-  if (id === null && hasBegun(store, meta, key)) return { id: meta.conversation, pending: false };
-  return { id, pending: !meta.opened || (id !== undefined && id !== meta.conversation) };
+  if (id === null && hasBegun(store, meta, key)) return { id: meta.conversation, pending: false, begun: true };
+  return { id, pending: !meta.opened || (id !== undefined && id !== meta.conversation), begun: false };
 }
 
 // "New chat" is another visit of the same page.

@@ -5,7 +5,7 @@ import "./transcript.css";
 
 import { ArrowDown } from "lucide-react";
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
-import { Link, useLocation } from "react-router";
+import { Link, useLocation, useNavigate } from "react-router";
 import { type News, useChat } from "../chat";
 import { conversationAt, useAddress } from "../common/address";
 import { goToSignIn, routePath } from "../common/base-path";
@@ -34,6 +34,8 @@ type MessageComponent = typeof import("./message").Message;
 
 const EAGER = 16_000; // characters that are rendered at once when a conversation is opened
 const NONE: string[] = [];
+const ADDRESS_MS = 500; // the address of a conversation that has begun waits no longer for its first words
+const AFTER_WORDS_MS = 100;
 const MARKED_MS = 2500; // for so long the message to which a search led is marked
 
 interface Props {
@@ -56,6 +58,7 @@ export function Transcript(props: Props) {
   const { store, news } = useChat();
   const actions = useStableCallbacks({ retry: onRetry, continue: onContinue, decide: onDecide });
   useFrames(state, onResync);
+  useNewAddress();
   usePace(onPace);
   const meta = useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
   const { id: address, pending } = useAddress();
@@ -136,6 +139,29 @@ function useFrames(state: string, onResync: () => void): void {
     if (frame.k === "say" && frame.sign_in) goToSignIn();
     store.feed(frame);
   });
+}
+
+// A conversation that has begun here gets its address after its first words: to go there is a hundred milliseconds of work.
+function useNewAddress(): void {
+  const { store, painter } = useChat();
+  const navigate = useNavigate();
+  const { id, begun } = useAddress();
+  const { go } = useStableCallbacks({ go: () => id && begun && void navigate(`/c/${id}`, { replace: true }) });
+  useEffect(() => {
+    if (!id || !begun) return;
+    let timer = setTimeout(go, ADDRESS_MS);
+    const forget = painter.onPainted(() => {
+      const { ids } = store.meta();
+      if (!store.text(ids[ids.length - 1] ?? "")) return;
+      forget();
+      clearTimeout(timer);
+      timer = setTimeout(go, AFTER_WORDS_MS);
+    });
+    return () => {
+      forget();
+      clearTimeout(timer);
+    };
+  }, [store, painter, id, begun, go]);
 }
 
 // The server sends what this tab can show, and no more often.

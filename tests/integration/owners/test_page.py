@@ -42,7 +42,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mine]:
         with RawTab(served.url, headers=A) as tab:
             tab.frame("open")
             tab.send(f"{SECRET} n=100000 rate=20 kind=numbered", MODEL)
-            tab.go(path := tab.redirect())
+            tab.go(path := tab.begun())
             messages = tab.frame("open", after=1)["messages"]
             yield Mine(served, path, messages[-1]["id"])
     finally:
@@ -113,7 +113,7 @@ def test_a_tab_hears_only_of_its_owners_runs(mine: Mine):
         with RawTab(mine.served.url, headers=A) as tab:
             tab.frame("open")
             tab.send(f"{SECRET} n=3 rate=0 kind=numbered", MODEL)
-            tab.redirect()
+            tab.begun()
         other.wait(lambda: len(other.latest_rows()) > rows, what="the list of conversations")
         frames = len(foreign.frames)
         foreign.call("tools")  # what would have come, came before this
