@@ -25,6 +25,8 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
   const chat = useChat();
   const { sidebarOpen } = chat;
   const { pathname } = useLocation();
+  // A link to where the router is replaces the entry of the history, which has another address by then.
+  const replace = useAddress().begun ? false : undefined;
   const open = useShared(sidebarOpen);
   const panel = useRef<HTMLElement>(null);
   const query = useShared(chat.query);
@@ -44,7 +46,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
       <div className="backdrop" data-open={open} onClick={close} />
       <nav className="sidebar" id="sidebar" data-open={open} ref={panel} aria-label={t.conversations}>
         <div className="sidebar-head">
-          <Link to="/" className="brand">
+          <Link to="/" replace={replace} className="brand">
             <img src="/look/logo" alt="" width="24" height="24" />
             {name}
           </Link>
@@ -52,7 +54,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
             <X size={16} />
           </button>
         </div>
-        <Link to="/" className="button new" data-testid="new-chat" onClick={close}>
+        <Link to="/" replace={replace} className="button new" data-testid="new-chat" onClick={close}>
           <Plus size={16} />
           {t.newChat}
         </Link>

@@ -8,7 +8,7 @@ import { type RefObject, useEffect, useLayoutEffect, useRef, useState, useSyncEx
 import { Link, useLocation, useNavigate } from "react-router";
 import { type News, useChat } from "../chat";
 import { conversationAt, useAddress } from "../common/address";
-import { goToSignIn, routePath } from "../common/base-path";
+import { basePath, goToSignIn, routePath } from "../common/base-path";
 import { appName } from "../common/page-settings";
 import { useStateVar } from "../common/reflex";
 import { messagePath, request } from "../common/request";
@@ -34,7 +34,7 @@ type MessageComponent = typeof import("./message").Message;
 
 const EAGER = 16_000; // characters that are rendered at once when a conversation is opened
 const NONE: string[] = [];
-const ADDRESS_MS = 500; // the address of a conversation that has begun waits no longer for its first words
+const ADDRESS_MS = 500; // the router waits no longer for the first words of a conversation that has begun
 const AFTER_WORDS_MS = 100;
 const MARKED_MS = 2500; // for so long the message to which a search led is marked
 
@@ -141,7 +141,8 @@ function useFrames(state: string, onResync: () => void): void {
   });
 }
 
-// A conversation that has begun here gets its address after its first words: to go there is a hundred milliseconds of work.
+// A conversation that has begun here has its address at once, for a reload or a bookmark. The router goes there after the
+// first words: that is a hundred milliseconds of work.
 function useNewAddress(): void {
   const { store, painter } = useChat();
   const navigate = useNavigate();
@@ -149,6 +150,7 @@ function useNewAddress(): void {
   const { go } = useStableCallbacks({ go: () => id && begun && void navigate(`/c/${id}`, { replace: true }) });
   useEffect(() => {
     if (!id || !begun) return;
+    history.replaceState(history.state, "", `${basePath()}/c/${id}`);
     let timer = setTimeout(go, ADDRESS_MS);
     const forget = painter.onPainted(() => {
       const { ids } = store.meta();
