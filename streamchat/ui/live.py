@@ -82,7 +82,7 @@ class Live(rx.State):
         are those that answer side by side.
         """
         async with self:
-            tab = shown_in(tab_of(self))
+            tab = tab_of(self)
         try:
             new = new_run(tab, text, client_id, model, settings)
             models = models_of(settings)
@@ -92,7 +92,7 @@ class Live(rx.State):
             async with self:
                 self.f = refused(error, client_id if isinstance(client_id, str) else None)
             return
-        if tab.conversation_id is None:
+        if new.conversation_id is None:
             begin(tab.token, started.conversation_id, None if models else first_page(started))
         async with self:
             self.f = sent(client_id)
@@ -196,18 +196,20 @@ def new_run(tab: Tab, text: Any, client_id: Any, model: Any, settings: Any) -> N
     if not isinstance(text, str):
         raise InvalidInput("The message is not text.")
     fields = settings if isinstance(settings, dict) else {}
-    if fields.get("conversation", tab.conversation_id) != tab.conversation_id:
+    shown = fields.get("conversation", tab.conversation_id)
+    # At the address of a new chat a page may show what it has begun, also after its socket was lost meanwhile.
+    if not (shown is None or isinstance(shown, str)) or tab.conversation_id not in (None, shown):
         raise InvalidInput("This page shows another conversation now. Send the message again.")
     attached = attached_files(fields)
     return NewRun(
         client_message_id=client_id,
         model=model,
         parts=(*([TextPart(text)] if text.strip() or not attached else []), *attached),
-        conversation_id=tab.conversation_id,
+        conversation_id=shown,
         options=options_from_fields(fields),
         inherit=True,
         tools_off=_names(fields.get("tools_off")),
-        temporary=tab.conversation_id is None and fields.get("temporary") is True,
+        temporary=shown is None and fields.get("temporary") is True,
     )
 
 
