@@ -5,7 +5,7 @@ import { MAX_CHARACTERS } from "../../assets/chat/composer/outbox";
 import { crc32 } from "../../assets/chat/store/checksum";
 import type { Model } from "../../assets/chat/store/frames";
 import { act, fireEvent, renderChat, screen } from "./dom";
-import { open, streaming } from "./messages";
+import { message, open, streaming } from "./messages";
 
 const models: Model[] = [
   { id: "openai:big", label: "Big", unavailable: "set OPENAI_API_KEY.", note: "" },
@@ -70,6 +70,24 @@ test("after a reconnect what was not accepted is sent again, with the same id", 
   enter();
   feed(open([]));
   expect(onSend.mock.calls[1]).toEqual(onSend.mock.calls[0]);
+});
+
+test("a message that is on its way moves with its conversation to the new address, and stays the same message", () => {
+  const { feed, area, type, enter, onSend } = compose("/");
+  feed(open([], { conversation: null }));
+  type("first");
+  enter();
+  feed({ k: "sent", client_id: onSend.mock.calls[0][1], n: 1 }, open([message("a", "x")], { begun: true }));
+  type("second");
+  enter();
+  act(() => {
+    history.replaceState(null, "", "/c/c");
+    dispatchEvent(new PopStateEvent("popstate"));
+  });
+  expect(area.value).toBe("second");
+  enter();
+  const [, again, last] = onSend.mock.calls.map(([text, id]) => [text, id]);
+  expect([again[0], last]).toEqual(["second", again]);
 });
 
 test("what the server refuses is shown, can be dismissed, and stays in the composer", () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, mock, setSystemTime, test } from "bun:test";
 import { crc32 } from "../../assets/chat/store/checksum";
-import type { Frame } from "../../assets/chat/store/frames";
+import type { Frame, OpenFrame } from "../../assets/chat/store/frames";
 import { type MessageView, textOf } from "../../assets/chat/store/message-parts";
 import { Transcript } from "../../assets/chat/transcript/transcript";
 import { act, find, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
@@ -17,6 +17,11 @@ afterEach(() => {
 });
 
 async function show(...messages: Parameters<typeof open>[0]) {
+  return showOpen(open(messages));
+}
+
+async function showOpen(frame: OpenFrame, address?: string) {
+  const { messages } = frame;
   const handlers = {
     onResync: mock(() => {}),
     onRetry: mock((..._: string[]) => {}),
@@ -27,19 +32,19 @@ async function show(...messages: Parameters<typeof open>[0]) {
   };
   const reflex = new ReflexState();
   const page = reflex.provide(<Transcript state={reflex.name} {...handlers} />);
-  const view = renderChat(page);
+  const view = renderChat(page, { address });
   /** What the server sends, through Reflex's own state. */
   const send = (frame: Frame) =>
     act(() => {
       reflex.set({ f: frame });
       view.chat.store.flush();
     });
-  send(open(messages));
+  send(frame);
   // The module of messages is loaded after the page.
   if (messages.length) await screen.findAllByTestId("message");
   // Components subscribe to the store in effects, which are complete before another rendering.
   view.replace(page);
-  return { ...view, ...handlers, send };
+  return { ...view, ...handlers, send, reflex };
 }
 
 const answers = () => screen.queryAllByTestId("answer").map((element) => element.textContent);
@@ -58,6 +63,27 @@ test("a hidden tab asks for fewer pieces, and for more of them when it is shown"
   document.dispatchEvent(new Event("visibilitychange"));
   await waitFor(() => expect(latest()).toBeLessThan(1000), { timeout: 30_000 });
 }, 90_000);
+
+test("a conversation that begins in a new chat is shown and has its address at once; the router goes there later", async () => {
+  const opens: Frame = { k: "open", g: 1, conversation: null, title: "", messages: [], earlier: false, missing: false };
+  const { send, container, reflex } = await showOpen(opens, "/");
+  reflex.set({ is_hydrated: true }, reflex.root);
+  send(open([message("q", "Hi", { role: "user" }), streaming("a", "One", 1)], { begun: true }));
+  await waitFor(() => expect(answers()).toEqual(["One"]));
+  expect(location.pathname).toBe("/c/c");
+  const moved = mock(() => {});
+  const { replaceState } = history;
+  history.replaceState = (...entry) => {
+    moved();
+    replaceState.apply(history, entry);
+  };
+  try {
+    await waitFor(() => expect(moved).toHaveBeenCalled(), { timeout: 30_000 });
+  } finally {
+    history.replaceState = replaceState;
+  }
+  expect([answers(), container.querySelector(".skeleton")]).toEqual([["One"], null]);
+}, 60_000);
 
 test("frames from Reflex's state become messages, piece by piece, and only the answer that grows changes", async () => {
   const { send } = await show(message("q", "Hi", { role: "user" }), streaming("a", "One", 1));

@@ -47,13 +47,13 @@ export class Draft {
     if (moving) storage.set(keyOf("/"), null);
     this.movesUntil = 0;
     this.place = place;
-    const draft = moving ? { text: typed } : storage.get<StoredDraft>(keyOf(place));
-    const { text = "", id = null } = draft ?? {};
+    // What moves along is the same message, also if it is on its way.
+    if (moving) return this.save();
+    const { text = "", id = null } = storage.get<StoredDraft>(keyOf(place)) ?? {};
     // Text that was typed before the page was ready stays.
     this.show(text || (this.loaded ? "" : typed));
     this.loaded = true;
     this.options.outbox.restore(text, id);
-    if (moving) this.save();
   }
 
   typed = (): void => {
