@@ -203,25 +203,6 @@ def first_page(begun: Begun) -> BranchPage | None:
     return BranchPage(begun.conversation_id, begun.title, settings, ids, messages, {}, earlier=False)
 
 
-def decoded(data: str) -> bytes:
-    """Return the bytes of an attachment. Raises ``InvalidInput``."""
-    try:
-        return b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidInput("An attachment is damaged: it is not valid base64.") from None
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes for a person: ``20 MB``."""
-    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
-
-
-def _full(quota: int) -> TooLarge:
-    return TooLarge(
-        f"Your files would take more than {megabytes(quota)}. Delete conversations with files that you do not need."
-    )
-
-
 async def context_for(services: Services, credentials: Credentials) -> RequestContext:
     """Identify the caller. Raises ``StreamchatError`` if the credentials are refused or their rate limit is reached."""
     identity = await services.identify(credentials)
