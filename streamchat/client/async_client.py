@@ -255,6 +255,16 @@ class AsyncClient:
         """Take the link of ``share`` back. Raises ``NotFound``."""
         await self._request("DELETE", p.conversation_path(conversation_id, "/share"))
 
+    async def export(self, conversation_id: str, *, format: Literal["json", "markdown"] = "json") -> str:
+        """Return a conversation as the text of a file; in JSON with everything, also its files. Raises ``NotFound``."""
+        path = p.query(p.conversation_path(conversation_id, "/export"), format=format)
+        return (await self._request("GET", path)).decode()
+
+    async def fork(self, message_id: str) -> str:
+        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``."""
+        body = await self._request("POST", p.message_path(message_id, "/fork"), {}, patience=0.0)
+        return str(p.json_from(body)["conversation_id"])
+
     async def import_conversations(self, text: str) -> list[str]:
         """Import the text of an exported file. Returns the ids of the conversations. Raises ``InvalidInput``."""
         body = await self._request("POST", "/api/conversations/import", {"text": text}, patience=0.0)

@@ -215,6 +215,14 @@ class Client:
         """Take the link of ``share`` back. Raises ``NotFound``."""
         self._loop.call(self._client.unshare(conversation_id))
 
+    def export(self, conversation_id: str, *, format: Literal["json", "markdown"] = "json") -> str:
+        """Return a conversation as the text of a file; in JSON with everything, also its files. Raises ``NotFound``."""
+        return self._loop.call(self._client.export(conversation_id, format=format))
+
+    def fork(self, message_id: str) -> str:
+        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``."""
+        return self._loop.call(self._client.fork(message_id))
+
     def import_conversations(self, text: str) -> list[str]:
         """Import the text of an exported file. Returns the ids of the conversations. Raises ``InvalidInput``."""
         return self._loop.call(self._client.import_conversations(text))

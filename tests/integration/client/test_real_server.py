@@ -124,7 +124,7 @@ async def test_two_readers_of_different_speed(api: Api):
 
 
 async def test_what_can_be_done_with_a_conversation(api: Api):
-    """Versions, deletion with undo, settings, search, links and import, as over HTTP."""
+    """Versions, deletion with undo, settings, search, links, forks, export and import, as over HTTP."""
     async with AsyncClient(api.url) as client:
 
         async def answered(run: AsyncRun, text: str) -> AsyncRun:
@@ -158,6 +158,12 @@ async def test_what_can_be_done_with_a_conversation(api: Api):
         await client.unshare(where)
         (copy,) = await client.import_conversations("# Copy\n\n## You\n\nhi\n\n## Answer\n\nho")
         assert [row["id"] for row in (await client.conversations())["conversations"]] == [where, copy]
+        fork = await client.fork(first.id)
+        assert [message["text"] for message in (await client.conversation(fork))["messages"]] == ["one", "yes"]
+        (again,) = await client.import_conversations(await client.export(fork))
+        assert (await client.export(again, format="markdown")).count("yes") == 1
+        for one in (fork, again):
+            await client.delete_conversation(one)
         await client.delete_conversation(copy)
         assert [row["id"] for row in (await client.conversations())["conversations"]] == [where]
         await client.restore_conversation(copy)
