@@ -7,6 +7,7 @@ which also makes WebP of what it shows.
 from __future__ import annotations
 
 import base64
+import json
 import struct
 import sys
 import tempfile
@@ -24,7 +25,22 @@ from streamchat import build  # noqa: E402
 TARGET = ROOT / "docs" / "screenshots"
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SCENES = ("tour", "reasoning", "tools", "parallel-tools", "diagram", "overloaded-after", "slow")
-TABLE = "What did the owls do at night, and how far did each of them fly?"
+TOUR = "Show me what you can do: a heading, a table and some code"
+SUM = "What is 17.5 % of 2,480?"
+NORMAL = r"""The density of a normal distribution with mean $\mu$ and standard deviation $\sigma$ is
+
+$$
+f(x) = \frac{1}{\sigma\sqrt{2\pi}} \; e^{-\frac{1}{2}\left(\frac{x-\mu}{\sigma}\right)^2}
+$$
+
+| Within | Share |
+|:--|--:|
+| $\mu \pm \sigma$ | 68.3 % |
+| $\mu \pm 2\sigma$ | 95.4 % |
+| $\mu \pm 3\sigma$ | 99.7 % |
+
+Half of the values lie below $\mu$; a ticket to $5 or $10 is still money.
+"""
 
 
 def ready(page: Page, address: str) -> None:
@@ -34,11 +50,20 @@ def ready(page: Page, address: str) -> None:
 
 
 def ask(page: Page, text: str, status: str | None = "finished") -> None:
+    answers = page.locator(f"[data-testid=message][data-role=assistant][data-status={status}]")
+    before = answers.count() if status else 0
     page.get_by_test_id("composer").fill(text)
     page.get_by_test_id("send").click()
     if status:
-        answer = page.locator(f"[data-testid=message][data-role=assistant][data-status={status}]")
-        expect(answer.last).to_be_visible(timeout=90_000)
+        expect(answers).to_have_count(before + 1, timeout=90_000)
+
+
+def choose(page: Page, scene: str) -> None:
+    page.get_by_test_id("model-picker").select_option(f"simulator:{scene}")
+
+
+def scroll_up(page: Page) -> None:
+    page.locator(".scroller").evaluate("element => element.scrollTo(0, 0)")
 
 
 def empty(page: Page, url: str) -> None:
@@ -48,14 +73,14 @@ def empty(page: Page, url: str) -> None:
 
 def streaming(page: Page, url: str) -> None:
     ready(page, f"{url}/?model=simulator:tour")
-    ask(page, "Show me what you can do rate=25", None)
+    ask(page, TOUR, None)
     expect(page.locator(".answer table")).to_be_visible(timeout=60_000)
 
 
 def answer(page: Page, url: str) -> None:
     ready(page, f"{url}/?model=simulator:tour")
-    ask(page, "Show me what you can do rate=0")
-    page.locator("[role=region]").first.evaluate("element => element.scrollTo(0, 0)")
+    ask(page, TOUR)
+    scroll_up(page)
 
 
 def reasoning(page: Page, url: str) -> None:
@@ -82,13 +107,15 @@ def error(page: Page, url: str) -> None:
 
 def long(page: Page, url: str) -> None:
     ready(page, f"{url}/?model=simulator:tour")
-    for number in range(3):
-        ask(page, f"Question {number + 1}: {TABLE} n=120 rate=0 kind=markdown seed={number}")
+    ask(page, TOUR)
+    for scene, question in (("reasoning", "Why does it ring?"), ("tools", SUM)):
+        choose(page, scene)
+        ask(page, question)
 
 
 def branches(page: Page, url: str) -> None:
-    ready(page, f"{url}/?model=simulator:tour")
-    ask(page, f"{TABLE} n=60 rate=0 kind=markdown seed=7")
+    ready(page, f"{url}/?model=simulator:tools")
+    ask(page, SUM)
     page.get_by_test_id("regenerate").last.click()
     expect(page.get_by_test_id("branch").last).to_be_visible(timeout=60_000)
     expect(page.get_by_test_id("stop")).to_have_count(0, timeout=60_000)
@@ -116,9 +143,28 @@ def compare(page: Page, url: str) -> None:
     page.get_by_test_id("compare").click()
     page.locator("[data-testid=compare-model][data-model='simulator:reasoning']").check()
     page.keyboard.press("Escape")
-    ask(page, "Two answers to one question rate=0", None)
+    ask(page, "Two answers to one question", None)
     expect(page.get_by_test_id("keep")).to_have_count(2, timeout=60_000)
-    expect(page.locator("[data-testid=stop-one]")).to_have_count(0, timeout=60_000)
+    expect(page.get_by_test_id("stop-one")).to_have_count(0, timeout=60_000)
+    scroll_up(page)
+
+
+def formulas(page: Page, url: str) -> None:
+    parts = (("user", "What is the normal distribution?"), ("assistant", NORMAL))
+    messages = [
+        {"id": role, "role": role, "status": "finished", "parts": [{"type": "text", "text": text}]}
+        for role, text in parts
+    ]
+    text = json.dumps({"title": "The normal distribution", "messages": messages})
+    made = page.request.post(f"{url}/api/conversations/import", data={"text": text}).json()
+    ready(page, f"{url}/c/{made['conversations'][0]['id']}")
+    expect(page.locator(".katex-display")).to_be_visible(timeout=60_000)
+
+
+def diagram(page: Page, url: str) -> None:
+    ready(page, f"{url}/?model=simulator:diagram")
+    ask(page, "Draw how an answer gets from a model to this page")
+    expect(page.locator(".diagram img:visible")).to_have_count(1, timeout=60_000)
 
 
 def settings(page: Page, url: str) -> None:
@@ -154,6 +200,8 @@ STATES: dict[str, tuple[Callable[[Page, str], None], dict[str, int]]] = {
     "approval": (approval, WIDE),
     "error": (error, WIDE),
     "long": (long, WIDE),
+    "formulas": (formulas, WIDE),
+    "diagram": (diagram, WIDE),
     "branches": (branches, WIDE),
     "attachments": (attachments, WIDE),
     "search": (search, WIDE),
