@@ -26,7 +26,7 @@ TARGET = ROOT / "docs" / "screenshots"
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SCENES = ("tour", "reasoning", "tools", "parallel-tools", "diagram", "overloaded-after", "slow")
 TOUR = "Show me what you can do: a heading, a table and some code"
-SUM = "What is 17.5 % of 2,480?"
+SUM = "What is (17 + 4) × 2?"
 NORMAL = r"""The density of a normal distribution with mean $\mu$ and standard deviation $\sigma$ is
 
 $$
@@ -91,7 +91,7 @@ def reasoning(page: Page, url: str) -> None:
 
 def tools(page: Page, url: str) -> None:
     ready(page, f"{url}/?model=simulator:tools")
-    ask(page, "What is (17 + 4) × 2?")
+    ask(page, SUM)
 
 
 def approval(page: Page, url: str) -> None:

@@ -204,7 +204,7 @@ export const de: Strings = {
       },
       {
         label: "Ein Werkzeug verwenden",
-        text: "Wie viel sind 17,5 % von 2480? Nimm den Taschenrechner.",
+        text: "Was ist (17 + 4) × 2? Nimm den Taschenrechner.",
         model: "simulator:tools",
       },
       {

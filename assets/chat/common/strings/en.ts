@@ -210,7 +210,7 @@ export const en = {
         text: "Show me what you can do: a heading, a table and some code",
         model: "simulator:tour",
       },
-      { label: "Use a tool", text: "What is 17.5 % of 2,480? Use the calculator.", model: "simulator:tools" },
+      { label: "Use a tool", text: "What is (17 + 4) × 2? Use the calculator.", model: "simulator:tools" },
       {
         label: "Watch it think",
         text: "A bat and a ball cost 1.10 together. The bat costs 1 more than the ball. What does the ball cost?",
