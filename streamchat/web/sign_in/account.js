@@ -95,11 +95,11 @@ async function showWebhooks() {
   if (!webhooks.some(({ id }) => id === shownWebhook)) shownWebhook = null;
   list("webhooks", webhooks.map(({ id, url, events, created_at, disabled_at }) => row(
     url,
-    `${events.join(", ")} · ${disabled_at ? `disabled since ${when(disabled_at)}` : `since ${when(created_at)}`}`,
-    button(id === shownWebhook ? "Hide deliveries" : "Deliveries", () => {
+    `${events.join(", ")} · ${disabled_at ? t("disabled since {0}", when(disabled_at)) : t("since {0}", when(created_at))}`,
+    button(t(id === shownWebhook ? "Hide deliveries" : "Deliveries"), () => {
       shownWebhook = id === shownWebhook ? null : id;
     }, "show-deliveries"),
-    button("Remove", () => call("DELETE", `/webhooks/${id}`), "remove-webhook"),
+    button(t("Remove"), () => call("DELETE", `/webhooks/${id}`), "remove-webhook"),
   )));
   document.getElementById("deliveries").hidden = !shownWebhook;
   if (!shownWebhook) return;
@@ -108,12 +108,12 @@ async function showWebhooks() {
     `${one.type} · ${one.status}`,
     [
       when(one.attempted_at ?? one.created_at),
-      `${one.attempts} ${one.attempts === 1 ? "attempt" : "attempts"}`,
-      one.response_status && `status ${one.response_status}`,
+      one.attempts === 1 ? t("1 attempt") : t("{0} attempts", one.attempts),
+      one.response_status && t("status {0}", one.response_status),
       one.error,
-      one.next_at && `next ${when(one.next_at)}`,
+      one.next_at && t("next {0}", when(one.next_at)),
     ].filter(Boolean).join(" · "),
-    button("Deliver again", () => call("POST", `/webhooks/${shownWebhook}/deliveries/${one.id}/retry`, {}), "retry-delivery"),
+    button(t("Deliver again"), () => call("POST", `/webhooks/${shownWebhook}/deliveries/${one.id}/retry`, {}), "retry-delivery"),
   )));
 }
 

@@ -38,9 +38,9 @@ NOT_SHOWN = (
     ),
     *("findings.py", "http_protocol.py", "liveness.py", "prices.py", "protos.py", "reflex.py", "reflex_internals.py"),
     *("serving.py", "settings.py", "streamchat.py", "watchdog.py", "workers.py", "client/", "processes/", "protocols/"),
-    *("simulator/", "telemetry/", "v1/", "webhooks/", "tools/", "runs/redis/", "runs/titles.py", "ui/serve/"),
+    *("simulator/", "telemetry/", "v1/", "tools/", "runs/redis/", "runs/titles.py", "ui/serve/"),
     *("storage/address.py", "storage/engine.py", "storage/memory.py", "storage/migrate.py", "storage/migrations/"),
-    *("storage/webhooks.py", "wiring/build_models.py", "wiring/user_modules.py", "web/app.py", "web/audit_routes.py"),
+    *("wiring/build_models.py", "wiring/user_modules.py", "web/app.py", "web/audit_routes.py"),
     *("web/body_limit.py", "web/compat/", "web/event_schema.py", "web/grpc", "web/health.py", "web/json_bounds.py"),
     *("web/look/", "web/proxies.py", "web/schemas.py", "web/security_headers.py", "web/simple_stream.py"),
     *("web/startup_errors.py", "web/webhook_routes.py", "web/websocket.py", "chat/fold.py", "chat/tool_results.py"),
@@ -159,7 +159,9 @@ class Texts(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         for name in ("placeholder", "aria-label", "title", "alt"):
-            assert not values.get(name), f"translateDocument does not know the attribute {name}"
+            assert not re.search("[a-z]{2} |^[A-Z][a-z]", values.get(name) or ""), (
+                f"translateDocument does not know the attribute {name}"
+            )
         if tag not in ("meta", "link", "input", "img", "br"):
             self._open.append(tag if values.get("translate") != "no" and tag not in ("code", "script") else f"!{tag}")
 
@@ -178,7 +180,9 @@ class Texts(HTMLParser):
 
 PAGES = ("web/sign_in", "web/status")
 # A text in a script of the pages: always an argument of `t`.
-_CALL = re.compile(r"""\bt\(\s*(?:[\w.]+ (?:=== "\w+" )?\? )?"((?:[^"\\]|\\.)*)"(?:\s*:\s*"((?:[^"\\]|\\.)*)")?""")
+_CALL = re.compile(
+    r"""\bt\(\s*(?:[\w.]+ (?:=== (?:"\w+"|\w+) )?\? )?"((?:[^"\\]|\\.)*)"(?:\s*:\s*"((?:[^"\\]|\\.)*)")?"""
+)
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
 _READABLE = re.compile(r"[A-Z][a-z]+[ .…]|[a-z]{2,} [a-z]{2,}")
 
