@@ -72,6 +72,7 @@ dist: installed-dev build  ## The sdist and the wheel, with the page built, and 
 	@$(BIN)/python -m streamchat.protos
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build
+	@cd packaging/client && ../../$(BIN)/python -m hatchling build -t wheel -d ../../dist/client
 	@$(BIN)/python scripts/sbom.py dist/streamchat.cdx.json
 
 .PHONY: front

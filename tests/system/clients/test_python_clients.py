@@ -9,21 +9,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamchat.processes.subprocess_server import Address
-from streamchat.providers.catalog import Catalog, Source
-from streamchat.simulator.provider import MODELS, Simulator
-from tests.integration.protocols.conftest import FAST, Api, serving_api, simulated
-from tests.support.loop import LoopThread
+from tests.integration.protocols.conftest import FAST, Api
+from tests.system.clients.conftest import installed
 
-__all__ = ["simulated"]
 TODAY = ["langchain-openai", "langchain-anthropic", "litellm", "llm", "pydantic-ai-slim[openai]", "openai-agents",
          "instructor"]  # fmt: skip
 PACKAGES = {"today": TODAY, "a year ago": ["openai==2.8.1", "anthropic==0.74.1"]}
@@ -55,36 +49,8 @@ ASK = Path(__file__).with_name("ask.py")
 @pytest.fixture(scope="module")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | str]:
     """The Python of each environment, or why there is none."""
-    folder, uv = tmp_path_factory.mktemp("clients"), Path(sys.executable).with_name("uv")
-    made: dict[str, Path | str] = {}
-    for number, (name, packages) in enumerate(PACKAGES.items()):
-        python = folder / str(number) / "bin" / "python"
-        commands = ([uv, "venv", "--python", sys.executable, folder / str(number)],
-                    [uv, "pip", "install", "--python", python, *packages])  # fmt: skip
-        made[name] = python
-        for command in commands:
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=200)
-            except subprocess.TimeoutExpired:
-                made[name] = "the package index does not answer in time"
-                break
-            if done.returncode:
-                made[name] = f"the package index does not give the clients of {name}: {done.stderr[-500:]}"
-                break
-    return made
-
-
-@pytest.fixture(scope="module")
-def api(loop: LoopThread, simulated: Address, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    async def build() -> Catalog:
-        return Catalog([Source("simulator", Simulator(address=simulated), MODELS)])
-
-    serving = serving_api(tmp_path_factory.mktemp("served"), loop.run(build()), loop, [])
-    api = loop.run(serving.__aenter__())
-    yield api
-    for client in api.open:
-        client.close()
-    loop.run(serving.__aexit__(None, None, None))
+    folder = tmp_path_factory.mktemp("clients")
+    return {name: installed(folder / str(number), what) for number, (name, what) in enumerate(PACKAGES.items())}
 
 
 @pytest.fixture(scope="module")
