@@ -114,6 +114,7 @@ async def _long_answers(provider: Simulator, running: App, browser: Browser, thr
 
 async def _whole(page: Visit) -> None:
     """Have all of the thread in the page, as with the key that searches in it, and laid out."""
+    await page.page.wait_for_selector('.thread[data-settled="true"] > .earlier', timeout=PATIENCE * 1000)
     await page.page.keyboard.press("Control+f")
     await page.page.wait_for_function(
         f"document.querySelectorAll('[data-testid=\"message\"]').length === {2 * TURNS}"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from streamchat.simulator.scenes import SCENES
 from tests import ROOT
 
 PACKAGE = ROOT / "streamchat"
@@ -46,7 +47,7 @@ NOT_SHOWN = (
     *("web/startup_errors.py", "web/webhook_routes.py", "web/websocket.py", "chat/fold.py", "chat/tool_results.py"),
     *("providers/history.py", "providers/openai/embeddings.py", "providers/schema.py", "providers/schema_tools.py"),
 )
-SHOWN_AFTER_ALL = ("tools/execution.py",)
+SHOWN_AFTER_ALL = ("tools/execution.py", "web/grpc_loopback.py")
 # Sentences in the others that are no messages.
 NO_MESSAGES = {
     "chat/request.py": {"{0} {1}"},
@@ -60,6 +61,7 @@ NO_MESSAGES = {
         "STREAMCHAT_HTTP_GET_STARTS."
     },
     "web/gate.py": {"{0} {1}"},
+    "web/grpc_loopback.py": {"gRPC: {0}."},  # what the library says
     "wiring/request_context.py": {"model: {0} has no embeddings."},  # of the vendors' API
     "web/dependencies.py": {"{0}, {1}"},
     "web/error_responses.py": {"{0}: {1}."},  # of a request that our page does not make
@@ -136,7 +138,7 @@ def sentences(source: str) -> Iterator[str]:
 
 def messages() -> dict[str, str]:
     """Return every message that can reach a page, and where it is."""
-    found: dict[str, str] = {}
+    found = {scene.note: "simulator/scenes.py" for scene in SCENES.values()}  # notes beside the models
     for file in sorted(PACKAGE.rglob("*.py")):
         name = file.relative_to(PACKAGE).as_posix()
         if name.startswith(NOT_SHOWN) and name not in SHOWN_AFTER_ALL:
