@@ -33,6 +33,8 @@ from streamchat.wiring import Services
 ROWS: Frame = {"k": "rows"}
 MODELS: Frame = {"k": "rows", "models": True}
 PAGE = 100
+# Of a conversation that is opened: several screens, which are rendered at once.
+OPENED = 50
 HEARTBEAT_SECONDS = 5.0
 # The list of conversations is sent so long after it has changed, since the first words of an answer come before it, and
 # then not more often than this: each time costs a query, and with many answers at once it changes all the time, in
@@ -228,7 +230,9 @@ class Transcript:
         if self._conversation_id is None:
             return frame
         try:
-            page = self._page or await self._services.store.branch_page(self._owner, self._conversation_id, limit=PAGE)
+            page = self._page or await self._services.store.branch_page(
+                self._owner, self._conversation_id, limit=OPENED
+            )
         except NotFound:
             return frame | {"missing": True}
         except StreamchatError as error:
@@ -315,7 +319,7 @@ class Transcript:
         known = self._known
         try:
             page = await self._services.store.branch_page(
-                self._owner, self._conversation_id or "", limit=PAGE, known=known
+                self._owner, self._conversation_id or "", limit=OPENED, known=known
             )
         except NotFound:
             for run_id in list(self._live):
