@@ -42,11 +42,15 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as the model sees it. ``parameters``: the JSON schema of its arguments, an object."""
+    """A tool as the model sees it. ``parameters``: the JSON schema of its arguments, an object.
+
+    ``strict``: whether a client asked that the arguments fit the schema exactly; ``None`` if it said nothing.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Json]
+    strict: bool | None = None
 
 
 class ResponseTracker(Protocol):
@@ -107,7 +111,7 @@ class RunOptions:
         if options := {f.name: value for f in fields(Options) if (value := getattr(self.options, f.name)) != f.default}:
             data["options"] = options
         if self.tools is not None:
-            data["tools"] = [asdict(tool) for tool in self.tools]
+            data["tools"] = [{k: v for k, v in asdict(tool).items() if v is not None} for tool in self.tools]
         if self.echo:
             data["echo"] = dict(self.echo)
         return data
@@ -126,8 +130,12 @@ class RunOptions:
         if "stop" in options:
             options["stop"] = tuple(options["stop"])
         tools = data.get("tools")
-        specs = None if tools is None else tuple(ToolSpec(t["name"], t["description"], t["parameters"]) for t in tools)
+        specs = None if tools is None else tuple(map(_tool, tools))
         return cls(data.get("system"), Options(**options), specs, data.get("echo") or {})
+
+
+def _tool(data: Mapping[str, Any]) -> ToolSpec:
+    return ToolSpec(data["name"], data["description"], data["parameters"], data.get("strict"))
 
 
 TEMPORARY = "temporary-"

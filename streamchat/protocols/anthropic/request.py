@@ -110,6 +110,7 @@ class ToolIn(Shape):
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class Thinking(Shape):
@@ -276,4 +277,4 @@ def _text(content: str | list[Block] | None) -> str:
 def _spec(tool: ToolIn) -> ToolSpec | None:
     if tool.type not in (None, "custom") or tool.input_schema is None:
         return None
-    return ToolSpec(tool.name, tool.description or "", tool.input_schema)
+    return ToolSpec(tool.name, tool.description or "", tool.input_schema, tool.strict)

@@ -81,6 +81,7 @@ class FunctionIn(Shape):
     name: ToolName
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class ToolIn(Shape):
@@ -235,4 +236,6 @@ def _spec(tool: ToolIn) -> ToolSpec | None:
     if tool.type != "function" or tool.function is None:
         return None
     declared = tool.function
-    return ToolSpec(declared.name, declared.description or "", declared.parameters or {"type": "object"})
+    return ToolSpec(
+        declared.name, declared.description or "", declared.parameters or {"type": "object"}, declared.strict
+    )

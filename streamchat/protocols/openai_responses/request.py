@@ -82,6 +82,7 @@ class ToolIn(Shape):
     name: ToolName | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class TextIn(Shape):
@@ -298,4 +299,4 @@ def _spec(tool: ToolIn) -> ToolSpec | None:
         raise InvalidInput("tools: only functions are supported, and not custom tools with free text.")
     if tool.type != "function" or not tool.name:
         return None
-    return ToolSpec(tool.name, tool.description or "", tool.parameters or {"type": "object"})
+    return ToolSpec(tool.name, tool.description or "", tool.parameters or {"type": "object"}, tool.strict)

@@ -200,7 +200,12 @@ def anthropic_body(request: Request, capabilities: Capabilities) -> tuple[dict[s
         if (choice := _tool_choice(options)) is not None:
             body["tool_choice"] = choice
         body["tools"] = [
-            {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)}
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "input_schema": dict(tool.parameters),
+                **({"strict": True} if tool.strict and capabilities.schema else {}),
+            }
             for tool in request.tools
         ]
     if options.web_search and capabilities.web_search:

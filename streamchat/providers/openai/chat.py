@@ -169,7 +169,12 @@ def chat_body(request: Request, capabilities: Capabilities, *, own_limit: bool =
         body["tools"] = [
             {
                 "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)},
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": dict(tool.parameters),
+                    **({} if tool.strict is None else {"strict": tool.strict}),
+                },
             }
             for tool in request.tools
         ]

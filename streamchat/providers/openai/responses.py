@@ -226,7 +226,7 @@ def responses_body(
                 "name": tool.name,
                 "description": tool.description,
                 "parameters": dict(tool.parameters),
-                "strict": False,
+                "strict": bool(tool.strict),
             }
             for tool in request.tools
         ]

@@ -180,7 +180,9 @@ async def _writer(context: RequestContext, run_id: str, after: int) -> Responses
         reasoning=Reasoning(effort=options.options.reasoning_effort),
         parallel_tool_calls=options.options.parallel_tool_calls,
         tools=[
-            ToolIn(type="function", name=t.name, description=t.description, parameters=dict(t.parameters))
+            ToolIn(
+                type="function", name=t.name, description=t.description, parameters=dict(t.parameters), strict=t.strict
+            )
             for t in options.tools or ()
         ],
     )

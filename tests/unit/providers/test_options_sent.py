@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamchat.chat.messages import Message, TextPart
-from streamchat.chat.request import ANY_TOOL, Options, Request, ToolSpec
+from streamchat.chat.request import ANY_TOOL, Options, Request, RunOptions, ToolSpec
 from streamchat.providers.ag_ui import agent
 from streamchat.providers.anthropic import messages
 from streamchat.providers.base import Capabilities
@@ -129,6 +129,19 @@ def test_by_a_schema():
     assert able.unsent(Options(tool_choice=ANY_TOOL)) == ("tool_choice",)
     request = Request("m", QUESTION, options=Options(temperature=0.5, seed=3), tools=TOOLS)
     assert with_schema(request).options == replace(request.options, schema=with_schema(request).options.schema)
+
+
+@pytest.mark.parametrize("build", [chat.chat_body, responses.responses_body, anthropic_body])
+@pytest.mark.parametrize("strict", [None, True, False])
+def test_strict_tools(build: Build, strict: bool | None):
+    """What a client asks for its tools is what the model's server is asked for."""
+    tool = replace(TOOLS[0], strict=strict)
+    request = Request("claude-sonnet-4-5", QUESTION, tools=(tool,))
+    assert RunOptions.from_json(RunOptions(tools=(tool,)).to_json()).tools == (tool,)
+    (sent,) = build(request, messages.KNOWN.capabilities(request.model))["tools"]
+    told = sent.get("function", sent).get("strict")
+    expected = {responses.responses_body: bool(strict), anthropic_body: strict or None}.get(build, strict)
+    assert told == expected
 
 
 def test_together():
