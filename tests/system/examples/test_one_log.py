@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -16,6 +17,7 @@ from websockets.sync.client import connect
 from devservers.app import Served, environment
 from streamchat import bun, protos
 from streamchat.client import Client
+from tests.support.tab import Tab
 
 protos.generate()
 
@@ -101,3 +103,34 @@ def test_every_reader_has_the_same_answer(served: Served, grpc_port: int):
         for after, heard in enumerate(reading, start=3):
             assert heard.result(PATIENCE) == whole[after:], READERS[after - 3].__name__
         assert run.final().text == "".join(text for _, _, text in whole)
+
+
+async def test_begun_over_ag_ui_watched_in_the_page_stopped_over_grpc(served: Served, grpc_port: int):
+    """A front end of AG-UI begins a run; a tab of the page shows it as it comes; Stop over gRPC ends it for both."""
+    body = {"threadId": "t", "runId": "r", "messages": [{"id": "u", "role": "user", "content": "n=5000 rate=50"}]}
+    told: list[dict[str, Any]] = []
+    async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE, trust_env=False) as http:
+        async with http.stream("POST", "/ag-ui?model=simulator:tour", json=body) as answer:
+            run_id, conversation = answer.headers["x-run-id"], answer.headers["x-conversation-id"]
+            lines = answer.aiter_lines()
+
+            async def read_on(until: Callable[[dict[str, Any]], bool]) -> None:
+                async for line in lines:
+                    if line.startswith("data: "):
+                        told.append(json.loads(line[6:]))
+                        if until(told[-1]):
+                            return
+
+            await read_on(lambda event: event["type"] == "TEXT_MESSAGE_CONTENT")
+            async with Tab(served.url, f"/c/{conversation}") as tab:
+                page = tab.page  # what it shows is another dictionary once it is open
+                await tab.until(lambda: run_id in page.messages and len(page.messages[run_id].text) > 100)
+                assert page.messages[run_id].status == "streaming"
+                async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+                    run = await RunsStub(channel).Stop(pb.StopRequest(run_id=run_id))
+                await read_on(lambda event: event["type"] == "RUN_FINISHED")
+                await tab.until(lambda: page.messages[run_id].status == "stopped", what="the ending")
+                text = "".join(event["delta"] for event in told if event["type"] == "TEXT_MESSAGE_CONTENT")
+                assert page.messages[run_id].text == text == run.message.text
+    assert told[-1]["result"] == {"reason": "stopped"}
+    assert run.message.status == pb.STOPPED
