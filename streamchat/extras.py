@@ -16,7 +16,7 @@ MODULES = {
     "grpc": ("grpc", "grpc_health"),
     "local": ("xllamacpp",),
     "mcp": ("mcp", "mcp_types", "jsonschema", "referencing"),
-    "otel": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "prometheus_client"),
+    "otel": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "prometheus_client", "structlog"),
     "postgres": ("psycopg",),
     "redis": ("redis",),
     "tools": ("simpleeval", "trafilatura"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import logging
 import os
 import shutil
 import socket
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from streamchat import build
 from streamchat.errors import StreamchatError
+from streamchat.logs import set_up_logging
 from streamchat.reflex_internals import copy_page, import_app
 from streamchat.settings import load_settings
 
@@ -34,7 +34,7 @@ FILES = 256
 def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT. ``ready`` is called once the server accepts connections."""
     settings = load_settings()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_logging(settings.log)
     app = asgi_app()
     import uvicorn
 
@@ -47,6 +47,7 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
         # Beyond it requests get 503, so that the process never runs out of file descriptors.
         limit_concurrency=connection_limit(settings.connections),
         log_level="warning",
+        log_config=None,  # as everything else: streamchat/logs.py
         # URLs contain Reflex's tab tokens.
         access_log=False,
         server_header=False,

@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     otel_metrics_exporter: str = Field("otlp", validation_alias="OTEL_METRICS_EXPORTER")
     otel_traces_exporter: str = Field("otlp", validation_alias="OTEL_TRACES_EXPORTER")
     otel_disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED")
+    log: Literal["text", "json"] = Field("text", validation_alias="STREAMCHAT_LOG")
     record: Path | None = Field(None, validation_alias="STREAMCHAT_RECORD")
     completion_log: str | None = Field(None, validation_alias="STREAMCHAT_COMPLETION_LOG")
     connect_timeout: Seconds = Field(10, validation_alias="STREAMCHAT_CONNECT_TIMEOUT")
@@ -440,6 +441,8 @@ def _require_extras(settings: Settings) -> None:
         extras.require("accounts", "STREAMCHAT_SECRET_KEY")
     if settings.metrics is not None:
         extras.require("otel", "STREAMCHAT_METRICS")
+    if settings.log == "json":
+        extras.require("otel", "STREAMCHAT_LOG=json")
     if settings.exports_metrics or settings.exports_traces:
         extras.require("otel", "OTEL_EXPORTER_OTLP_ENDPOINT")
     if settings.redis_url is not None:

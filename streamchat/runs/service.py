@@ -45,6 +45,7 @@ from streamchat.chat.timing import Stopwatch
 from streamchat.chat.writes import End
 from streamchat.errors import InvalidInput, NotFound, StillAnswering, StorageError, StreamchatError
 from streamchat.liveness import STALE_SECONDS
+from streamchat.logs import note_run
 from streamchat.providers.base import ModelInfo, Resumable
 from streamchat.runs.agent import Agent, Asking
 from streamchat.runs.approvals import Decision, SuspendedRuns, always_of, decided
@@ -679,6 +680,7 @@ class RunService:
                 yield arrival
 
     async def _work(self, run: ActiveRun, source: AsyncGenerator[Arrival, None]) -> None:
+        note_run(run.run_id)
         try:
             await drive(run, source, self.log, self._writer, self._store_pictures)
         finally:

@@ -7,6 +7,7 @@ it at the end; nothing waits for a fixed time.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,16 +24,26 @@ expect.set_options(timeout=PATIENCE)
 
 
 class Oddities:
-    """What a browser context did that no test asked for."""
+    """What the pages of a browser context, of one test, did that it did not ask for."""
 
     def __init__(self, context: BrowserContext) -> None:
         self._own: set[str] = set()
         self._allowed: list[re.Pattern[str]] = []
         self.found: list[str] = []
-        context.on("console", self._console)
-        context.on("weberror", self._error)
-        context.on("dialog", self._dialog)
-        context.on("request", self._request)
+        self._context = context
+        self._listeners: dict[Any, Callable[[Any], None]] = {
+            "console": self._console,
+            "weberror": self._error,
+            "dialog": self._dialog,
+            "request": self._request,
+        }
+        for event, listener in self._listeners.items():
+            context.on(event, listener)
+
+    def close(self) -> None:
+        """Look no longer: the context goes on to another test."""
+        for event, listener in self._listeners.items():
+            self._context.remove_listener(event, listener)
 
     def own(self, *urls: str) -> None:
         """These addresses are the app's own."""
