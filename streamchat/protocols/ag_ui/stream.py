@@ -34,6 +34,7 @@ _DECISION: dict[str, Any] = {
 
 class AgUiWriter:
     """Writes the stream. ``thread_id``, ``run_id``: the client's. ``continues``: the answer as the client has it.
+    ``parent_id``: the client's run before, as it names it.
 
     ``answer_id``: our id of the answer, ``model``: its model.
     """
@@ -41,9 +42,17 @@ class AgUiWriter:
     heartbeat = COMMENT
 
     def __init__(
-        self, thread_id: str, run_id: str, answer_id: str, *, model: str = "", continues: Message | None = None
+        self,
+        thread_id: str,
+        run_id: str,
+        answer_id: str,
+        *,
+        model: str = "",
+        continues: Message | None = None,
+        parent_id: str | None = None,
     ) -> None:
         self._run = {"threadId": thread_id, "runId": run_id}
+        self._parent = {"parentRunId": parent_id} if parent_id else {}
         self._answer_id = answer_id
         self._model = model
         self._open: tuple[str, str] | None = None
@@ -58,7 +67,7 @@ class AgUiWriter:
 
     def open(self) -> bytes:
         """See ``Writer``."""
-        return _encode([{"type": "RUN_STARTED", **self._run}])
+        return _encode([{"type": "RUN_STARTED", **self._run, **self._parent}])
 
     def add(self, event: e.Event) -> bytes:
         """See ``Writer``; an interrupt ends the stream as well."""

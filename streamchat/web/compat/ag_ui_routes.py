@@ -61,7 +61,7 @@ async def run(
         new = await _new_run(context, body, request)
         started = await context.start(new)
         initial = Message(started.run_id, "assistant", close_open_calls(new.prefix), status="streaming", model=name)
-        writer = AgUiWriter(body.threadId, body.runId, started.run_id, model=name)
+        writer = AgUiWriter(body.threadId, body.runId, started.run_id, model=name, parent_id=body.parentRunId)
         return _stream(context, writer, started.conversation_id, initial, 0, slot)
 
 
@@ -133,7 +133,9 @@ async def _resume(context: RequestContext, body: ag_ui.RunIn, slot: Slot) -> Res
             decision = Decision(one.approved, one.arguments if one.approved else None, one.reason)
             await context.runs.decide(context.owner, run_id, one.call_id, decision)
     message = before.message
-    writer = AgUiWriter(body.threadId, body.runId, run_id, model=message.model, continues=message)
+    writer = AgUiWriter(
+        body.threadId, body.runId, run_id, model=message.model, continues=message, parent_id=body.parentRunId
+    )
     return _stream(context, writer, conversation_id, message, before.seq, slot)
 
 

@@ -163,7 +163,8 @@ def test_an_approval_is_an_interrupt(api: Api, approved: bool) -> None:
     payload = {"approved": approved, "editedArgs": {"timezone": "Rome"}} if approved else {"approved": False}
     resume = [{"interruptId": interrupt["id"], "status": "resolved", "payload": payload}]
     for run in ("r2", "r3"):  # a resume may be repeated
-        events = told(ask(api, "", runId=run, messages=[], resume=resume))
+        events = told(ask(api, "", runId=run, parentRunId="r", messages=[], resume=resume))
+        assert events[0]["parentRunId"] == "r"
         types = [event["type"] for event in events]
         assert "TOOL_CALL_START" not in types
         (result,) = (event for event in events if event["type"] == "TOOL_CALL_RESULT")
