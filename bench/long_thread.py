@@ -14,7 +14,7 @@ from playwright.async_api import Browser
 
 from bench import seed
 from bench.app import MODEL, App, app
-from bench.browser import Visit, chromium, visit
+from bench.browser import chromium, visit
 from bench.load import Load, Simulator, simulator
 from bench.page import SLOWER
 from bench.progress import delays
@@ -26,7 +26,7 @@ PATIENCE = 300.0
 # Changes in messages that are done, and the longest pause between two frames of the screen.
 _WATCH = """() => {
   const watch = (window.watched = { changes: 0, pause: 0 });
-  const done = [...document.querySelectorAll('[data-testid="message"]:not([data-status="streaming"])')];
+  const done = [...document.querySelectorAll('[data-testid="message"]')];
   const observer = new MutationObserver((records) => { watch.changes += records.length; });
   for (const message of done) {
     observer.observe(message, { subtree: true, childList: true, characterData: true, attributes: true });
@@ -34,6 +34,8 @@ _WATCH = """() => {
   watch.messages = done.length;
   let last = performance.now();
   const frame = (now) => {
+    // From the first words on: what sending does to the answer before is none of the stream.
+    if (!watch.begun && bench.paints.length) Object.assign(watch, { begun: true, changes: 0, pause: 0 });
     watch.pause = Math.max(watch.pause, now - last);
     last = now;
     requestAnimationFrame(frame);
@@ -72,11 +74,9 @@ async def _long_answers(provider: Simulator, running: App, browser: Browser, thr
         Load("ordinary", "markdown", 1_000 // share, 50),
     ):
         async with visit(browser, running.url + thread) as page:
-            await _whole(page)
+            await page.page.evaluate(_WATCH)
             work = await page.work()
             await page.ask(load.message)
-            await page.page.wait_for_function("bench.status() === 'streaming'", timeout=PATIENCE * 1000)
-            await page.page.evaluate(_WATCH)
             await page.end(load.seconds + PATIENCE)
             work = await page.work() - work
             emits, paints = await provider.emits(load), await page.paints()
@@ -108,25 +108,13 @@ async def _long_answers(provider: Simulator, running: App, browser: Browser, thr
         ],
         rows,
         "From the provider's send to the paint. Whole after: the last word. Changes before: of the DOM, in the "
-        "messages that were there. Longest pause: between two frames of the screen, in ms.",
-    )
-
-
-async def _whole(page: Visit) -> None:
-    """Have all of the thread in the page, as with the key that searches in it, and laid out."""
-    await page.page.wait_for_selector('.thread[data-settled="true"] > .earlier', timeout=PATIENCE * 1000)
-    await page.page.keyboard.press("Control+f")
-    await page.page.wait_for_function(
-        f"document.querySelectorAll('[data-testid=\"message\"]').length === {2 * TURNS}"
-        " && document.querySelector('.thread[data-settled=\"true\"]')",
-        timeout=PATIENCE * 1000,
-        polling=200,
+        "messages that were in the page: the newest 100, until somebody asks for more. Longest pause: between two "
+        "frames of the screen, in ms.",
     )
 
 
 async def _typing(running: App, browser: Browser, thread: str, load: Load) -> None:
     async with visit(browser, running.url + thread) as page:
-        await _whole(page)
         await page.slow_down(SLOWER)
         await page.ask(load.message)
         await page.type_while_answering()
