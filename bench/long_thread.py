@@ -21,7 +21,7 @@ from bench.progress import delays
 from bench.tables import number, percentile, show
 
 TURNS, WORDS = 100, 200
-LONG = 28_000  # words of Markdown: a message of 200 KB
+LONG = 52_000  # words of Markdown: a message of 200 KB
 PATIENCE = 300.0
 # Changes in messages that are done, and the longest pause between two frames of the screen.
 _WATCH = """() => {
