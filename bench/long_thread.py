@@ -108,7 +108,7 @@ async def _long_answers(provider: Simulator, running: App, browser: Browser, thr
         ],
         rows,
         "From the provider's send to the paint. Whole after: the last word. Changes before: of the DOM, in the "
-        "messages that were in the page: the newest 100, until somebody asks for more. Longest pause: between two "
+        "messages that were in the page: the newest ones, until somebody asks for more. Longest pause: between two "
         "frames of the screen, in ms.",
     )
 
