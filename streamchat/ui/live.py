@@ -92,10 +92,10 @@ class Live(rx.State):
             async with self:
                 self.f = refused(error, client_id if isinstance(client_id, str) else None)
             return
-        if new.conversation_id is None:
-            begin(tab.token, started.conversation_id, None if models else first_page(started))
         async with self:
             self.f = sent(client_id)
+        if new.conversation_id is None:
+            begin(tab.token, started.conversation_id, None if models else first_page(started))
 
     @rx.event(background=True)
     async def stop(self, waiting_only: bool = False):

@@ -103,7 +103,7 @@ def test_the_composer_is_one_key_away(open_page: OpenPage, chat: ChatPage):
     a character."""
     where = imported(chat.served, "Long", *(f"text {n}" for n in range(100)))
     page = chat.open(f"/c/{where}").page
-    expect(chat.messages).to_have_count(100)
+    expect(chat.messages).to_have_count(50)
     page.get_by_role("region", name="Conversation").focus()
     page.keyboard.press("/")
     expect(chat.composer).to_be_focused()

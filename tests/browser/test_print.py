@@ -58,7 +58,7 @@ def printed(page: Page) -> str:
 def paper(open_page: OpenPage, chat: ChatPage) -> ChatPage:
     """The conversation, of which the page has the end."""
     chat.open(f"/c/{whole_conversation(chat.url)}")
-    expect(chat.messages).to_have_count(100)
+    expect(chat.messages).to_have_count(50)
     return chat
 
 

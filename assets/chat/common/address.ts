@@ -29,6 +29,13 @@ export function useAddress(): { id: string | null | undefined; pending: boolean;
   return { id, pending: !meta.opened || (id !== undefined && id !== meta.conversation), begun: false };
 }
 
+/** The path of what the page shows, before the router is there. */
+export function usePlace(): string {
+  const { pathname } = useLocation();
+  const { id, begun } = useAddress();
+  return begun ? `/c/${id}` : pathname;
+}
+
 // "New chat" is another visit of the same page.
 function hasBegun(store: TranscriptStore, { begun, conversation }: Meta, visit: string): boolean {
   if (!begun || !conversation) return false;

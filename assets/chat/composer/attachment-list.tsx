@@ -4,8 +4,8 @@ import "./attachments.css";
 
 import { FileText, Paperclip, X } from "lucide-react";
 import { type RefObject, useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
-import { useLocation } from "react-router";
 import { useChat } from "../chat";
+import { usePlace } from "../common/address";
 import { basePath } from "../common/base-path";
 import { newId } from "../common/new-id";
 import { useShared } from "../common/shared-value";
@@ -16,12 +16,12 @@ import { discard, upload } from "./upload";
 /** The files of this page's draft. `onProblem` is told what could not be taken; `onSettled`, that all uploads ended. */
 export function useAttachments(onProblem: (text: string) => void, onSettled: () => void) {
   const { temporary } = useChat();
-  const { pathname } = useLocation();
+  const place = usePlace();
   const [attachments] = useState(
     () => new Attachments({ newId, discard, upload: (file, progress) => upload(file, temporary.get(), progress) }),
   );
   const items = useSyncExternalStore(attachments.subscribe, attachments.list, attachments.list);
-  useEffect(() => attachments.at(pathname), [attachments, pathname]);
+  useEffect(() => attachments.at(place), [attachments, place]);
   const add = useCallback(
     (files: File[]) => {
       const left = attachments.add(files);

@@ -16,7 +16,7 @@ import {
 } from "react";
 import { useLocation } from "react-router";
 import { type Chat, useChat } from "../chat";
-import { useAddress } from "../common/address";
+import { useAddress, usePlace } from "../common/address";
 import { hasFingersOnly, useFingersOnly } from "../common/fingers";
 import { newId } from "../common/new-id";
 import { useStableCallbacks } from "../common/stable-callbacks";
@@ -396,11 +396,11 @@ function useDraft(
   onLeft: () => void,
 ): Draft {
   const { painter, temporary } = useChat();
-  const { pathname } = useLocation();
+  const place = usePlace();
   const [draft] = useState(
     () => new Draft({ area, form, outbox, onTyped: painter.typed, onLeft, stores: () => !temporary.get() }),
   );
-  useEffect(() => draft.at(pathname), [draft, pathname]);
+  useEffect(() => draft.at(place), [draft, place]);
   useEffect(() => {
     const save = draft.saveChanges;
     addEventListener("pagehide", save);
