@@ -379,7 +379,13 @@ class Storage:
         ]
 
         def find(connection: Connection) -> list[Begun] | None:
-            found = [queries.find_by_request(connection, owner, request["key"]) for request in requests]
+            found: list[Begun | None] = []
+            for _ in range(
+                2
+            ):  # the same request, on another connection, may have stored all of them between two queries
+                found = [queries.find_by_request(connection, owner, request["key"]) for request in requests]
+                if all(found) or not any(found):
+                    break
             return [one for one in found if one is not None] or None
 
         def create(connection: Connection) -> list[Begun]:

@@ -109,11 +109,9 @@ def planted(built: None, vendor: Vendor, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def shared_context(browser: Browser) -> Iterator[BrowserContext]:
-    """The context of all tests that do not change theirs."""
-    made = new_context(browser)
-    yield made
-    made.close()
+def shared_context(browser: Browser) -> BrowserContext:
+    """The context of all tests that do not change theirs. It is closed with the browser."""
+    return new_context(browser)
 
 
 @pytest.fixture

@@ -65,9 +65,7 @@ def converse(served: Served, text: str = "n=3 rate=0 kind=numbered") -> str:
         tab.frame("open")
         tab.send(text)
         tab.go(tab.begun())
-        opened = tab.frame("open", after=1)
-        if opened["messages"][-1]["status"] == "streaming":
-            assert tab.frame("end")["status"] == "finished"
+        assert tab.ending() == "finished"
         return tab.path
 
 

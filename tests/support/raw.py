@@ -114,6 +114,16 @@ class RawTab:
         """The first frame of this kind after the first ``after`` frames."""
         return self.wait(lambda: next((f for f in self.frames[after:] if f.get("k") == kind), None), timeout, kind)
 
+    def ending(self, timeout: float = PATIENCE) -> str:
+        """The status of the last answer, once it has ended: before or after the tab opened its conversation."""
+
+        def ended() -> str | None:
+            last = next((f for f in reversed(self.frames) if f.get("k") in ("open", "end")), {})
+            status = last["status"] if last.get("k") == "end" else (last.get("messages") or [{}])[-1].get("status")
+            return None if status == "streaming" else status
+
+        return self.wait(ended, timeout, "the end")
+
     def latest_rows(self) -> list[dict[str, Any]]:
         """The list of conversations as it was last sent."""
         sent = [(update.get("delta") or {}).get(CHATS) or {} for update in self.updates]

@@ -44,7 +44,7 @@ async function showOpen(frame: OpenFrame, address?: string) {
   if (messages.length) await screen.findAllByTestId("message");
   // Components subscribe to the store in effects, which are complete before another rendering.
   view.replace(page);
-  return { ...view, ...handlers, send, reflex };
+  return { ...view, ...handlers, send };
 }
 
 const answers = () => screen.queryAllByTestId("answer").map((element) => element.textContent);
@@ -66,8 +66,7 @@ test("a hidden tab asks for fewer pieces, and for more of them when it is shown"
 
 test("a conversation that begins in a new chat is shown and has its address at once; the router goes there later", async () => {
   const opens: Frame = { k: "open", g: 1, conversation: null, title: "", messages: [], earlier: false, missing: false };
-  const { send, container, reflex } = await showOpen(opens, "/");
-  reflex.set({ is_hydrated: true }, reflex.root);
+  const { send, container } = await showOpen(opens, "/");
   send(open([message("q", "Hi", { role: "user" }), streaming("a", "One", 1)], { begun: true }));
   await waitFor(() => expect(answers()).toEqual(["One"]));
   expect(location.pathname).toBe("/c/c");

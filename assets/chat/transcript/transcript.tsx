@@ -135,7 +135,7 @@ function useFrames(state: string, onResync: () => void): void {
   const callbacks = useStableCallbacks({ resync: onResync });
   useEffect(() => store.onResync(callbacks.resync), [store, callbacks]);
   useStateVar<Frame>(state, "f", (frame, hydrated) => {
-    if (!frame || !isNews(frame, hydrated)) return;
+    if (!frame || !isNews(frame, hydrated, store.meta().opened)) return;
     if (frame.k === "say" && frame.sign_in) goToSignIn();
     store.feed(frame);
   });
@@ -192,11 +192,11 @@ function usePace(onPace: (milliseconds: number) => void): void {
 // With every (re)connect the tab's last frame comes again: it may be an "open" of an address that was left meanwhile, or
 // a message to the person that was shown before. (One that was sent in that moment is sent again: the outbox repeats
 // what is on its way after an "open".)
-function isNews(frame: Frame, hydrated: boolean): boolean {
+function isNews(frame: Frame, hydrated: boolean, opened: boolean): boolean {
   if (frame.k === "say" || frame.k === "sent" || frame.k === "undecided") return hydrated;
   const address = conversationAt(routePath());
   if (frame.k !== "open" || address === undefined || address === frame.conversation) return true;
-  return hydrated && address === null && !!frame.begun;
+  return opened && address === null && !!frame.begun; // else it was begun before a reload
 }
 
 function useStickToBottom(

@@ -97,16 +97,17 @@ async def test_the_vendors_own_sdks(api: Api, anna: Person):
 
 
 async def test_a_socket_with_a_key(api: Api, anna: Person):
-    """A key that only reads follows, and stops nothing; without one the socket is closed as 401."""
+    """A key that only reads follows, and stops and asks nothing; without one the socket is closed as 401."""
     run = (await anna.client.post("/api/runs", json={"message": "hi"})).json()["run_id"]
     api.provider.say(TextDelta("hello"))
     reads = (await anna.new_key(scopes=["read"]))["key"]
     address = f"ws://127.0.0.1:{api.port}/api/runs/{run}/ws"
     async with websockets.connect(address, additional_headers=bearer(reads)) as socket:
         assert json.loads(await socket.recv())["text"] == "hello"
-        await socket.send(json.dumps({"type": "stop", "id": 1}))
-        problem = json.loads(await socket.recv())
-        assert (problem["type"], problem["error"]["kind"]) == ("problem", "not-allowed")
+        for command in ({"type": "stop"}, {"type": "queue", "message": "hi"}, {"type": "steer", "message": "hi"}):
+            await socket.send(json.dumps(command | {"id": 1}))
+            problem = json.loads(await socket.recv())
+            assert (problem["type"], problem["error"]["kind"]) == ("problem", "not-allowed"), command
     async with websockets.connect(address) as socket:
         assert json.loads(await socket.recv())["error"]["kind"] == "unauthorized"
         with pytest.raises(websockets.ConnectionClosedError):

@@ -42,6 +42,8 @@ OPEN = {
     "GET /look/logo": "the operator's logo",
     "GET /look/{name}-{size}.png": "icons",
     "GET /look/manifest.webmanifest": "what an installed page needs",
+    "GET /look/{name}.js": "scripts of the pages beside the chat",
+    "GET /look/texts/{name}.{language}.json": "texts of the pages in another language",
 }
 # Of one account: another person's list is another list, and another person's id is 404.
 ACCOUNT = {
@@ -246,7 +248,7 @@ async def test_a_revoked_session_reads_no_conversation_on(api: Api, person: Make
 def test_what_has_no_route_is_listed_too():
     """Sockets and their actions, methods of gRPC, handlers of the page: a new one is looked at where it is attacked."""
     actions = set(COMMANDS.json_schema()["discriminator"]["mapping"])
-    assert actions == {"ping", "stop", "decide", "steer"}  # test_keys, owners/test_http
+    assert actions == {"ping", "stop", "decide", "steer", "queue"}  # test_keys, owners/test_http
     # test_keys, owners/test_grpc
     assert set(SCOPES) == {"Start", "Get", "Stop", "Steer", "Decide", "Follow", "FollowConversation"}
     sockets = {"/api/runs/{run_id}/ws", "/api/conversations/{conversation_id}/ws"}  # owners/test_http

@@ -44,6 +44,7 @@ FOR_ALL = {
     "POST /api/webhooks": "adds one of the caller's own: test_webhooks",
     "POST /v1/messages/count_tokens": "counts what is sent with it",
     "POST /v1/conversations": "begins a conversation of the caller's own",
+    "POST /v1/embeddings": "computed from what is sent with it",
 }
 CHAT = {"model": "fake:one", "messages": [{"role": "user", "content": "hi"}]}
 PART = {"type": "text", "text": "hi"}
@@ -116,6 +117,21 @@ FOREIGN = {
     "DELETE /v1/conversations/{conversation}": ("/v1/conversations/conv_{conversation}", None, 404),
     "GET /v1/conversations/{conversation}/items": ("/v1/conversations/conv_{conversation}/items", None, 404),
     "GET /v1/conversations/{conversation}/items/{item_id}": (
+        "/v1/conversations/conv_{conversation}/items/msg_{run}_0",
+        None,
+        404,
+    ),
+    "POST /v1/conversations/{conversation}": (
+        "/v1/conversations/conv_{conversation}",
+        {"metadata": {"a": "b"}},
+        404,
+    ),
+    "POST /v1/conversations/{conversation}/items": (
+        "/v1/conversations/conv_{conversation}/items",
+        {"items": [{"type": "message", "role": "user", "content": "hi"}]},
+        404,
+    ),
+    "DELETE /v1/conversations/{conversation}/items/{item_id}": (
         "/v1/conversations/conv_{conversation}/items/msg_{run}_0",
         None,
         404,
