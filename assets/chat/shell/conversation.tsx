@@ -12,8 +12,9 @@ import {
   Trash2,
 } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { Link, useLocation, useNavigate } from "react-router";
+import { Link, useNavigate } from "react-router";
 import { useChat } from "../chat";
+import { usePlace } from "../common/address";
 import { basePath } from "../common/base-path";
 import { Menu } from "../common/menu";
 import { conversationPath, request } from "../common/request";
@@ -81,7 +82,7 @@ function useItems(
   const t = useStrings().shell;
   const chat = useChat();
   const navigate = useNavigate();
-  const { pathname } = useLocation();
+  const place = usePlace();
   const path = conversationPath(row.id);
   const file = `${basePath()}${path}/export?format=`;
   const patch = async (body: object, change: Partial<ConversationRow> | null) => {
@@ -93,7 +94,7 @@ function useItems(
     chat.undo.set({ text: t.archived, action: () => request("PATCH", path, { archived: false }) });
   };
   const remove = async () => {
-    const here = pathname === `/c/${row.id}`;
+    const here = place === `/c/${row.id}`;
     if (!(await chat.attempt(() => request("DELETE", path)))) return;
     onChange(row.id, null);
     if (here) navigate("/");

@@ -5,9 +5,9 @@ import "./shell.css";
 
 import { Activity, Archive, ArrowLeft, FileUp, Plus, Search, Settings, Timer, X } from "lucide-react";
 import { type ChangeEvent, type RefObject, useEffect, useMemo, useRef, useState } from "react";
-import { Link, useLocation, useNavigate } from "react-router";
+import { Link, useNavigate } from "react-router";
 import { useChat } from "../chat";
-import { useAddress } from "../common/address";
+import { useAddress, usePlace } from "../common/address";
 import { useAppName } from "../common/page-settings";
 import { request } from "../common/request";
 import { useShared } from "../common/shared-value";
@@ -24,7 +24,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
   const name = useAppName();
   const chat = useChat();
   const { sidebarOpen } = chat;
-  const { pathname } = useLocation();
+  const place = usePlace();
   // A link to where the router is replaces the entry of the history, which has another address by then.
   const replace = useAddress().begun ? false : undefined;
   const open = useShared(sidebarOpen);
@@ -33,7 +33,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
   const [archived, setArchived] = useState(false);
   const close = () => sidebarOpen.set(false);
   // biome-ignore lint/correctness/useExhaustiveDependencies: moving to another address closes it
-  useEffect(() => sidebarOpen.set(false), [sidebarOpen, pathname]);
+  useEffect(() => sidebarOpen.set(false), [sidebarOpen, place]);
   useDialogKeys(open, panel, close);
   const pages = usePages(rows);
   const list = useRef<HTMLDivElement>(null);
@@ -142,7 +142,7 @@ interface ListProps {
 }
 
 function List({ rows, close, onChange, archived }: ListProps) {
-  const { pathname } = useLocation();
+  const place = usePlace();
   const day = useDay();
   const t = useStrings();
   // biome-ignore lint/correctness/useExhaustiveDependencies: at midnight, and in another language, the groups are others
@@ -155,7 +155,7 @@ function List({ rows, close, onChange, archived }: ListProps) {
           <li key={row.id}>
             <Conversation
               row={row}
-              current={pathname === `/c/${row.id}`}
+              current={place === `/c/${row.id}`}
               close={close}
               onChange={onChange}
               archived={archived}

@@ -4,8 +4,8 @@ import "./tool-menu.css";
 
 import { Wrench } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
-import { useLocation } from "react-router";
 import { useChat } from "../chat";
+import { usePlace } from "../common/address";
 import { useDismiss } from "../common/dismiss";
 import { type Strings, useStrings } from "../common/strings";
 import type { ServerRow, ToolRow, ToolsFrame } from "../store/frames";
@@ -21,7 +21,7 @@ interface Props {
 export function ToolMenu({ onTools, onSwitch }: Props) {
   const t = useStrings().shell;
   const { store } = useChat();
-  const { pathname } = useLocation();
+  const place = usePlace();
   const [open, setOpen] = useState(false);
   const [list, setList] = useState<ToolsFrame | null>(null);
   const frame = useRef<HTMLDivElement>(null);
@@ -29,7 +29,7 @@ export function ToolMenu({ onTools, onSwitch }: Props) {
   const id = useId();
   useEffect(() => store.onFrame((frame) => frame.k === "tools" && setList(frame)), [store]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: moving to another address closes it
-  useEffect(() => setOpen(false), [pathname]);
+  useEffect(() => setOpen(false), [place]);
   useDismiss(open, frame, button, () => setOpen(false));
   // Shown at once; the list that the server sends replaces it.
   const turn = (name: string, on: boolean) => {
