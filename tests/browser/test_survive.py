@@ -322,6 +322,7 @@ def test_a_message_written_while_the_server_is_away(mortal: Served, open_page: O
     assert chat.composer.input_value().endswith("kind=numbered")
     mortal.start()
     expect(chat.questions).to_have_count(2, timeout=30_000)
+    expect(chat.answers).to_have_count(2)
     chat.wait_status("finished")
     assert chat.words() == numbered(5)
     expect(chat.composer).to_have_value("")
