@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from streamchat.chat import events as e
-from streamchat.chat.json_patch import PatchError, apply_patch
 from streamchat.chat.messages import ToolCallPart
 from streamchat.errors import StreamBroken
 from streamchat.providers.ag_ui import interrupts
+from streamchat.providers.ag_ui.state import PatchError, patched
 from streamchat.providers.event_builder import Call, EventBuilder
 from streamchat.providers.history import arguments_text
 from streamchat.providers.tolerant_json import read_arguments
@@ -167,7 +168,7 @@ class AgUiNormaliser:
 
     def _delta(self, operations: Sequence[Mapping[str, Any]]) -> None:
         try:
-            self._state = apply_patch({} if self._state is None else self._state, operations)
+            self._state = patched({} if self._state is None else self._state, operations)
         except PatchError:
             raise StreamBroken("The agent changed a state that it had not sent.", kind="bad-event") from None
         if self._panel is None:
@@ -182,7 +183,7 @@ class AgUiNormaliser:
 
     def _show_panel(self) -> None:
         self._panel = self.builder.call("agent-state", "state", by_provider=True, opaque={OWN: True})
-        shown = _shown(self._state)
+        shown = deepcopy(_shown(self._state))  # later operations change the state, never what the log has of it
         self.builder.ready(self._panel, shown if isinstance(shown, dict) else {"state": shown})
 
     def _line(self, text: str) -> None:
