@@ -204,9 +204,6 @@ class Transcript:
                         for frame in await self._changed(note):
                             yield frame
                 if pending is not None and (now := monotonic()) >= due:
-                    if self._unchecked:
-                        for frame in await self._reload():
-                            yield frame
                     yield pending
                     pending, due = None, now + LIST_SECONDS
                 now = monotonic()
@@ -295,7 +292,7 @@ class Transcript:
     async def _changed(self, note: Notification) -> list[Frame]:
         """Return the frames for a change of the active branch. Endings come from the answer's reader instead."""
         if note.kind == "ended":
-            return []
+            return await self._reload() if self._unchecked else []
         run = self._services.runs.active(note.run_id) if note.kind == "started" else None
         begun = run.begun if run and run.owner == self._owner else None
         return await self._appended(begun) if begun and self._follows(begun) else await self._reload()
@@ -306,7 +303,7 @@ class Transcript:
         return bool(self._known and before) and before[0].id == self._known[-1] and not self._compared
 
     async def _appended(self, begun: Begun) -> list[Frame]:
-        """Return the frames for a question and its answer without a query: all else is compared with the list."""
+        """Return the frames for a question and its answer without a query: the branch is read when it has ended."""
         self._unchecked = True
         self._known += [begun.user.id, begun.answer.id]
         shown = [await self._attach(message) for message in (begun.user, begun.answer)]
