@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import islice
@@ -15,6 +14,7 @@ from playwright.async_api import Page
 from bench.app import MODEL, app
 from bench.browser import chromium, visit
 from bench.load import simulator
+from bench.measure import timed
 from bench.tables import number, percentile, show
 from streamchat.chat.messages import Message, TextPart
 from streamchat.identity import LOCAL_OWNER
@@ -130,13 +130,7 @@ async def _click(page: Page, test_id: str, text: str) -> float:
 
 
 async def _timed(work: Callable[[], Awaitable[object]], times: int) -> list[str]:
-    await work()
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        await work()
-        taken.append((time.perf_counter() - began) * 1000)
-    return _figures(taken)
+    return _figures(await timed(work, times))
 
 
 def _figures(taken: list[float]) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+async def timed(work: Callable[[], Awaitable[object]], times: int) -> list[float]:
+    """Milliseconds that the work takes, each time but the first, which costs what only a first time does."""
+    await work()
+    taken: list[float] = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await work()
+        taken.append((time.perf_counter() - began) * 1000)
+    return taken
 
 
 def machine() -> str:

@@ -17,6 +17,7 @@ import psycopg
 
 from bench.app import App, app
 from bench.load import simulator
+from bench.measure import timed
 from bench.tables import number, percentile, show
 from devservers import postgres
 from streamchat.accounts.passwords import Passwords
@@ -103,12 +104,7 @@ def _question() -> NewRun:
 
 
 async def _timed(work: Callable[[], Awaitable[object]], times: int) -> list[str]:
-    await work()
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        await work()
-        taken.append((time.perf_counter() - began) * 1000)
+    taken = await timed(work, times)
     return [number(percentile(taken, share), 4) for share in (0.5, 0.95)]
 
 
