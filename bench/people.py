@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import LiteralString
 
 import httpx2
 import psycopg
@@ -31,6 +32,8 @@ from streamchat.settings import Settings
 from streamchat.storage import Storage
 from streamchat.wiring.build_accounts import build_accounts
 
+_BY_THE_DRIVER = """SELECT m.conversation_id FROM message m JOIN conversation c ON c.id = m.conversation_id
+WHERE m.id = %s AND m.role = 'assistant' AND c.owner = %s AND c.deleted_at IS NULL"""
 PASSWORD = "correct horse battery"
 RATE = 50
 # Starts of the flood that are under way at the same time.
@@ -85,7 +88,11 @@ async def _ownership_in_postgres(times: int) -> list[list[str]]:
         run_id = (await store.begin("anna", _question(), worker="w")).run_id
         rows = [
             ["ownership, PostgreSQL", *await _timed(lambda: store.conversation_of("anna", run_id), times)],
-            ["its floor: SELECT 1 by the driver", *await _floor(url, times)],
+            [
+                "its floor: the same statement by the driver",
+                *await _floor(url, _BY_THE_DRIVER, (run_id, "anna"), times),
+            ],
+            ["the least there: SELECT 1 by the driver", *await _floor(url, "SELECT 1", (), times)],
             ["the answer itself, PostgreSQL", *await _timed(lambda: store.answer("anna", run_id), times)],
         ]
         await store.close()
@@ -94,9 +101,10 @@ async def _ownership_in_postgres(times: int) -> list[list[str]]:
     return rows
 
 
-async def _floor(url: str, times: int) -> list[str]:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        return await _timed(lambda: connection.execute("SELECT 1"), times)
+async def _floor(url: str, statement: LiteralString, values: tuple[str, ...], times: int) -> list[str]:
+    # Not prepared, as here: prepared statements break behind a pooler in transaction mode.
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        return await _timed(lambda: connection.execute(statement, values), times)
 
 
 def _question() -> NewRun:

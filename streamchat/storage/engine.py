@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -78,20 +79,23 @@ class Database:
         return await self._complete(self._read(work))
 
     async def look_up(self, work: Work[T]) -> T:
-        """Run ``work``, which is one SELECT, without a transaction: one round trip. Raises ``StorageError``."""
-        return await self._complete(self._read(work, self._for_look_ups))
+        """Run ``work``, which is one SELECT, without a transaction: one round trip. Raises ``StorageError``.
+
+        A caller that is cancelled leaves the thread to its SELECT; nothing has to be completed.
+        """
+        return await self._read(work, self._for_look_ups)
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction, committed as a whole or not at all. Raises ``StorageError``."""
         return await self._complete(self._write(work))
 
     async def _read(self, work: Work[T], engine: Engine | None = None) -> T:
-        with translated(self.address.shown):
+        with self._counted():
             async with self._reads:
                 return await self._in_thread(self._run_read, work, engine or self._for_reads)
 
     async def _write(self, work: Work[T]) -> T:
-        with translated(self.address.shown):
+        with self._counted():
             async with self._writes:
                 return await self._in_thread(self._run_write, work)
 
@@ -135,9 +139,16 @@ class Database:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            error = task.exception()  # retrieved, so that asyncio does not log it if the caller was cancelled
-            if isinstance(error, StorageError):
-                self.errors[error.reason] += 1
+            task.exception()  # retrieved, so that asyncio does not log it if the caller was cancelled
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            with translated(self.address.shown):
+                yield
+        except StorageError as error:
+            self.errors[error.reason] += 1
+            raise
 
     def remember_file(self) -> None:
         """Make a removed or replaced file an error from now on: SQLite would keep writing to the removed file."""
