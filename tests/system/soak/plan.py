@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from tests.system.soak import LONG
 
-CONVERSATIONS, READERS, PAGES = (20, 60, 4) if LONG else (8, 24, 2)
+CONVERSATIONS, READERS, PAGES = (20, 60, 4) if LONG else (5, 15, 2)
 SERVER = -1
+# A word costs CPU in everybody who reads it; an answer of few words lasts as long.
+WORDS_A_SECOND = (8, 20) if LONG else (4, 10)
 # Seconds that an answer takes at most, thoughts not counted; none is asked for so shortly before the end.
 LONGEST = 8.0
 KILLS = ((0.25, 0.35), (0.5, 0.6))  # where in the whole time the server is killed
@@ -95,7 +97,7 @@ def _reader_of(chance: random.Random, conversation: int) -> int:
 def _question(chance: random.Random, conversation: int, number: int) -> str:
     """Short, so that the simulator's journal keeps all of it. Numbered words where a browser looks on; elsewhere also
     Markdown and foreign signs, and everywhere characters that are cut in two on their way."""
-    rate = chance.randint(8, 20)
+    rate = chance.randint(*WORDS_A_SECOND)
     count = round(rate * chance.uniform(1.5, LONGEST))
     kind = "numbered" if conversation < PAGES else chance.choice(("numbered", "markdown", "markdown", "echo"))
     chunk = chance.choice(("token", "token", "burst", "split"))

@@ -12,7 +12,6 @@ from typing import Any
 
 from devservers.app import Served
 
-PROBE = Path(__file__).with_name("probe")
 TELL_SECONDS = 60
 # Begun with the first reader: so many for all of them.
 LAZY = {
@@ -26,11 +25,13 @@ REST_SECONDS = 120
 
 
 class Watched(Served):
-    """``Served`` with the probe in it."""
+    """``Served`` as ``watched_app``."""
+
+    arguments = ("-m", "tests.system.soak.watched_app", "run")
 
     def __init__(self, data_dir: Path, settings: dict[str, str], port: int | None = None) -> None:
         self._report = data_dir.parent / f"{data_dir.name}.report.json"
-        super().__init__(data_dir, settings | {"PYTHONPATH": str(PROBE), "SOAK_REPORT": str(self._report)}, port)
+        super().__init__(data_dir, settings | {"SOAK_REPORT": str(self._report)}, port)
 
     def report(self) -> dict[str, Any]:
         """``tasks``: how many of each kind; ``files``; ``threads``; ``resident``: bytes of memory."""

@@ -25,7 +25,7 @@ from tests.system.soak.server import Watched
 
 Serve = Callable[..., Watched]
 MEGABYTE = 1_000_000
-READERS = 200 if LONG else 60
+READERS = 200 if LONG else 30
 CANARY = re.compile(r"canary-\d+")
 GROWTH = 0.10
 EXPIRY = 2

@@ -16,12 +16,12 @@ from tests.system.soak import LONG
 from tests.system.soak.server import Watched
 
 Serve = Callable[..., Watched]
-ANSWERS, CLIENTS, ROUND = (2000, 8, 200) if LONG else (800, 8, 100)
+ANSWERS, CLIENTS, ROUND = (2000, 8, 200) if LONG else (400, 8, 50)
 # Until then caches fill and the allocator finds its size; and a fifth of all is too little to measure by.
-WARM = 600 if LONG else 300
+WARM = 600 if LONG else 150
 QUESTION_BYTES = 16_000
 # Bytes that an answer may leave. A request that stays is its question and 12 kB; so nothing of that size does.
-MAX_SLOPE = 2000.0 if LONG else 6000.0
+MAX_SLOPE = 2000.0 if LONG else 12_000.0
 
 
 @pytest.mark.timeout(600)
@@ -65,7 +65,7 @@ async def answers(client: httpx2.AsyncClient, number: int, first: int) -> None:
     await asyncio.gather(*(work() for _ in range(CLIENTS)))
 
 
-READERS, ROUNDS = 30, 8
+READERS, ROUNDS = (30, 8) if LONG else (15, 4)
 
 
 @pytest.mark.timeout(400)

@@ -1,4 +1,4 @@
-"""Imported by Python itself at the start of a server under test: on SIGUSR1 it tells what the process is doing.
+"""``python -m tests.system.soak.watched_app …`` is ``python -m streamchat …``, and tells on SIGUSR1 what it is doing.
 
 One JSON object into the file that ``SOAK_REPORT`` names: the kinds of tasks and how many of each, open files, threads,
 and how many tabs' states Reflex holds.
@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import re
+import runpy
 import signal
 import threading
 from collections import Counter
@@ -41,5 +42,6 @@ def _kind(task: asyncio.Task) -> str:
     return f"{name} {own}".strip()
 
 
-if "SOAK_REPORT" in os.environ:
+if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, tell)
+    runpy.run_module("streamchat", run_name="__main__", alter_sys=True)
