@@ -2,3 +2,7 @@
 
 import anthropic  # noqa: F401
 import openai  # noqa: F401
+
+from tests.support import shared_tls
+
+shared_tls.share()
