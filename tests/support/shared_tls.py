@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from functools import cache
 
-import httpx._transports.default
-import httpx2._transports.default
+from httpx._transports import default as httpx_transport
+from httpx2._transports import default as httpx2_transport
 
 
 def share() -> None:
     """From now on."""
-    for transport in (httpx._transports.default, httpx2._transports.default):
-        transport.create_ssl_context = cache(transport.create_ssl_context)
+    for transport in (httpx_transport, httpx2_transport):
+        shared = cache(transport.create_ssl_context)  # pyright: ignore[reportAttributeAccessIssue] not exported
+        transport.create_ssl_context = shared  # pyright: ignore[reportAttributeAccessIssue]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,8 @@ from tests.unit.providers.asking import Heard, ask, read
 from tests.unit.providers.recordings import FOLDER, Recording, digest, recordings
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="no recordings beside the checkout")
-SMALL = 5000
+# Up to how many bytes a stream is cut in two at each.
+SMALL = 5000 if "SOAK_SECONDS" in os.environ else 1500
 STOP = {
     "end_turn": "stop",
     "stop": "stop",
