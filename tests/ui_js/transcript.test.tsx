@@ -3,7 +3,7 @@ import { crc32 } from "../../assets/chat/store/checksum";
 import type { Frame, OpenFrame } from "../../assets/chat/store/frames";
 import { type MessageView, textOf } from "../../assets/chat/store/message-parts";
 import { Transcript } from "../../assets/chat/transcript/transcript";
-import { act, find, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
+import { act, cleanup, find, fireEvent, renderChat, screen, toggle, waitFor } from "./dom";
 import { message, open, streaming } from "./messages";
 import { ReflexState } from "./reflex-state";
 
@@ -404,6 +404,43 @@ test("sources are numbered in the text and in the list, the same address once; w
   fireEvent.click(marks[1]);
   expect(document.activeElement?.textContent).toBe("https://b.example/");
   expect(textOf(chat.store.message("a") as MessageView)).toBe("Owls fly at **night** and by day.");
+});
+
+test("a source that is named within code, an address or a formula leaves no trace there", async () => {
+  const source = { type: "source" as const, url: "https://a.example/", title: "A" };
+  const cited = async (before: string, after = "") => {
+    const parts = [{ type: "text" as const, text: before }, source, { type: "text" as const, text: after }];
+    const { container } = await show(message("q", "Hi", { role: "user" }), message("a", "", { parts }));
+    const answer = container.querySelector(".answer") as HTMLElement;
+    const [text, links] = [answer.textContent, [...answer.querySelectorAll("a")].map((link) => link.href)];
+    cleanup();
+    return { text, links };
+  };
+  expect((await cited("```text\nabc", "def\n```")).text).toContain("abcdef");
+  expect((await cited("- ```text\n  abc", "def\n  ```")).text).toContain("abcdef");
+  expect((await cited("Type `abc", "def`.")).text).toBe("Type abcdef.");
+  expect((await cited("So $x + ", "1$ holds.")).text).not.toMatch(/[\udc00-\udfff]|\[1\]/);
+  const here = new URL("#source-1", location.href).href;
+  expect(await cited("See https://b.example/c", " there.")).toEqual({
+    text: "See https://b.example/c[1] there.",
+    links: ["https://b.example/c", here],
+  });
+  expect(await cited("See [the *pa", "ge*](https://b.example/c).")).toEqual({
+    text: "See the page[1].",
+    links: ["https://b.example/c", here],
+  });
+});
+
+test("characters of private use that a model writes stay, in code and in text", async () => {
+  const private_ = "\uf8f01\uf8f1";
+  const texts = [`\`\`\`text\n${private_}\n\`\`\``, `Type \`${private_}\`.`, `In words ${private_}.`];
+  for (const text of texts) {
+    const { container, chat } = await show(message("q", "Hi", { role: "user" }), message("a", text));
+    expect(container.querySelector(".answer")?.textContent).toContain(private_);
+    expect(container.querySelector(".source-mark")).toBe(null);
+    expect(textOf(chat.store.message("a") as MessageView)).toBe(text);
+    cleanup();
+  }
 });
 
 test("an answer is rated with a reason; what another tab says of it is shown", async () => {

@@ -1,8 +1,10 @@
-// Marks of sources in a text: where an answer names its n-th source. Characters that no text has stand for them, so that
-// Markdown takes a mark for a letter; what is copied or exported has none.
+// Marks of sources in a text: where an answer names its n-th source. Markdown takes a mark for a letter; what is copied or
+// exported has none.
 
-const OPEN = "\uf8f0";
-const CLOSE = "\uf8f1";
+// Second halves of surrogate pairs, without their first: no text that comes from the server has them, and nothing before
+// them makes them a character.
+const OPEN = "\udc00";
+const CLOSE = "\udc01";
 
 export const SOURCE_MARK = new RegExp(`${OPEN}(\\d+)${CLOSE}`, "g");
 

@@ -1,5 +1,7 @@
 // Fenced code: where it ends, and what it contains. Pure.
 
+import { withoutMarks } from "../common/source-marks";
+
 export interface FencedCode {
   language: string;
   code: string;
@@ -42,5 +44,5 @@ export function fencedCode(text: string, open = false): FencedCode | null {
   const last = code.slice(lastStart).trimEnd();
   const closed = closesFence(last, fence[1]);
   if (closed || (open && last && fence[1].startsWith(last.trimStart()))) code = code.slice(0, lastStart);
-  return { language, code: code.endsWith("\n") ? code.slice(0, -1) : code, closed };
+  return { language, code: withoutMarks(code.endsWith("\n") ? code.slice(0, -1) : code), closed };
 }

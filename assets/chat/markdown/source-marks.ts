@@ -1,27 +1,45 @@
 // A remark plugin that shows the marks of sources: each as a number above the line. `blocks.tsx` makes it a link.
 
-import type { PhrasingContent, Root, Text } from "mdast";
-import { SOURCE_MARK } from "../common/source-marks";
-
-interface Parent {
-  children?: PhrasingContent[];
-  value?: string;
-  type: string;
-}
+import type { Nodes, PhrasingContent, Root, Text } from "mdast";
+import { SOURCE_MARK, withoutMarks } from "../common/source-marks";
 
 export function showSourceMarks() {
-  return (tree: Root): void => visit(tree as unknown as Parent);
+  return (tree: Root): void => visit(tree);
 }
 
-function visit(node: Parent): void {
-  if (!node.children) return;
-  node.children = node.children.flatMap((child) => {
+function visit(node: Nodes): void {
+  if (!("children" in node)) return;
+  const children = node.children as PhrasingContent[];
+  (node.children as PhrasingContent[]) = children.flatMap((child) => {
     if (child.type === "text") return split(child);
-    // What reads as code stays code: its marks are left out.
-    if (child.type === "inlineCode") child.value = child.value.replace(SOURCE_MARK, "");
-    visit(child as unknown as Parent);
-    return [child];
+    leaveOut(child);
+    if (child.type !== "link" && child.type !== "linkReference") {
+      visit(child);
+      return [child];
+    }
+    // A mark is a link itself, and no link contains another: it stands behind.
+    const marks = marksIn(child);
+    return [child, ...marks];
   });
+}
+
+// What reads as code, or is an address, has no marks.
+function leaveOut(node: Nodes): void {
+  const fields: Partial<Record<"value" | "url" | "title" | "alt", string | null>> = node as object;
+  for (const field of ["value", "url", "title", "alt"] as const) {
+    const text = fields[field];
+    if (text) fields[field] = withoutMarks(text);
+  }
+}
+
+// Takes the marks out of a node.
+function marksIn(node: Nodes): PhrasingContent[] {
+  if (node.type === "text") {
+    const marks = split(node).filter((_, index) => index % 2 === 1);
+    node.value = withoutMarks(node.value);
+    return marks;
+  }
+  return "children" in node ? node.children.flatMap(marksIn) : [];
 }
 
 function split(text: Text): PhrasingContent[] {
