@@ -182,16 +182,26 @@ def select_branch(connection: Connection, owner: str, message_id: str) -> str:
     An answer that stands beside others is kept, and its model answers next. Raises ``NotFound``.
     """
     row = _locked(connection, owner, message_id)
-    tree = _tree(connection, row.id)
-    if not tree[message_id].visible:
+    shown = connection.execute(select(message.c.model).where(message.c.id == message_id, VISIBLE)).one_or_none()
+    if shown is None:
         raise NotFound("This message does not exist.")
-    if message_id not in tree.above(row.leaf_id):
-        _end_at(connection, row.id, tree.end_of(message_id))
+    end = _end_through(connection, message_id, row.leaf_id)
+    if end != row.leaf_id:
+        _end_at(connection, row.id, end)
     if queries.compared_with(row, message_id):
-        model = connection.scalar(select(message.c.model).where(message.c.id == message_id))
-        changes = {"compared": None, "model": model}
+        changes = {"compared": None, "model": shown.model}
         connection.execute(update(conversation).where(conversation.c.id == row.id), changes)
     return row.id
+
+
+def _end_through(connection: Connection, message_id: str, leaf_id: str | None) -> str | None:
+    """Return ``leaf_id`` if the message is above it or is it, else the newest visible message from this one on."""
+    below = select(message.c.id).where(message.c.id == message_id).cte("below", recursive=True)
+    child = message.alias("child")
+    below = below.union_all(select(child.c.id).join(below, child.c.parent_id == below.c.id))
+    is_leaf = message.c.id == leaf_id
+    query = select(message.c.id).join(below, message.c.id == below.c.id).where(or_(VISIBLE, is_leaf))
+    return connection.scalar(query.order_by(is_leaf.desc(), message.c.position.desc()).limit(1))
 
 
 def delete_messages(connection: Connection, owner: str, message_id: str, following: bool) -> str:

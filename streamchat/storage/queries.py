@@ -144,6 +144,20 @@ def owned(connection: Connection, owner: str, conversation_id: object, *, lock: 
     return row
 
 
+def owned_with(connection: Connection, owner: str, message_id: object) -> Row[Any]:
+    """Return the row of the conversation that a message is in. Raises ``NotFound``."""
+    query = (
+        select(conversation)
+        .join(message, message.c.conversation_id == conversation.c.id)
+        .where(message.c.id == known_id(message_id, "message"), conversation.c.owner == owner)
+        .where(conversation.c.deleted_at.is_(None))
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound("This message does not exist.")
+    return row
+
+
 def conversation_of_answer(connection: Connection, owner: str, run_id: object) -> str:
     """Return the conversation id of an answer of this owner. Raises ``NotFound``."""
     values = {"its_id": known_id(run_id, "answer"), "its_owner": owner}

@@ -399,11 +399,11 @@ class Storage:
         Raises ``NotFound``.
         """
 
-        def read(connection: Connection) -> tuple[str, ...]:
-            conversation_id = queries.conversation_of(connection, _owner(owner), message_id)
-            return queries.compared_with(queries.owned(connection, owner, conversation_id), message_id)
-
-        return await self._of(message_id).read(read)
+        return await self._of(message_id).look_up(
+            lambda connection: queries.compared_with(
+                queries.owned_with(connection, _owner(owner), message_id), message_id
+            )
+        )
 
     async def begin_again(
         self,

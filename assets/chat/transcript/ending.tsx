@@ -11,7 +11,7 @@ import { type MessageView, textOf } from "../store/message-parts";
 import { useActions } from "./actions";
 import { FeedbackButtons } from "./feedback";
 import { Latency, Timeline } from "./latency";
-import { DeleteButton, More, modelFor, Regenerate, useMeta, Versions } from "./message-actions";
+import { DeleteButton, isShared, More, modelFor, Regenerate, useMeta, Versions } from "./message-actions";
 import { ReadAloud } from "./read-aloud";
 
 // Loaded when somebody looks at an answer again.
@@ -26,7 +26,7 @@ interface Props {
 export function Ending({ view, last }: Props) {
   const { transcript: t, common } = useStrings();
   const { store } = useChat();
-  const { shared } = useMeta();
+  const shared = useMeta(isShared);
   const { status, offers = [] } = view;
   const why = view.why && common.told(view.why);
   const hasText = !!textOf(view).trim();
@@ -113,7 +113,7 @@ function DetailLines({ view: { id, usage, timing, verified, tally } }: { view: M
     transcript: t,
     common: { milliseconds },
   } = useStrings();
-  const { shared } = useMeta();
+  const shared = useMeta(isShared);
   const times = useTimes(id);
   const [replaying, setReplaying] = useState(false);
   const lines: string[] = [];

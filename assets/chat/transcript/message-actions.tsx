@@ -14,18 +14,23 @@ import { strings, useStrings } from "../common/strings";
 import { useConfirmModel } from "../composer/confirm-model";
 import { groupByProvider } from "../composer/models";
 import { type MessageView, textOf } from "../store/message-parts";
+import type { Meta } from "../store/transcript-store";
 import { elementOf } from "./element-of";
 
-export function useMeta() {
+/** A value of the conversation. Each message has several of these: only another value renders it again. */
+export function useMeta(of: (meta: Meta) => boolean): boolean {
   const { store } = useChat();
-  return useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
+  const value = () => of(store.meta());
+  return useSyncExternalStore(store.subscribeMeta, value, value);
 }
+
+export const isShared = ({ shared }: Meta): boolean => shared;
 
 /** The buttons below a question. */
 export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: () => void }) {
   const t = useStrings().transcript;
   const { store } = useChat();
-  const { shared } = useMeta();
+  const shared = useMeta(isShared);
   return (
     <footer className="actions">
       <Versions view={view} />
@@ -54,8 +59,8 @@ export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: (
 export function Versions({ view: { id, versions } }: { view: MessageView }) {
   const t = useStrings().transcript;
   const { attempt, scroll } = useChat();
-  const { shared, compared } = useMeta();
-  if (!versions || versions.length < 2 || shared || compared.includes(id)) return null;
+  const hidden = useMeta(({ shared, compared }) => shared || compared.includes(id));
+  if (!versions || versions.length < 2 || hidden) return null;
   const index = versions.indexOf(id);
   const go = (step: number) => {
     scroll.release();
@@ -224,7 +229,7 @@ export function sayBusy({ store }: Chat): boolean {
 export function EditBox({ view, onClose }: { view: MessageView; onClose: () => void }) {
   const t = useStrings().transcript;
   const chat = useChat();
-  const { answering } = useMeta();
+  const answering = useMeta((meta) => meta.answering);
   const area = useRef<HTMLTextAreaElement>(null);
   const [clientId] = useState(newId);
   const [saving, setSaving] = useState(false);

@@ -8,7 +8,7 @@ import { useChat } from "../chat";
 import { messagePath, RequestError, request } from "../common/request";
 import { useStrings } from "../common/strings";
 import { Answer } from "./message";
-import { modelFor, sayBusy, useMeta } from "./message-actions";
+import { isShared, modelFor, sayBusy, useMeta } from "./message-actions";
 import { Playback, type Recording } from "./playback";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 5, 20];
@@ -141,7 +141,7 @@ interface ContinueHereProps {
 function ContinueHere({ id, position, disabled, onClick }: ContinueHereProps) {
   const t = useStrings().transcript;
   const chat = useChat();
-  const { shared } = useMeta();
+  const shared = useMeta(isShared);
   const view = chat.store.message(id);
   if (shared || !view) return null;
   const go = () => {
