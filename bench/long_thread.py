@@ -3,11 +3,14 @@
 A long answer is timed from the provider's send to the paint while the messages before it are watched for changes;
 somebody types on a processor slowed down four times; a message of 200 KB is opened; the page is loaded for the first
 time. Frames of the screen are counted as well: the longest pause between two of them is what the eye calls a freeze.
+The second answer of a new conversation, whose first words come while the page still has other work, is watched for
+that alone.
 """
 
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from playwright.async_api import Browser
@@ -62,6 +65,7 @@ async def run(quick: bool) -> None:
         long = f"/c/{await seed.conversation(data, 1, LONG, MODEL)}"
         async with simulator() as provider, app(provider, data=data) as running, chromium() as browser:
             await _long_answers(provider, running, browser, thread, share)
+            await _second_answers(provider, running, browser, 20 // share)
             await _typing(running, browser, thread, Load("typing", "markdown", 2000 // share, 50))
             await _long_message(running, browser, long)
             await _first_load(running, browser)
@@ -110,6 +114,27 @@ async def _long_answers(provider: Simulator, running: App, browser: Browser, thr
         "From the provider's send to the paint. Whole after: the last word. Changes before: of the DOM, in the "
         "messages that were in the page: the newest ones, until somebody asks for more. Longest pause: between two "
         "frames of the screen, in ms.",
+    )
+
+
+async def _second_answers(provider: Simulator, running: App, browser: Browser, times: int) -> None:
+    load = Load("second", "numbered", 100, 50)
+    paused: dict[str, list[float]] = {"by the provider": [], "in the page": [], "between two frames of the screen": []}
+    for _ in range(times):
+        async with visit(browser, running.url) as page:
+            for _ in range(2):
+                await page.page.evaluate(_WATCH)
+                await page.ask(load.message)
+                await page.end(load.seconds + PATIENCE)
+            emits, paints = await provider.emits(load), await page.paints()
+            for times_of, among in ((emits, "by the provider"), ([one.at for one in paints], "in the page")):
+                paused[among].append(max(after - before for before, after in pairwise(times_of)) * 1000)
+            paused["between two frames of the screen"].append(await page.page.evaluate("watched.pause"))
+    show(
+        "The second answer of a new conversation",
+        ["the longest pause of each: ms", "p50", "p95", "max"],
+        [[among, *(number(percentile(each, part), 0) for part in (0.5, 0.95, 1))] for among, each in paused.items()],
+        f"{times} times: {load.title}. In the page: between two paints with more of it, from first word to last.",
     )
 
 

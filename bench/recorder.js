@@ -42,6 +42,7 @@
   };
   bench.startup = () => {
     bench.restart();
+    if (sentinel) return;
     sentinel = document.createElement("div");
     sentinel.style = "position:fixed;inset:0 auto auto 0;width:1px;height:1px;contain:strict;visibility:hidden";
     document.body.append(sentinel);
