@@ -24,6 +24,7 @@ SECTIONS = (
     "people",
     "capacity",
     "idle",
+    "followers",
     "takeover",
     "transports",
     "page",

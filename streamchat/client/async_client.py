@@ -82,11 +82,13 @@ class AsyncClient:
         options: Mapping[str, Any] | None = None,
         temporary: bool = False,
         preset: str | None = None,
+        queue: bool = False,
     ) -> AsyncRun:
         """Start an answer. The same ``client_message_id`` again returns the same run. Raises the package's errors.
 
         ``temporary``: begin a chat that is never stored; it is in memory until an hour after its last message.
-        ``preset``: the id or the name of a preset, for what is left out.
+        ``preset``: the id or the name of a preset, for what is left out. ``queue``: if an answer is in progress in the
+        conversation, wait until it has ended, instead of ``InvalidInput``; a notice ``queued`` of the answer says so.
         """
         body = p.start_body(
             message,
@@ -98,6 +100,7 @@ class AsyncClient:
             options=options,
             temporary=temporary,
             preset=preset,
+            queue=queue,
         )
         run = p.run_ids_from(await self._request("POST", "/api/runs", body))
         return AsyncRun(self, run, RunState(run.run_id, model=model or ""))

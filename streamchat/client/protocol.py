@@ -117,6 +117,7 @@ def start_body(
     temporary: bool = False,
     preset: str | None = None,
     models: Sequence[str] | None = None,
+    queue: bool = False,
 ) -> dict[str, Any]:
     """Return the body of ``POST /api/runs``."""
     content = message if isinstance(message, str) else [_part(part) for part in message]
@@ -129,6 +130,7 @@ def start_body(
     body: dict[str, Any] = {"message": content, "client_message_id": client_message_id}
     optional["options"] = options
     optional |= {"temporary": temporary or None, "preset": preset, "models": list(models) if models else None}
+    optional["queue"] = queue or None
     return body | {name: value for name, value in optional.items() if value is not None}
 
 

@@ -64,11 +64,13 @@ class Client:
         options: Mapping[str, Any] | None = None,
         temporary: bool = False,
         preset: str | None = None,
+        queue: bool = False,
     ) -> Run:
         """Start an answer. The same ``client_message_id`` again returns the same run. Raises the package's errors.
 
         ``temporary``: begin a chat that is never stored; it is in memory until an hour after its last message.
-        ``preset``: the id or the name of a preset, for what is left out.
+        ``preset``: the id or the name of a preset, for what is left out. ``queue``: if an answer is in progress in the
+        conversation, wait until it has ended, instead of ``InvalidInput``; a notice ``queued`` of the answer says so.
         """
         return self._run(
             self._client.start(
@@ -81,6 +83,7 @@ class Client:
                 options=options,
                 temporary=temporary,
                 preset=preset,
+                queue=queue,
             )
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
-from tests.support.chat_page import ChatPage
+from tests.support.chat_page import ChatPage, numbered
 
 
 def test_a_follow_up_waits_for_the_answer(tab: ChatPage, open_page: OpenPage) -> None:
@@ -43,6 +43,27 @@ def test_a_queue_survives_a_reload_and_can_be_sent_now(tab: ChatPage) -> None:
     expect(chat.questions).to_have_count(2)
     expect(chat.composer).to_have_value("third")
     chat.wait_status("finished")
+
+
+def test_what_a_program_queues_is_shown_in_every_tab(tab: ChatPage, open_page: OpenPage) -> None:
+    """Its question and its answer that waits, below the one under way, which goes on; then it is answered."""
+    chat = tab.choose("simulator:tour")
+    chat.ask("n=200 rate=40 kind=numbered")
+    other = open_page(f"/c/{chat.conversation_id}")
+    path = f"/api/conversations/{chat.conversation_id}/messages"
+    queue = "path => fetch(path, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify("
+    queue += "{message: 'n=3 rate=0 kind=numbered second', queue: true})}).then(answer => answer.status)"
+    assert chat.page.evaluate(queue, path) == 201
+    for each in (chat, other, open_page(f"/c/{chat.conversation_id}")):
+        expect(each.questions.last).to_contain_text("second")
+        expect(each.answers.last.locator(".notice")).to_contain_text("Waiting for the answer before it")
+        expect(each.answers.first).to_have_attribute("data-status", "streaming")
+    chat.send("n=2 rate=0 kind=numbered third")
+    for each in (chat, other):
+        expect(each.questions).to_have_count(3)
+        expect(each.questions.last).to_contain_text("third")
+        each.wait_status("finished")
+        assert [each.words(nth) for nth in range(3)] == [numbered(200), numbered(3), numbered(2)]
 
 
 def test_a_conversation_keeps_its_system_prompt(tab: ChatPage, open_page: OpenPage) -> None:

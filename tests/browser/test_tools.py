@@ -50,6 +50,26 @@ def seen(chat: ChatPage) -> list[str]:
     return [re.sub(r"_r_\w+_|recharts[\w-]*?:?-?\w*\d+\b:?", "#", text) for text in found]
 
 
+def test_a_message_is_taken_after_the_tools(chat: ChatPage, open_page: OpenPage, server: Served):
+    """Queued while a call waits, sent after the tools: the call runs, its answer ends for the message, and that is
+    answered next and once, in every tab. Nothing waits above the composer any more."""
+    chat.ask("tools=book rate=0 Go").wait_status("waiting")
+    other = open_page(f"/c/{chat.conversation_id}", server=server)
+    chat.send("n=2 rate=0 kind=numbered rather this")
+    chat.page.get_by_test_id("send-at-round").click()
+    for each in (chat, other):
+        expect(each.questions).to_have_count(2)
+        expect(each.answers.first).to_have_attribute("data-status", "waiting")
+        expect(each.page.get_by_test_id("queued")).to_have_count(0)
+    chat.page.get_by_test_id("approve").click()
+    for each in (chat, other):
+        each.wait_status("finished")
+        expect(each.questions).to_have_count(2)
+        expect(each.answers.first.locator(".notice")).to_contain_text("taken after tool round 1")
+        expect(each.answers.last.locator(".notice")).to_contain_text("Taken after tool round 1")
+        expect(panels(each).first).to_have_attribute("data-state", "done")
+
+
 def test_parallel_calls(chat: ChatPage):
     """Interleaved fragments of three calls end in three panels, each with its own arguments, in call order, and the
     same after a reload. What a panel shows meanwhile has no JSON in it, and only grows."""

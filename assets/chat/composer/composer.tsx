@@ -19,6 +19,7 @@ import { type Chat, useChat } from "../chat";
 import { useAddress, usePlace } from "../common/address";
 import { hasFingersOnly, useFingersOnly } from "../common/fingers";
 import { newId } from "../common/new-id";
+import { request, runPath } from "../common/request";
 import { useStableCallbacks } from "../common/stable-callbacks";
 import { strings, useStrings } from "../common/strings";
 import type { Model, Settings } from "../store/frames";
@@ -384,8 +385,19 @@ function useQueue(send: Send, onStop: () => void, onEdit: (item: Queued) => void
       urgent.current = item.id;
       onStop();
     },
+    // The server keeps it from here on, and all tabs show it.
+    onRound: async (item: Queued, run: string) => {
+      const body = { message: partsOf(item), model: item.model || undefined, at: "round", client_message_id: item.id };
+      if (await chat.attempt(() => request("POST", `${runPath(run)}/steer`, body))) queue.remove(item.id);
+    },
   };
   return { queue, queued, queueActions, takeQueued, refuseQueued };
+}
+
+// A message as the HTTP API takes it.
+function partsOf({ text, files = [] }: Queued) {
+  const texts = text.trim() || !files.length ? [{ type: "text", text }] : [];
+  return [...texts, ...files.map(({ id }) => ({ type: "file", file_id: id }))];
 }
 
 // The draft of each conversation, stored in the browser.

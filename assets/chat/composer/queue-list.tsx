@@ -1,6 +1,8 @@
 // The messages that follow the answer under way: shown, changed, removed, or sent at once.
 
-import { Pencil, SendHorizontal, X } from "lucide-react";
+import { CornerDownRight, Pencil, SendHorizontal, X } from "lucide-react";
+import { useCallback, useSyncExternalStore } from "react";
+import { useChat } from "../chat";
 import { useStrings } from "../common/strings";
 import type { Queued } from "./queue";
 
@@ -9,11 +11,17 @@ interface Props {
   onEdit: (item: Queued) => void;
   onRemove: (item: Queued) => void;
   onNow: (item: Queued) => void;
+  /** `run`: the answer that ends for it. */
+  onRound: (item: Queued, run: string) => void;
 }
 
-export function QueueList({ items, onEdit, onRemove, onNow }: Props) {
+export function QueueList(props: Props) {
+  return props.items.length ? <List {...props} /> : null;
+}
+
+function List({ items, onEdit, onRemove, onNow, onRound }: Props) {
   const t = useStrings().composer;
-  if (!items.length) return null;
+  const run = useAnswerWithTools();
   return (
     <ul className="queue" aria-label={t.following}>
       {items.map((item) => (
@@ -25,6 +33,18 @@ export function QueueList({ items, onEdit, onRemove, onNow }: Props) {
             <SendHorizontal size={14} />
             {t.now}
           </button>
+          {run && !item.models && (
+            <button
+              type="button"
+              className="quiet"
+              data-testid="send-at-round"
+              title={t.roundHint}
+              onClick={() => onRound(item, run)}
+            >
+              <CornerDownRight size={14} />
+              {t.round}
+            </button>
+          )}
           <button type="button" className="quiet" aria-label={t.edit} title={t.edit} onClick={() => onEdit(item)}>
             <Pencil size={14} />
           </button>
@@ -35,4 +55,18 @@ export function QueueList({ items, onEdit, onRemove, onNow }: Props) {
       ))}
     </ul>
   );
+}
+
+// The last answer under way, once it has called a tool: such an answer can end between two rounds of tools.
+function useAnswerWithTools(): string | undefined {
+  const { store } = useChat();
+  const id = useSyncExternalStore(store.subscribeMeta, () =>
+    store.meta().ids.findLast((one) => store.message(one)?.running),
+  );
+  const subscribe = useCallback((listener: () => void) => store.subscribe(id ?? "", listener), [store, id]);
+  const calls = useSyncExternalStore(
+    subscribe,
+    () => store.message(id ?? "")?.parts.some(({ type }) => type === "tool_call") ?? false,
+  );
+  return calls ? id : undefined;
 }

@@ -39,6 +39,24 @@ async def test_the_events_are_those_of_the_log(client: type, api: Api):
 
 
 @both
+async def test_a_message_waits_for_the_answer_before_it(client: type, api: Api):
+    """With ``queue`` it is answered next, and its message says that it waited; without, it is refused."""
+    first = await api.start("one")
+    where = await api.world.runs.conversation_of("local", first)
+    with pytest.raises(InvalidInput):
+        await client(api.url).entries("two", conversation_id=where)
+    reading = asyncio.create_task(client(api.url).entries("two", conversation_id=where, queue=True))
+    while len(api.world.runs.active_ids()) < 2:
+        assert not reading.done(), reading.result()
+        await asyncio.sleep(0.01)
+    api.provider.say(e.TextDelta("1"), e.Finished(), e.TextDelta("2"), e.Finished())
+    heard, message = await reading
+    assert message.text == "2"
+    told = [entry.event for entry in heard if isinstance(entry.event, e.Notice)]
+    assert [(notice.kind, (notice.data or {})["place"]) for notice in told] == [("queued", 1), ("queued", 0)]
+
+
+@both
 async def test_from_every_number_exactly_what_is_missing(client: type, api: Api):
     """After k: the entries behind k, and the whole message all the same."""
     run_id = await api.said(*PLAIN)

@@ -97,6 +97,9 @@ export const de: Strings = {
     following: "Nachrichten, die folgen",
     now: "Jetzt",
     nowHint: "Die Antwort anhalten und dies jetzt senden",
+    round: "Nach den Werkzeugen",
+    roundHint:
+      "Dies senden, sobald die Werkzeuge fertig sind, die die Antwort als Nächstes aufruft; was sie schrieb, bleibt",
     edit: "Bearbeiten",
 
     temporary: "Temporärer Chat",

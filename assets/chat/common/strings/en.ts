@@ -107,6 +107,8 @@ export const en = {
     following: "Messages that follow",
     now: "Now",
     nowHint: "Stop the answer and send this now",
+    round: "After the tools",
+    roundHint: "Send this once the tools have run that the answer calls next; what it wrote stays",
     edit: "Edit",
 
     temporary: "Temporary chat",
