@@ -1,8 +1,8 @@
 """A thousand followers of one conversation, on one worker: how late each of them has a word, and what they cost.
 
 Followers are sockets of one asyncio process beside the server; what they receive is looked at only at the end. The
-floor is ``bench.relay``, which numbers, keeps and encodes nothing, on the same server. Lateness is counted from the moment in
-which the provider sent a word, and includes the time until the follower's own process comes to its socket.
+floor is ``bench.relay``, which numbers, keeps and encodes nothing, on the same server. Lateness is counted from the
+moment in which the provider sent a word, and includes the time until the follower's own process comes to its socket.
 """
 
 from __future__ import annotations

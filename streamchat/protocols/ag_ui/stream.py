@@ -7,11 +7,13 @@ Rules:
   the same with a number, so that ``request.last_answer`` finds it.
 * An answer that waits for approval ends the run with an interrupt per call; the client's next run brings the
   decisions (``continues``), and no call is begun a second time.
-* A stopped answer is a finished run, whose result says so; *failed* and *interrupted* are errors.
+* A stopped answer is a run with the outcome ``cancelled``; its result says so too, for clients that do not know it.
+  *failed* and *interrupted* are errors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streamchat.chat import events as e
@@ -36,7 +38,7 @@ class AgUiWriter:
     """Writes the stream. ``thread_id``, ``run_id``: the client's. ``continues``: the answer as the client has it.
     ``parent_id``: the client's run before, as it names it.
 
-    ``answer_id``: our id of the answer, ``model``: its model.
+    ``answer_id``: our id of the answer, ``model``: its model. ``parameters``: returns the schema of a tool's arguments.
     """
 
     heartbeat = COMMENT
@@ -50,11 +52,13 @@ class AgUiWriter:
         model: str = "",
         continues: Message | None = None,
         parent_id: str | None = None,
+        parameters: Callable[[str], Mapping[str, Any] | None] = lambda name: None,
     ) -> None:
         self._run = {"threadId": thread_id, "runId": run_id}
         self._parent = {"parentRunId": parent_id} if parent_id else {}
         self._answer_id = answer_id
         self._model = model
+        self._parameters = parameters
         self._open: tuple[str, str] | None = None
         self._message = len(continues.parts) if continues else 0
         self._reasoning = self._message
@@ -93,7 +97,7 @@ class AgUiWriter:
             case e.Finished(reason):
                 return [*self._close_all(), self._finished({"type": "success"}, reason)]
             case e.Stopped():
-                return [*self._close_all(), self._finished({"type": "success"}, "stopped")]
+                return [*self._close_all(), self._finished({"type": "cancelled"}, "stopped")]
             case e.Failed() | e.Interrupted():
                 error = error_of(event)
                 return [
@@ -177,12 +181,13 @@ class AgUiWriter:
         return [*self._close(), *(event for call_id in sorted(self._open_calls) for event in self._end_call(call_id))]
 
     def _interrupt(self, call_id: str) -> dict[str, Any]:
-        form = self._forms.get(call_id)
+        name = self._names.get(call_id, "")
+        form = self._forms.get(call_id) or self._parameters(name)
         fields = {**_DECISION["properties"], **({"editedArgs": form} if form else {})}
         return {
             "id": interrupt_id(self._answer_id, call_id),
             "reason": "tool_call",
-            "message": f"Run {self._names.get(call_id, 'this tool')}?",
+            "message": f"Run {name or 'this tool'}?",
             "toolCallId": call_id,
             "responseSchema": {**_DECISION, "properties": fields},
         }

@@ -1,6 +1,7 @@
 """AG-UI events to ours. Pure. Rules:
 
-* The run ends with ``RUN_FINISHED``; what follows it is not read. Without it the answer was cut off.
+* The run ends with ``RUN_FINISHED``; what follows it is not read. Without it, or if that says that the run was
+  cancelled, the answer was cut off.
 * Tools that we declared are ours to run; any other call is the agent's own, and its result is part of the stream.
 * Text without a start is text all the same. Arguments or a result of no call, and a second run within one, break the
   answer off.
@@ -192,11 +193,13 @@ class AgUiNormaliser:
             self.builder.emit(e.ToolProgress(self._panel.id, text[:_SHOWN]))
 
     def _end(self, data: dict[str, Any]) -> None:
+        outcome = data.get("outcome") or {}
+        if outcome.get("type") == "cancelled":
+            raise StreamBroken("The agent was stopped before its answer was complete.", kind="incomplete")
         if self._panel is not None:
             self.builder.result(self._panel, "done", result=_shown(self._state))
         if self._said and not self._heard and not self._before.endswith(self._said):
             self.builder.text(self._said)
-        outcome = data.get("outcome") or {}
         asked = outcome["interrupts"] if outcome.get("type") == "interrupt" else []
         kept = {"run": self._run_id, "state": _shown(self._state), "interrupts": [self._ask(one) for one in asked]}
         kept = {"ag_ui": {name: value for name, value in kept.items() if value}}

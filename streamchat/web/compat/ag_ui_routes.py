@@ -9,8 +9,10 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -61,7 +63,14 @@ async def run(
         new = await _new_run(context, body, request)
         started = await context.start(new)
         initial = Message(started.run_id, "assistant", close_open_calls(new.prefix), status="streaming", model=name)
-        writer = AgUiWriter(body.threadId, body.runId, started.run_id, model=name, parent_id=body.parentRunId)
+        writer = AgUiWriter(
+            body.threadId,
+            body.runId,
+            started.run_id,
+            model=name,
+            parent_id=body.parentRunId,
+            parameters=partial(_parameters, context),
+        )
         return _stream(context, writer, started.conversation_id, initial, 0, slot)
 
 
@@ -70,7 +79,9 @@ async def follow(run_id: Annotated[str, Path(max_length=64)], context: Context) 
     """Stream an answer, whoever started it, from its beginning. `run_id` is that of `X-Run-Id`."""
     conversation_id, current = await context.runs.get(context.owner, run_id)
     initial = Message(run_id, "assistant", status="streaming", model=current.message.model)
-    writer = AgUiWriter(conversation_id, run_id, run_id, model=current.message.model)
+    writer = AgUiWriter(
+        conversation_id, run_id, run_id, model=current.message.model, parameters=partial(_parameters, context)
+    )
     return _stream(context, writer, conversation_id, initial, FROM_SNAPSHOT, streams.take(context))
 
 
@@ -134,9 +145,21 @@ async def _resume(context: RequestContext, body: ag_ui.RunIn, slot: Slot) -> Res
             await context.runs.decide(context.owner, run_id, one.call_id, decision)
     message = before.message
     writer = AgUiWriter(
-        body.threadId, body.runId, run_id, model=message.model, continues=message, parent_id=body.parentRunId
+        body.threadId,
+        body.runId,
+        run_id,
+        model=message.model,
+        continues=message,
+        parent_id=body.parentRunId,
+        parameters=partial(_parameters, context),
     )
     return _stream(context, writer, conversation_id, message, before.seq, slot)
+
+
+def _parameters(context: RequestContext, name: str) -> Mapping[str, Any] | None:
+    """Return the schema of the arguments of a tool, for whoever decides about a call of it."""
+    tool = context.services.tools.get(name)
+    return None if tool is None else tool.spec.parameters
 
 
 def _stream(

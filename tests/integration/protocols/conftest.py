@@ -20,6 +20,7 @@ from streamchat.providers.catalog import Catalog, Source
 from streamchat.runs.retries import Policy
 from streamchat.settings import Settings
 from streamchat.simulator.provider import MODELS, Simulator
+from streamchat.tools.toolbox import Toolbox
 from streamchat.web.app import guard, mount
 from streamchat.wiring import ServiceHolder, Services
 from tests.integration.runs.conftest import World, make_world
@@ -92,7 +93,7 @@ async def serving_api(path: Path, catalog: Catalog, loop: LoopThread, tools: Any
         async with make_world(path, Policy(retries=0), catalog, tools) as world:
             given = {"PORT": str(port), "STREAMCHAT_DATA_DIR": str(path), **more}
             settings = Settings.model_validate(given)
-            services = Services(settings, catalog, world.store, world.runs)
+            services = Services(settings, catalog, world.store, world.runs, Toolbox(tools))
             holder = ServiceHolder(services)
             async with serving(guard(mount(PAGE, holder), holder), sock):
                 yield Api(port, world, loop, services)

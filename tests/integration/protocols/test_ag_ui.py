@@ -192,7 +192,7 @@ def test_stop_by_the_run_id(api: Api) -> None:
             pass
         assert api.http.delete(f"/api/runs/{answer.headers['x-run-id']}").status_code < 300
         rest = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
-    assert rest[-1]["result"] == {"reason": "stopped"}
+    assert (rest[-1]["outcome"], rest[-1]["result"]) == ({"type": "cancelled"}, {"reason": "stopped"})
 
 
 BAD: dict[str, tuple[dict[str, Any], int]] = {

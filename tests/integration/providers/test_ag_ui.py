@@ -317,6 +317,7 @@ BAD = {
         "bad-event",
     ),
     "error": ([START, text("Some. "), {"type": "RUN_ERROR", "message": "The library is closed."}], "error-event"),
+    "cancelled": ([START, text("Some. "), END | {"outcome": {"type": "cancelled"}}], "incomplete"),
     "nothing": ([], "empty"),
 }
 

@@ -1,11 +1,27 @@
 // The client of AG-UI against the server at URL: its own verifier checks every event.
 // bun ag_ui.mjs '<options as JSON>' asks each text in turn and prints what the agent held in the end, as JSON.
-import { HttpAgent } from "@ag-ui/client";
+import { buildResumeArray, HttpAgent } from "@ag-ui/client";
 
-const { texts, tools = [], model, results = {} } = JSON.parse(process.argv[2]);
-const agent = new HttpAgent({ url: `${process.env.URL}/ag-ui?model=${model}`, threadId: "thread-1" });
+const { texts, tools = [], model, results = {}, decisions = [], stop = false } = JSON.parse(process.argv[2]);
+let run = "";
+const noting = async (url, request) => {
+  const response = await fetch(url, request);
+  run = response.headers.get("X-Run-Id");
+  return response;
+};
+const url = `${process.env.URL}/ag-ui?model=${model}`;
+const agent = new HttpAgent({ url, threadId: "thread-1", fetch: noting });
 const seen = [];
-const subscriber = { onEvent: ({ event }) => void seen.push(event.type) };
+const outcomes = [];
+const interrupts = [];
+const subscriber = {
+  onEvent: async ({ event }) => {
+    seen.push(event.type);
+    const isFirst = event.type === "TEXT_MESSAGE_CONTENT" && seen.filter((type) => type === event.type).length === 1;
+    if (stop && isFirst) await fetch(`${process.env.URL}/api/runs/${run}`, { method: "DELETE" });
+  },
+  onRunFinishedEvent: ({ outcome }) => void outcomes.push(outcome),
+};
 
 for (const [number, text] of texts.entries()) {
   agent.addMessage({ id: `user-${number}`, role: "user", content: text });
@@ -18,6 +34,12 @@ for (const [number, text] of texts.entries()) {
   if (agent.messages.at(-1).role === "tool" && calls.some((one) => one.function.name in results)) {
     await agent.runAgent({ tools }, subscriber);
   }
+  for (const decision of decisions.splice(0, agent.pendingInterrupts.length ? 1 : 0)) {
+    const pending = agent.pendingInterrupts;
+    interrupts.push(...pending);
+    const resume = buildResumeArray(pending, Object.fromEntries(pending.map(({ id }) => [id, decision])));
+    await agent.runAgent({ tools, resume }, subscriber);
+  }
 }
-console.log(JSON.stringify({ messages: agent.messages, seen }));
+console.log(JSON.stringify({ messages: agent.messages, seen, outcomes, interrupts, left: agent.pendingInterrupts }));
 process.exit(0);

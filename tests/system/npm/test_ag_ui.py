@@ -25,9 +25,15 @@ def calculate(expression: str) -> str:
     return f"{expression} = 42"
 
 
+@tool(approve=True)
+def send(to: str) -> str:
+    """Send."""
+    return f"sent to {to}"
+
+
 @pytest.fixture
 def tools() -> list[Any]:
-    return [calculate]
+    return [calculate, send]
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +99,46 @@ def test_tools_of_the_front_end(run: Run) -> None:
     assert held["messages"][-1]["role"] == "assistant"
     assert "surely confirmed" in held["messages"][-1]["content"]
     assert "TOOL_CALL_RESULT" not in held["seen"]
+
+
+DECISIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "approved": ({"status": "resolved", "payload": {"approved": True}}, "sent to"),
+    "with-the-form": (
+        {"status": "resolved", "payload": {"approved": True, "editedArgs": {"to": "Grace"}}},
+        "sent to Grace",
+    ),
+    "denied": ({"status": "resolved", "payload": {"approved": False, "reason": "surely not"}}, "surely not"),
+    "cancelled": ({"status": "cancelled"}, ""),
+}
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_an_approval(run: Run, name: str) -> None:
+    """The run is interrupted, with the form of the arguments; what the client resumes it with settles the call, and
+    the answer goes on to its end."""
+    decision, result = DECISIONS[name]
+    held = run("tools", f"calls=1 tools=send {FAST}", decisions=[decision])
+    (interrupt,) = held["interrupts"]
+    form = interrupt["responseSchema"]["properties"]
+    assert form["approved"]["type"] == "boolean"
+    assert form["editedArgs"]["properties"]["to"]["type"] == "string"
+    assert (held["outcomes"], held["left"]) == (["interrupt", "success"], [])
+    assert held["seen"].count("TOOL_CALL_START") == held["seen"].count("TOOL_CALL_RESULT") == 1
+    told, last = held["messages"][-2:]
+    assert ("sent to" in told["content"]) is (name in ("approved", "with-the-form"))
+    assert result in told["content"]
+    assert (told["role"], last["role"], bool(last["content"])) == ("tool", "assistant", True)
+
+
+def test_an_approval_goes_on_to_the_next_question(run: Run) -> None:
+    """The thread is open again after it."""
+    held = run("tools", f"calls=1 tools=send {FAST}", f"calls=0 {FAST}", decisions=[{"status": "cancelled"}])
+    assert held["outcomes"] == ["interrupt", "success", "success"]
+    assert [message["role"] for message in held["messages"]].count("user") == 2
+
+
+def test_stopped_by_the_run_id(run: Run) -> None:
+    """The client is told that the run was cancelled, with the text so far."""
+    held = run("tour", "rate=50 n=5000 kind=numbered", stop=True)
+    assert held["outcomes"] == ["cancelled"]
+    assert held["messages"][-1]["content"].startswith("w000001")
