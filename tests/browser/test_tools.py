@@ -65,8 +65,8 @@ def test_a_message_is_taken_after_the_tools(chat: ChatPage, open_page: OpenPage,
     for each in (chat, other):
         each.wait_status("finished")
         expect(each.questions).to_have_count(2)
-        expect(each.answers.first.locator(".notice")).to_contain_text("taken after tool round 1")
-        expect(each.answers.last.locator(".notice")).to_contain_text("Taken after tool round 1")
+        expect(each.answers.first.locator("[data-kind=steered]")).to_contain_text("taken after tool round 1")
+        expect(each.answers.last.locator("[data-kind=steered]")).to_contain_text("Taken after tool round 1")
         expect(panels(each).first).to_have_attribute("data-state", "done")
 
 

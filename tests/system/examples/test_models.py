@@ -1,8 +1,11 @@
-"""Each model of examples/ and docs/models.md answers; those of other libraries if the library is installed."""
+"""Each model of examples/ and docs/models.md answers; those of other libraries with the real library from PyPI."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +15,16 @@ import pytest
 from streamchat.chat.events import Event, Finished, ReasoningDelta, SourceAdded, TextDelta, ToolResult, UsageReported
 from streamchat.chat.messages import Message, TextPart
 from streamchat.chat.request import Request
-from streamchat.providers.python.provider import PythonModels
+from streamchat.chat.wire import event_from_wire
 from streamchat.settings import load_settings
 from streamchat.wiring.build_models import build_catalog
-from streamchat.wiring.user_modules import load_user_modules
 from tests import ROOT
 from tests.support.loop import LoopThread
 from tests.support.vendor import Reply, Vendor
+from tests.system.examples.answering import answers
 
 PAGE = (ROOT / "docs" / "models.md").read_text()
+FRAMEWORKS = ("pydantic-ai-slim", "langgraph", "openai-agents")
 CODE = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "@model" in block]
 
 
@@ -36,14 +40,32 @@ def forgotten() -> Iterator[None]:
 
 async def ask(monkeypatch: pytest.MonkeyPatch, file: Path, question: str = "hello") -> list[Event]:
     """The events with which the first model of a file answers."""
-    monkeypatch.setenv("STREAMCHAT_MODULES", str(file))
-    models = load_user_modules(load_settings(), []).models
-    provider = PythonModels(models)
-    message = Message("u", "user", (TextPart(question),))
+    monkeypatch.setenv("STREAMCHAT_MODULES", "")  # put back afterwards
+    return (await answers(str(file), [question]))[0]
+
+
+@pytest.fixture(scope="module")
+def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the libraries of the examples and what we depend on, as one environment that a person installs."""
+    folder = tmp_path_factory.mktemp("frameworks")
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+    command += ["--target", str(folder), "-r", str(ROOT / "pyproject.toml"), *FRAMEWORKS]
     try:
-        return [event async for event in provider.stream(Request(models[0].name, (message,), conversation_id="c"))]
-    finally:
-        await provider.close()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    except subprocess.TimeoutExpired:
+        pytest.skip("the package index does not answer in time")
+    if done.returncode:
+        pytest.skip(f"the package index does not give the libraries: {done.stderr[-500:]}")
+    return folder
+
+
+def answered(frameworks: Path, name: str, *questions: str, **settings: str) -> list[list[Event]]:
+    """The events of each answer of an example, in a process that has its library."""
+    command = [sys.executable, "-m", "tests.system.examples.answering", str(ROOT / "examples" / name), *questions]
+    environment = {**os.environ, "PYTHONPATH": str(frameworks), "LANGSMITH_TRACING": "false", **settings}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return [list(map(event_from_wire, json.loads(line))) for line in done.stdout.splitlines()]
 
 
 def text_of(events: list[Event]) -> str:
@@ -90,36 +112,33 @@ async def test_the_provider_of_the_page_answers(monkeypatch, tmp_path: Path) -> 
     assert text_of([event async for event in provider.stream(Request("anything", (message,)))]) == "HELLO"
 
 
-async def test_pydantic_ai(monkeypatch) -> None:
+def test_pydantic_ai(frameworks: Path) -> None:
     """Its text, its tool calls with results, and its usage."""
-    pytest.importorskip("pydantic_ai")
-    monkeypatch.setenv("MODEL", "test")
-    events = await ask(monkeypatch, ROOT / "examples" / "model_pydantic_ai.py")
+    (events,) = answered(frameworks, "model_pydantic_ai.py", "hello", MODEL="test")
     assert "length" in text_of(events)
     assert [event.result for event in events if isinstance(event, ToolResult)] == ["1"]
     assert any(isinstance(event, UsageReported) and event.output for event in events)
 
 
-async def test_langgraph(monkeypatch) -> None:
+def test_langgraph(frameworks: Path) -> None:
     """The graph's own state is kept by conversation."""
-    pytest.importorskip("langgraph")
-    events = await ask(monkeypatch, ROOT / "examples" / "model_langgraph.py")
-    assert text_of(events) == "This is turn 1 of our talk: hello "
-    assert text_of(await ask(monkeypatch, ROOT / "examples" / "model_langgraph.py")).startswith("This is turn 2")
+    first, second = answered(frameworks, "model_langgraph.py", "hello", "again")
+    assert text_of(first) == "This is turn 1 of our talk: hello "
+    assert text_of(second) == "This is turn 2 of our talk: again "
+    assert any(isinstance(event, ReasoningDelta) for event in first)
 
 
-async def test_openai_agents(monkeypatch) -> None:
+def test_openai_agents(frameworks: Path) -> None:
     """It asks a server on loopback, and its text arrives."""
-    pytest.importorskip("agents")
     vendor = Vendor(loop := LoopThread()).start()
     try:
         vendor.answer = lambda _request: Reply(["Hello ", "there."])
-        monkeypatch.setenv("OPENAI_BASE_URL", vendor.url)
-        events = await ask(monkeypatch, ROOT / "examples" / "model_openai_agents.py")
+        (events,) = answered(frameworks, "model_openai_agents.py", "hello", OPENAI_BASE_URL=vendor.url)
     finally:
         vendor.close()
         loop.close()
     assert text_of(events) == "Hello there."
+    assert isinstance(events[-1], Finished)
 
 
 def test_examples_are_listed() -> None:
