@@ -38,7 +38,7 @@ _SERVERS = {
 
 
 async def run(quick: bool) -> None:
-    count, seconds = (COUNT // 5, 5) if quick else (COUNT, 20)
+    count, seconds = (COUNT // 5, 5) if quick else (COUNT, 10)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * count)), hard))
     rows = []

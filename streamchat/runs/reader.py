@@ -12,7 +12,6 @@ Knows the log, the store and the notifications; knows nothing of bytes, sockets 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -22,7 +21,7 @@ from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, StorageError
 from streamchat.runs.log import AnswerView, Entry, Log, Snapshot
 from streamchat.runs.notifications import Feed, Subscription
-from streamchat.runs.wakeup import Wakeup
+from streamchat.runs.wakeup import Silence, Wakeup
 
 HEARTBEAT_SECONDS = 10.0
 # Before the first entry: a reader from here on gets a snapshot first.
@@ -77,9 +76,6 @@ class RunReader:
         self._in_log = False
         self._subscription: Subscription | None = None
         self._due = True
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_sent = 0.0
-        self._silent = False
 
     @property
     def answer(self) -> AnswerView:
@@ -100,24 +96,21 @@ class RunReader:
 
         Close the generator. Raises ``NotFound`` if the answer is gone for good.
         """
-        loop = asyncio.get_running_loop()
-        self._last_sent = loop.time()
-        self._watch(loop)
+        silence = Silence(self._wakeup, self._heartbeat)
         try:
             while not (self.ended or self.closed):
                 batch = self._from_log() if self._in_log else await self.take()
                 if batch:
                     yield batch
-                    self._silent, self._last_sent = False, loop.time()
+                    silence.sent()
                 # A batch was everything; whatever came since has set the wakeup.
                 if (self._in_log or not self._due) and not (self.ended or self.closed):
                     await self._wakeup.wait()
-                    if self._silent:
-                        self._silent, self._due, self._last_sent = False, True, loop.time()
+                    if silence.over():
+                        self._due = True
                         yield None
         finally:
-            if self._timer:
-                self._timer.cancel()
+            silence.close()
             self._release()
 
     async def take(self) -> Batch | None:
@@ -188,15 +181,6 @@ class RunReader:
         if self._subscription is not None:
             self._runs.feed.unsubscribe(self._owner, self._subscription)
             self._subscription = None
-
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Check for silence by a timer: unlike a deadline around every wait it costs nothing per entry."""
-        now, due = loop.time(), self._last_sent + self._heartbeat
-        if now >= due:
-            self._silent = True
-            self._wakeup.set()
-            due = now + self._heartbeat
-        self._timer = loop.call_at(due, self._watch, loop)
 
 
 class Encoder(Generic[Piece]):

@@ -30,3 +30,38 @@ class Wakeup:
                 return False
         self._event.clear()
         return True
+
+
+class Silence:
+    """Wakes a waiter after ``seconds`` in which nothing was sent. Its timer costs nothing per entry, unlike a deadline
+    around every wait. Call ``close`` in the end."""
+
+    def __init__(self, wakeup: Wakeup, seconds: float) -> None:
+        self._wakeup, self._seconds = wakeup, seconds
+        self._loop = asyncio.get_running_loop()
+        self._last_sent = self._loop.time()
+        self._over = False
+        self._timer = self._loop.call_at(self._last_sent + seconds, self._watch)
+
+    def sent(self) -> None:
+        """Begin it anew."""
+        self._over, self._last_sent = False, self._loop.time()
+
+    def over(self) -> bool:
+        """Return whether it lasted for so long; if so, it begins anew."""
+        over = self._over
+        if over:
+            self.sent()
+        return over
+
+    def close(self) -> None:
+        """End it."""
+        self._timer.cancel()
+
+    def _watch(self) -> None:
+        now, due = self._loop.time(), self._last_sent + self._seconds
+        if now >= due:
+            self._over = True
+            self._wakeup.set()
+            due = now + self._seconds
+        self._timer = self._loop.call_at(due, self._watch)
