@@ -21,7 +21,7 @@ from streamchat.chat import events as e
 from streamchat.chat.messages import ToolCallPart
 from streamchat.errors import StreamBroken
 from streamchat.providers.ag_ui import interrupts
-from streamchat.providers.ag_ui.state import PatchError, patched
+from streamchat.providers.ag_ui.state import PatchError, Patches
 from streamchat.providers.event_builder import Call, EventBuilder
 from streamchat.providers.history import arguments_text
 from streamchat.providers.tolerant_json import read_arguments
@@ -60,6 +60,7 @@ class AgUiNormaliser:
         self._heard = False
         self._run_id = run_id
         self._state: Any = state or None
+        self._patches = Patches()
         self._panel: Call | None = None
         self._lines = 0
         self._open = {part.id: part for part in open_calls}
@@ -169,7 +170,7 @@ class AgUiNormaliser:
 
     def _delta(self, operations: Sequence[Mapping[str, Any]]) -> None:
         try:
-            self._state = patched({} if self._state is None else self._state, operations)
+            self._state = self._patches.apply({} if self._state is None else self._state, operations)
         except PatchError:
             raise StreamBroken("The agent changed a state that it had not sent.", kind="bad-event") from None
         if self._panel is None:

@@ -71,7 +71,7 @@ class Loops:
                 return
             self._free.remove(loop)
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._free.append, loop)
+            loop.call_soon_threadsafe(lambda: self._free.append(loop))
 
     def close(self) -> None:
         """Stop all loops. One that is blocked is left to its end."""
@@ -81,12 +81,13 @@ class Loops:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(loop.stop)
 
-    @staticmethod
-    def _run(loop: asyncio.AbstractEventLoop) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
             loop.run_forever()
-        finally:
+        finally:  # also if a function stopped it, or a task of a function raised SystemExit
+            with self._lock:
+                self._free, self._all = [[one for one in loops if one is not loop] for loops in (self._free, self._all)]
             tasks = asyncio.all_tasks(loop)
             for task in tasks:
                 task.cancel()

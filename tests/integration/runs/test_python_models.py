@@ -350,6 +350,33 @@ async def test_a_blocked_loop_delays_no_later_answer(tmp_path: Path, monkeypatch
         assert (await world.ended(blocked.run_id)).text == "Some text. the rest"
 
 
+async def stops_the_loop(request: Request):
+    yield "Some text. "
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(60)
+
+
+async def exits_in_a_task(request: Request):
+    async def bye() -> None:
+        raise SystemExit
+
+    yield "Some text. "
+    asyncio.create_task(bye())
+    await asyncio.sleep(60)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("function", [stops_the_loop, exits_in_a_task], ids=["stop", "exit"])
+async def test_a_function_that_ends_the_loop(tmp_path: Path, function: Callable[..., Any]) -> None:
+    """Its own answer breaks off, and the next one gets another loop."""
+    async with world_of(tmp_path, function, async_generator) as world:
+        broken = await world.ended((await world.start()).run_id)
+        assert (broken.status, broken.text) == ("interrupted", "Some text. ")
+        world.model = "python:async_generator"
+        for text in ("one", "two"):
+            assert (await world.ended((await world.start(text)).run_id)).text == f"You said {text}"
+
+
 async def test_too_many_stuck_functions_refuse_the_next(tmp_path: Path, monkeypatch) -> None:
     """With an error message, instead of a thread each."""
     monkeypatch.setattr(running, "MAX_STUCK", 0)

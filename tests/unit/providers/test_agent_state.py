@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamchat.providers.ag_ui.state import PatchError, patched
+from streamchat.providers.ag_ui.state import MAX_COPIED, PatchError, Patches
 
 CASES: dict[str, tuple[Any, list[dict[str, Any]], Any]] = {
     "add-member": ({"a": 1}, [{"op": "add", "path": "/b", "value": 2}], {"a": 1, "b": 2}),
@@ -39,6 +39,10 @@ BAD: dict[str, tuple[Any, Any]] = {
     "into-itself": ({"a": {"b": {}}}, [{"op": "move", "from": "/a", "path": "/a/b/c"}]),
     "test": ({"a": 1}, [{"op": "test", "path": "/a", "value": True}]),
     "a-number-as-path": ({}, [{"op": "add", "path": 1, "value": 1}]),
+    "copies-of-copies": ({"a": 1}, [{"op": "copy", "from": "", "path": f"/{n}"} for n in range(60)]),
+    "copies-of-text": ({"a": "x" * MAX_COPIED}, [{"op": "copy", "from": "/a", "path": f"/{n}"} for n in range(2)]),
+    "copies-no-pointer": ({}, [{"op": "copy", "from": 1, "path": "/a"}]),
+    "copies-nothing": ({}, [{"op": "copy", "from": "/b", "path": "/a"}]),
     "too-deep": ({}, [{"op": "add", "path": "/a" * 1000, "value": 1}]),
 }
 
@@ -47,7 +51,7 @@ BAD: dict[str, tuple[Any, Any]] = {
 def test_operations(name: str) -> None:
     """The result."""
     value, operations, expected = deepcopy(CASES[name])
-    assert patched(value, operations) == expected
+    assert Patches().apply(value, operations) == expected
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -55,4 +59,12 @@ def test_what_does_not_fit(name: str) -> None:
     """One error, whatever is wrong."""
     value, operations = deepcopy(BAD[name])
     with pytest.raises(PatchError):
-        patched(value, operations)
+        Patches().apply(value, operations)
+
+
+def test_copies_count_over_all_patches_of_an_answer() -> None:
+    """One doubling per event is no way around the bound."""
+    state, patches = {"a": 1}, Patches()
+    with pytest.raises(PatchError):
+        for n in range(60):
+            state = patches.apply(state, [{"op": "copy", "from": "", "path": f"/{n}"}])
