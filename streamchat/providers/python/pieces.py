@@ -19,7 +19,10 @@ from streamchat.chat import events as e
 from streamchat.chat.json_depth import parse_json
 from streamchat.errors import StreamBroken
 from streamchat.providers.event_builder import LIMITS, Call, EventBuilder, Limits
+from streamchat.providers.finish_reasons import MAX_REASON
 from streamchat.providers.python.definition import ToolCall
+
+_MOST_TOKENS = 10**12
 
 Piece: TypeAlias = (
     str
@@ -91,11 +94,11 @@ class Pieces:
                 builder.source(_text(url), _text(title))
             case e.UsageReported():
                 counts = (piece.input, piece.output, piece.cached, piece.reasoning, piece.written)
-                self._usage = e.UsageReported(*(None if count is None else max(0, int(count)) for count in counts))
+                self._usage = e.UsageReported(*(None if count is None else _count(count) for count in counts))
             case e.Notice(kind, text, data):
-                builder.emit(e.Notice(_text(kind), _text(text), None if data is None else _object(data)))
+                builder.emit(e.Notice(_text(kind)[:MAX_REASON], _text(text), None if data is None else _object(data)))
             case e.Finished(reason):
-                self._finish(_text(reason))
+                self._finish(_text(reason)[:MAX_REASON])
             case _:
                 self._add_call(piece)
 
@@ -156,6 +159,10 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} instead of text")
     return value
+
+
+def _count(value: Any) -> int:
+    return min(max(0, int(value)), _MOST_TOKENS)
 
 
 def _json(value: Any) -> Any:

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from streamchat.chat import events as e
@@ -35,6 +36,7 @@ TURN = 64
 """Pieces after which an async function that never waits lets others run."""
 BLOCKED_SECONDS = 2.0
 GRACE_SECONDS = 1.0
+MAX_MESSAGE = 2000
 logger = logging.getLogger(__name__)
 
 _abandoned: set[Answer] = set()
@@ -85,7 +87,7 @@ class Loops:
         asyncio.set_event_loop(loop)
         try:
             loop.run_forever()
-        finally:  # also if a function stopped it, or a task of a function raised SystemExit
+        finally:  # also if a function stopped it, or raised SystemExit beside itself
             with self._lock:
                 self._free, self._all = [[one for one in loops if one is not loop] for loops in (self._free, self._all)]
             tasks = asyncio.all_tasks(loop)
@@ -273,6 +275,7 @@ class Answer:
             text = f"The model {self._model.name} failed: {repair_surrogates(first_line(error))}"
             kind = StreamBroken if self._pieces.has_content else ProviderError
             error = kind(text, kind="provider-broken")
+        _make_sendable(error)
         self._post([error])
 
     def _end(self) -> None:
@@ -290,3 +293,13 @@ class Answer:
     def _tell(self, call: Callable[[], object]) -> None:
         with suppress(RuntimeError):  # the program's loop is closed
             self._home.call_soon_threadsafe(call)
+
+
+def _make_sendable(error: ProviderError) -> None:
+    """Make what a function's error carries what its type says, since it is stored and sent."""
+    text = error.user_message if isinstance(error.user_message, str) else first_line(error)
+    error.user_message = repair_surrogates(text)[:MAX_MESSAGE]
+    if not isinstance(error.kind, str):
+        error.kind = "provider-broken"
+    wait = error.retry_after
+    error.retry_after = wait if isinstance(wait, int | float) and 0 <= wait < inf else None

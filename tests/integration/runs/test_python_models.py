@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -31,7 +32,8 @@ from streamchat import (
     tool,
 )
 from streamchat.chat.messages import Message, NoticePart, ReasoningPart, SourcePart, ToolCallPart
-from streamchat.errors import StreamBroken
+from streamchat.chat.wire import message_to_wire
+from streamchat.errors import ProviderError, StreamBroken
 from streamchat.providers.catalog import Catalog
 from streamchat.providers.event_builder import Limits
 from streamchat.providers.python import running
@@ -208,6 +210,45 @@ async def test_a_function_that_raises(tmp_path: Path, error: BaseException, told
     assert message.status == ("failed" if failed else "interrupted")
 
 
+ODD_ERRORS: dict[str, ProviderError] = {
+    "no-text": ModelError(None),  # pyright: ignore[reportArgumentType]
+    "bytes": ModelError(b"bytes"),  # pyright: ignore[reportArgumentType]
+    "half-a-surrogate-pair": ModelError("half \ud800"),
+    "long": ModelError("x" * 1_000_000),
+    "kind-of-a-list": ModelError("x", kind=[1]),  # pyright: ignore[reportArgumentType]
+    "wait-of-nan": ModelError("x", retryable=True, retry_after=float("nan")),
+    "wait-for-ever": ModelError("x", retryable=True, retry_after=float("inf")),
+    "wait-of-a-text": ModelError("x", retryable=True, retry_after="soon"),  # pyright: ignore[reportArgumentType]
+}
+
+
+@pytest.mark.parametrize("name", ODD_ERRORS)
+async def test_what_an_error_carries_can_be_stored_and_sent(tmp_path: Path, name: str) -> None:
+    """Whatever a function put into it: a text of bounded length, an identifier, and seconds or nothing."""
+    message = await answer(tmp_path, failing(ODD_ERRORS[name], True))
+    assert message.status == "failed"
+    assert message.error is not None
+    assert json.loads(json.dumps(message_to_wire(message), allow_nan=False))["error"]["message"]
+    assert 0 < len(message.error.message.encode()) <= 2000
+    assert isinstance(message.error.kind, str)
+    assert message.error.kind != "internal"
+    assert message.error.retry_after is None
+
+
+async def test_numbers_and_words_are_bounded(tmp_path: Path) -> None:
+    """Counts of tokens and the reason of the end, which are stored in columns."""
+
+    async def boasts(request: Request):
+        yield "Some text."
+        yield UsageReported(10**400, -3)
+        yield Finished("x" * 100_000)
+
+    message = await answer(tmp_path, boasts)
+    assert message.status == "finished"
+    assert message.usage == UsageReported(10**12, 0)
+    assert message.stop_reason == "x" * 200
+
+
 BAD = {
     "bytes": (b"hello", "bytes"),
     "none": (None, "NoneType"),
@@ -356,17 +397,14 @@ async def stops_the_loop(request: Request):
     await asyncio.sleep(60)
 
 
-async def exits_in_a_task(request: Request):
-    async def bye() -> None:
-        raise SystemExit
-
+async def exits_beside_itself(request: Request):
     yield "Some text. "
-    asyncio.create_task(bye())
+    asyncio.get_running_loop().call_soon(sys.exit)
     await asyncio.sleep(60)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize("function", [stops_the_loop, exits_in_a_task], ids=["stop", "exit"])
+@pytest.mark.parametrize("function", [stops_the_loop, exits_beside_itself], ids=["stop", "exit"])
 async def test_a_function_that_ends_the_loop(tmp_path: Path, function: Callable[..., Any]) -> None:
     """Its own answer breaks off, and the next one gets another loop."""
     async with world_of(tmp_path, function, async_generator) as world:
