@@ -113,9 +113,9 @@ class _Follower(asyncio.Protocol):
         if self._last and self._last in data and not self._ended.done():
             self._ended.set_result(None)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         if not self._ended.done():
-            self._ended.set_exception(error or ConnectionError("the server closed a stream"))
+            self._ended.set_exception(exc or ConnectionError("the server closed a stream"))
 
     async def until(self, word: int) -> None:
         """Wait for the last word. Call it before the word comes."""
