@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, TypeAlias
 
@@ -177,13 +179,19 @@ class Guarded(httpcore2.AsyncNetworkBackend):
         return addresses[0]
 
 
+@cache
+def tls() -> ssl.SSLContext:
+    """Return the shared TLS context without settings of the environment: it takes 20 ms to read the certificates."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """HTTP transport over ``Guarded``. Each request opens its own connection."""
 
     def __init__(self, allowed: Policy, resolve: Resolver = look_up) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(verify=tls(), trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            ssl_context=tls(),
             max_keepalive_connections=0,
             network_backend=Guarded(allowed, resolve),
         )

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 import httpx2
 
 from streamchat.errors import InvalidInput
-from streamchat.tools.ssrf_guard import Forbidden, GuardedTransport, Resolver, is_public, is_public_name, look_up
+from streamchat.tools.ssrf_guard import Forbidden, GuardedTransport, Resolver, is_public, is_public_name, look_up, tls
 
 GONE = 410
 MAX_URL = 2000
@@ -81,7 +81,9 @@ class Sender:
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         transport = (
-            httpx2.AsyncHTTPTransport(trust_env=False) if self._private else GuardedTransport(is_public, self._resolve)
+            httpx2.AsyncHTTPTransport(verify=tls(), trust_env=False)
+            if self._private
+            else GuardedTransport(is_public, self._resolve)
         )
         sent = {"Content-Type": "application/json", "User-Agent": "streamchat-webhooks", **headers}
         async with (
