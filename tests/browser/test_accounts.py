@@ -14,7 +14,7 @@ from tests.browser.conftest import OpenPage
 from tests.support.chat_page import PATIENCE, WATCH, ChatPage, Oddities
 
 PASSWORD = "correct horse battery"
-SLOW = "n=400 rate=20 kind=numbered"
+SLOW = "n=120 rate=6 kind=numbered"
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_revoked_session_in_mid_answer(tab: ChatPage, other: Page):
     expect(tab.page.get_by_test_id("user-name")).to_be_visible()
     fill(tab.page, "anna")
     tab.wait_status("finished", timeout=60_000)
-    tab.wait_text("w000400")
+    tab.wait_text("w000120")
     assert tab.page.url == address
 
 

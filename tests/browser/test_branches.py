@@ -127,7 +127,7 @@ def test_two_tabs_delete_the_same_message(tab: ChatPage, open_page: OpenPage) ->
         "id => fetch(`/api/messages/${id}`, {method: 'DELETE'}).then(r => r.status)", message_id
     )
     assert status == 200
-    chat.ask("n=5000 rate=20 kind=numbered")
+    chat.ask("n=5000 rate=8 kind=numbered")
     other.wait_for_more(20)
     other.questions.last.hover()
     other.questions.last.get_by_test_id("message-menu").click()

@@ -50,7 +50,7 @@ def test_the_main_path(firefox: Firefox, served: Served, mark: str):
     nothing, a complete answer that was followed to its end."""
     firefox.open(f"{served.url}/?model=simulator:tour")
     firefox.wait(READY)
-    firefox.keys(f"{mark} n=2000 rate=30 kind=numbered{ENTER}")
+    firefox.keys(f"{mark} n=2000 rate=10 kind=numbered{ENTER}")
     firefox.wait(f"{TEXT}.includes('w000005')")
     assert firefox.evaluate(STATUS) == "streaming"
     firefox.keys("\ue00c")

@@ -11,7 +11,7 @@ from tests.support.chat_page import ChatPage, numbered
 def test_a_follow_up_waits_for_the_answer(tab: ChatPage, open_page: OpenPage) -> None:
     """Two are queued, one is removed; the other is sent once, though two tabs of the browser have it."""
     chat = tab.choose("simulator:tour")
-    chat.ask("n=300 rate=30 kind=numbered")
+    chat.ask("n=100 rate=10 kind=numbered")
     other = open_page(f"/c/{chat.conversation_id}")
     chat.send("n=3 rate=0 second")
     chat.send("n=3 rate=0 third")
@@ -30,7 +30,7 @@ def test_a_follow_up_waits_for_the_answer(tab: ChatPage, open_page: OpenPage) ->
 def test_a_queue_survives_a_reload_and_can_be_sent_now(tab: ChatPage) -> None:
     """Now stops the answer, and the message follows; what is edited goes back to the composer."""
     chat = tab.choose("simulator:tour")
-    chat.ask("n=100000 rate=20 kind=numbered")
+    chat.ask("n=100000 rate=5 kind=numbered")
     chat.send("n=3 rate=0 second")
     chat.send("third")
     chat.page.reload()

@@ -43,7 +43,7 @@ def test_a_visit_from_question_to_export(chat: ChatPage, mark: str):
     it, begin another one."""
     page = chat.page
     expect(chat.composer).to_be_focused()
-    page.keyboard.type(f"{mark} n=2000 rate=30 kind=numbered")
+    page.keyboard.type(f"{mark} n=2000 rate=10 kind=numbered")
     page.keyboard.press("Enter")
     chat.wait_text("w000003")
     page.keyboard.press("Escape")
@@ -155,7 +155,7 @@ MENUS: dict[str, tuple[str, str]] = {
 def test_escape_closes_what_is_open_and_stops_nothing(chat: ChatPage, mark: str, name: str):
     """While an answer streams, the first Escape closes the menu, the second one stops the answer."""
     page = chat.page
-    chat.ask(f"{mark} n=5000 rate=20 kind=numbered").wait_text("w000002")
+    chat.ask(f"{mark} n=5000 rate=8 kind=numbered").wait_text("w000002")
     button, shown = MENUS[name]
     page.get_by_test_id(button).first.focus()
     page.keyboard.press("Enter")
@@ -172,7 +172,7 @@ def test_escape_closes_what_is_open_and_stops_nothing(chat: ChatPage, mark: str,
 def test_escape_closes_the_list_of_models(chat: ChatPage, mark: str):
     """The browser's own list of options: Escape in it is not about the answer."""
     page = chat.page
-    chat.ask(f"{mark} n=5000 rate=20 kind=numbered").wait_text("w000002")
+    chat.ask(f"{mark} n=5000 rate=8 kind=numbered").wait_text("w000002")
     chat.picker.focus()
     page.keyboard.press("Alt+ArrowDown")
     page.wait_for_function("() => document.querySelector('[data-testid=model-picker]').matches(':open')")

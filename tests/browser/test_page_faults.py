@@ -438,7 +438,7 @@ def test_a_fast_first_answer_is_spoken(chat: ChatPage, mark: str):
 
 def test_a_stopped_answer_says_what_was_kept(chat: ChatPage, mark: str):
     """Words, as a person counts them; and nothing of how it was sent."""
-    chat.ask(f"{mark} n=500 rate=40 kind=numbered").wait_text("w000003")
+    chat.ask(f"{mark} n=500 rate=20 kind=numbered").wait_text("w000003")
     chat.stop_button.click()
     chat.wait_status("stopped")
     kept = len(chat.text().split())
@@ -450,7 +450,7 @@ def test_a_stopped_answer_says_what_was_kept(chat: ChatPage, mark: str):
 
 def test_retry_keeps_the_old_answer(chat: ChatPage, mark: str):
     """As a version to which one can go back, with its words, also after a reload."""
-    chat.ask(f"{mark} n=500 rate=40 kind=numbered").wait_text("w000005")
+    chat.ask(f"{mark} n=500 rate=20 kind=numbered").wait_text("w000005")
     chat.stop_button.click()
     chat.wait_status("stopped")
     kept = chat.words()
@@ -515,7 +515,7 @@ def test_a_refusal_goes_when_it_is_no_longer_true(told: Told):
 
 def test_a_load_that_is_cancelled_loses_no_connection(chat: ChatPage, mark: str):
     """The browser asks before another page is loaded, and stays; or what is loaded is a file. The answer goes on."""
-    chat.ask(f"{mark} n=400 rate=40 kind=numbered").wait_text("w000003")
+    chat.ask(f"{mark} n=100 rate=10 kind=numbered").wait_text("w000003")
     page = chat.page
 
     def nothing(route: Route) -> None:
@@ -533,7 +533,7 @@ def test_a_load_that_is_cancelled_loses_no_connection(chat: ChatPage, mark: str)
 def test_a_socket_that_the_server_closes_is_opened_again(tab: ChatPage, wire: Wire, mark: str):
     """Reflex's client takes that for the end: the page says that it reconnects, and does."""
     tab.choose()
-    tab.ask(f"{mark} n=600 rate=40 kind=numbered").wait_text("w000003")
+    tab.ask(f"{mark} n=150 rate=10 kind=numbered").wait_text("w000003")
     reconnecting: list[Any] = []
     tab.page.expose_function("reconnecting", lambda: reconnecting.append(1))
     tab.page.evaluate(
@@ -543,7 +543,7 @@ def test_a_socket_that_the_server_closes_is_opened_again(tab: ChatPage, wire: Wi
     )
     wire.farewell()
     tab.wait_status("finished")
-    tab.wait_text("w000600")
+    tab.wait_text("w000150")
     expect(tab.page.get_by_text("Reconnecting…")).to_have_count(0)
     assert reconnecting
 

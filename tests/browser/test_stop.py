@@ -14,7 +14,7 @@ from tests.support.simulated import Simulated
 def test_stop_in_the_middle(chat: ChatPage, simulated: Simulated, mark: str, by: str):
     """The provider sees the connection closed; the words that came stay, none is added; status, Retry and a composer
     that takes the next message."""
-    text = f"{mark} n=2000 rate=30 kind=numbered"
+    text = f"{mark} n=2000 rate=10 kind=numbered"
     chat.ask(text).wait_text("w000010")
     assert chat.send_button.count() == 0, "Send is Stop while an answer is written"
     if by == "click":
@@ -51,7 +51,7 @@ def test_stop_before_the_first_token(chat: ChatPage, simulated: Simulated, mark:
 
 def test_stop_twice_and_stop_when_done(chat: ChatPage, simulated: Simulated, mark: str):
     """A second click, and Escape after the end, do nothing at all."""
-    text = f"{mark} n=2000 rate=30 kind=numbered"
+    text = f"{mark} n=2000 rate=10 kind=numbered"
     chat.ask(text).wait_text("w000003")
     chat.stop_button.dblclick()
     chat.wait_status("stopped")
@@ -67,7 +67,7 @@ def test_stop_twice_and_stop_when_done(chat: ChatPage, simulated: Simulated, mar
 
 def test_stop_from_another_tab(chat: ChatPage, open_page: OpenPage, simulated: Simulated, mark: str):
     """Stop in one tab stops the answer in all of them, with the same text."""
-    text = f"{mark} n=2000 rate=30 kind=numbered"
+    text = f"{mark} n=2000 rate=10 kind=numbered"
     chat.ask(text).wait_text("w000005")
     other = open_page(f"/c/{chat.conversation_id}")
     other.wait_text("w000005")
@@ -80,13 +80,13 @@ def test_stop_from_another_tab(chat: ChatPage, open_page: OpenPage, simulated: S
 
 def test_retry_after_stop_is_another_answer(chat: ChatPage, simulated: Simulated, mark: str):
     """Retry asks again and shows the new answer in the place of the old one, once."""
-    text = f"{mark} n=100 rate=10 kind=numbered"
+    text = f"{mark} n=50 rate=10 kind=numbered"
     chat.ask(text).wait_text("w000002")
     chat.stop_button.click()
     stopped = chat.wait_status("stopped").get_attribute("data-message-id")
     chat.retry_button.dblclick()
     chat.wait_status("finished")
-    assert chat.words() == numbered(100)
+    assert chat.words() == numbered(50)
     assert chat.answers.count() == chat.questions.count() == 1
     assert chat.message_id() != stopped
     assert len(simulated.requests(text)) == 2
@@ -94,7 +94,7 @@ def test_retry_after_stop_is_another_answer(chat: ChatPage, simulated: Simulated
 
 def test_retry_shows_in_every_tab(chat: ChatPage, open_page: OpenPage, mark: str):
     """The new answer takes the place of the old one in the other tab too, live."""
-    chat.ask(f"{mark} n=100 rate=10 kind=numbered").wait_text("w000003")
+    chat.ask(f"{mark} n=50 rate=10 kind=numbered").wait_text("w000003")
     other = open_page(f"/c/{chat.conversation_id}")
     other.stop_button.click()
     for tab in (chat, other):
@@ -102,14 +102,14 @@ def test_retry_shows_in_every_tab(chat: ChatPage, open_page: OpenPage, mark: str
     other.retry_button.click()
     for tab in (chat, other):
         tab.wait_status("finished")
-        assert tab.words() == numbered(100)
+        assert tab.words() == numbered(50)
         assert tab.answers.count() == tab.questions.count() == 1
     assert chat.message_id() == other.message_id()
 
 
 def test_continue_goes_on_from_what_was_kept(chat: ChatPage, mark: str):
     """Continue begins with the kept words and adds to them; the page and a reload show the same."""
-    chat.ask(f"{mark} n=100 rate=10 kind=numbered").wait_text("w000010")
+    chat.ask(f"{mark} n=50 rate=10 kind=numbered").wait_text("w000010")
     chat.stop_button.click()
     chat.wait_status("stopped")
     kept = chat.words()
@@ -117,7 +117,7 @@ def test_continue_goes_on_from_what_was_kept(chat: ChatPage, mark: str):
     chat.wait_status("finished")
     text = chat.words()
     assert text[: len(kept)] == kept
-    assert text == numbered(100)
+    assert text == numbered(50)
     assert chat.answers.count() == 1
     chat.page.reload()
     chat.ready().wait_status("finished")
