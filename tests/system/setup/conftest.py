@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.once import made_once
 from tests.system.setup.package_index import PackageIndex
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,6 +73,16 @@ class Project:
         return {name: version for name, version in versions.items() if name not in ("pip", "setuptools")}
 
 
+def stub(project: Project, name: str, script: str) -> None:
+    """A program of this name, before all others on the PATH."""
+    folder = project.folder / "stubs"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+    if not project.environment["PATH"].startswith(str(folder)):
+        project.environment["PATH"] = f"{folder}:{project.environment['PATH']}"
+
+
 @pytest.fixture
 def index() -> Iterator[PackageIndex]:
     server = PackageIndex()
@@ -88,14 +99,19 @@ def bare(tmp_path: Path, index: PackageIndex) -> Project:
 @pytest.fixture(scope="session")
 def empty_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment as ``scripts/setup`` makes it, to be copied."""
-    folder = tmp_path_factory.mktemp("empty") / ".venv"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    return folder
+
+    def make(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+
+    return made_once(tmp_path_factory, "empty-venv", make)
 
 
 @pytest.fixture
 def project(bare: Project, empty_venv: Path) -> Project:
     """A checkout whose environment is there and empty."""
     shutil.copytree(empty_venv, bare.folder / ".venv", symlinks=True)
+    # A Python whose environments have pip from the start: to unpack and to compile it takes 4 s of CPU each time.
+    quick = f'case "$*" in "-m venv --without-pip "*) exec cp -a {empty_venv}/. "$4";; esac'
+    stub(bare, "python3", f'{quick}\nexec {sys.executable} "$@"')
     (bare.folder / ".venv" / ".pip").touch()  # the lock of it is empty, too
     return bare

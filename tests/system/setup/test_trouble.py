@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.setup.conftest import Project
+from tests.system.setup.conftest import Project, stub
 from tests.system.setup.package_index import PackageIndex, wheel
 
 NAMESPACES = shutil.which("unshare") and subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0
@@ -27,16 +27,6 @@ def closed_port() -> int:
 
 def lock_alpha(project: Project, files: int = 1, size: int = 1) -> None:
     project.lock("app", project.index.add("alpha", "1.0", wheel("alpha", "1.0", files=files, size=size)))
-
-
-def stub(project: Project, name: str, script: str) -> None:
-    """A program of this name, before all others on the PATH."""
-    folder = project.folder / "stubs"
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o755)
-    if not project.environment["PATH"].startswith(str(folder)):
-        project.environment["PATH"] = f"{folder}:{project.environment['PATH']}"
 
 
 @pytest.mark.parametrize("part", ["app", "dev"])
