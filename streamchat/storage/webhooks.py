@@ -228,10 +228,15 @@ class WebhookStore:
         return await self._database.write(write)
 
     async def claim(self, limit: int, busy: Collection[str], lease: float) -> list[Claimed]:
-        """Claim deliveries that are due, one of each webhook, and of none in ``busy``. ``lease``: in seconds."""
+        """Claim deliveries that are due, one of each webhook, and of none in ``busy``. ``lease``: in seconds.
+
+        Owners take turns, so that many webhooks of one do not come before those of another.
+        """
         due = (delivery.c.next_at <= clock(), delivery.c.webhook_id.not_in(list(busy)))
-        first = select(delivery.c.webhook_id).where(*due).group_by(delivery.c.webhook_id)
-        first = first.order_by(func.min(delivery.c.next_at)).limit(limit)
+        since = func.min(delivery.c.next_at)
+        turn = func.row_number().over(partition_by=webhook.c.owner, order_by=since)
+        first = select(delivery.c.webhook_id).join(webhook).where(*due).group_by(delivery.c.webhook_id, webhook.c.owner)
+        first = first.order_by(turn, since).limit(limit)
 
         def read(connection: Connection) -> list[str]:
             return list(connection.scalars(first))

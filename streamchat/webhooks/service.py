@@ -3,7 +3,8 @@
 Knows the outbox and how an attempt is made. Rules:
 
 * Answers wait for nothing here: what is to be delivered is stored with their ending, and found by this task.
-* One attempt at a time for each webhook and worker: a receiver that hangs holds up its own deliveries only.
+* One attempt at a time for each webhook and worker: a receiver that hangs holds up its own deliveries only. Owners
+  take turns.
 * Exponential backoff with jitter, for ``max_age`` seconds at most; then the delivery has failed, which its log says.
 * A receiver that says it is gone (410) gets nothing more.
 * Secrets are encrypted at rest if there is an encryption.
@@ -27,7 +28,8 @@ from streamchat.webhooks.attempt import GONE, Outcome, Sender
 from streamchat.webhooks.signature import PREFIX, headers, new_secret
 
 POLL_SECONDS = 1.0
-AT_ONCE = 32
+AT_ONCE, CLAIMED_AT_ONCE = 256, 32
+"""Attempts under way in a worker, which are mostly waiting; and how many are begun at a time, in one transaction."""
 FIRST_PAUSE, LONGEST_PAUSE, FACTOR = 5.0, 6 * 3600.0, 4
 MAX_AGE_SECONDS = 3 * 86400.0
 KEEP_DAYS = 30
@@ -108,13 +110,14 @@ class Webhooks:
 
     async def _begin(self) -> None:
         """Begin attempts of what is due, of each webhook one at a time."""
-        room = AT_ONCE - len(self._attempts)
+        room = min(CLAIMED_AT_ONCE, AT_ONCE - len(self._attempts))
         if room <= 0:
             return
         lease = self._sender.seconds + _MARGIN
         for claimed in await self._store.claim(room, list(self._attempts), lease):
             attempt = asyncio.create_task(self._attempt(claimed), name="webhook")
             self._attempts[claimed.webhook_id] = attempt
+            self._wake.set()  # there may be more
 
     async def _attempt(self, claimed: Claimed) -> None:
         try:

@@ -16,7 +16,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from streamchat.chat.events import Finished, TextDelta, ToolCallReady, ToolCallStarted
+from streamchat.chat.messages import TextPart
+from streamchat.chat.request import NewRun
 from streamchat.storage import Storage
+from streamchat.storage.webhooks import MAX_WEBHOOKS
 from streamchat.tools import tool
 from streamchat.webhooks.attempt import Sender
 from streamchat.webhooks.service import Webhooks
@@ -208,6 +211,37 @@ async def test_a_receiver_that_hangs_delays_nothing_else(api: Api):
             rows = await settled(api, stuck, "failed")
             errors = {row["error"] for row in rows if row["status"] == "failed"}
             assert errors == {"no response within 0.2 seconds"}
+
+
+async def test_many_receivers_that_hang_delay_nobody_else(api: Api):
+    """All that two people may have: their attempts hang, and the delivery to a third one is made."""
+    async with receiving(lambda n: None) as hanging, receiving() as receiver:
+        async with delivering(api.world.store, seconds=3600) as webhooks:
+            for owner in ("anna", "bert"):
+                for _ in range(MAX_WEBHOOKS):
+                    await webhooks.add(owner, hanging.url)
+                new = NewRun(client_message_id="a", model=api.world.model, parts=(TextPart("hi"),))
+                started = await api.world.runs.start(owner, new)
+                api.provider.say(Finished())
+                await api.world.ended(started.run_id)
+            await hanging.got(2 * MAX_WEBHOOKS)
+            await add(api, receiver.url)
+            await api.said(Finished())
+            await receiver.got(1)
+
+
+async def test_people_take_turns(api: Api):
+    """Of what is due the first is claimed of each person, however many receivers one of them has."""
+    webhooks = Webhooks(api.world.store.webhooks, Sender(private=True))
+    for owner, count in (("anna", 5), ("bert", 2)):
+        for _ in range(count):
+            await webhooks.add(owner, "http://127.0.0.1/hook")
+        new = NewRun(client_message_id="a", model=api.world.model, parts=(TextPart("hi"),))
+        started = await api.world.runs.start(owner, new)
+        api.provider.say(Finished())
+        await api.world.ended(started.run_id)
+    claimed = await api.world.store.webhooks.claim(4, [], 60)
+    assert [one.owner for one in claimed] == ["anna", "bert"] * 2
 
 
 async def test_what_was_not_delivered_is_delivered_after_a_restart(api: Api):
