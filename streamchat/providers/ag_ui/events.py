@@ -204,15 +204,14 @@ class AgUiNormaliser:
         asked = outcome["interrupts"] if outcome.get("type") == "interrupt" else []
         kept = {"run": self._run_id, "state": _shown(self._state), "interrupts": [self._ask(one) for one in asked]}
         kept = {"ag_ui": {name: value for name, value in kept.items() if value}}
-        self._finished = True
+        usage = _usage(data.get("usage"))
         if asked:
             self.builder.emit(e.Notice(interrupts.KIND, _questions(asked), None, kept))
-            self.builder.finish("interrupt", _usage(data.get("usage")))
-            return
-        waits = any(not (call.by_provider or call.answered) for call in self.builder.calls)
-        self.builder.finish(
-            "tool-calls" if waits else "stop", _usage(data.get("usage")), kept if kept["ag_ui"] else None
-        )
+            self.builder.finish("interrupt", usage)
+        else:
+            waits = any(not (call.by_provider or call.answered) for call in self.builder.calls)
+            self.builder.finish("tool-calls" if waits else "stop", usage, kept if kept["ag_ui"] else None)
+        self._finished = True  # an error from here on is not one of the answer
 
     def _ask(self, interrupt: Mapping[str, Any]) -> dict[str, Any]:
         """Make a call wait for a decision; return what is needed to bring it back."""
@@ -248,7 +247,8 @@ def _short(value: Any) -> str:
 
 def _usage(entries: Any) -> e.UsageReported | None:
     total: e.UsageReported | None = None
-    for entry in entries if isinstance(entries, list) else ():
+    found = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    for entry in found:
         names = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens")
         one = e.UsageReported(*(entry[n] if isinstance(entry.get(n), int) else None for n in names))
         total = one if total is None else total + one
