@@ -263,9 +263,13 @@ class AsyncClient:
         path = p.query(p.conversation_path(conversation_id, "/export"), format=format)
         return (await self._request("GET", path)).decode()
 
-    async def fork(self, message_id: str) -> str:
-        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``."""
-        body = await self._request("POST", p.message_path(message_id, "/fork"), {}, patience=0.0)
+    async def fork(self, message_id: str, *, after: int | None = None) -> str:
+        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``.
+
+        ``after``: the number of the last event of the answer that the copy has.
+        """
+        given = {} if after is None else {"after": after}
+        body = await self._request("POST", p.message_path(message_id, "/fork"), given, patience=0.0)
         return str(p.json_from(body)["conversation_id"])
 
     async def import_conversations(self, text: str) -> list[str]:
@@ -323,9 +327,13 @@ class AsyncClient:
         else:
             await self._request("POST", path, {"rating": rating, "reason": reason})
 
-    async def regenerate(self, message_id: str, *, model: str | None = None) -> AsyncRun:
-        """Answer again, beside an answer that has ended. Raises ``NotFound``, ``InvalidInput``."""
-        return await self._begin(p.message_path(message_id, "/regenerate"), {"model": model})
+    async def regenerate(self, message_id: str, *, model: str | None = None, after: int | None = None) -> AsyncRun:
+        """Answer again, beside an answer that has ended. Raises ``NotFound``, ``InvalidInput``.
+
+        ``after``: begin with the events of that answer up to this number, and go on from there.
+        """
+        run = await self._begin(p.message_path(message_id, "/regenerate"), {"model": model, "after": after})
+        return run if after is None else await self.follow(run.id)  # its first events are in no log but the old one's
 
     async def edit(self, message_id: str, message: str, *, model: str | None = None) -> AsyncRun:
         """Ask another version of a question, beside it. Raises ``NotFound``, ``InvalidInput``."""

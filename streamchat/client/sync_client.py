@@ -222,9 +222,12 @@ class Client:
         """Return a conversation as the text of a file; in JSON with everything, also its files. Raises ``NotFound``."""
         return self._loop.call(self._client.export(conversation_id, format=format))
 
-    def fork(self, message_id: str) -> str:
-        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``."""
-        return self._loop.call(self._client.fork(message_id))
+    def fork(self, message_id: str, *, after: int | None = None) -> str:
+        """Copy the branch up to a message into a new conversation. Returns its id. Raises ``NotFound``.
+
+        ``after``: the number of the last event of the answer that the copy has.
+        """
+        return self._loop.call(self._client.fork(message_id, after=after))
 
     def import_conversations(self, text: str) -> list[str]:
         """Import the text of an exported file. Returns the ids of the conversations. Raises ``InvalidInput``."""
@@ -274,9 +277,12 @@ class Client:
         """Say what you think of an answer, and why; ``None`` takes it back. Raises ``NotFound``, ``InvalidInput``."""
         self._loop.call(self._client.rate(message_id, rating, reason=reason))
 
-    def regenerate(self, message_id: str, *, model: str | None = None) -> Run:
-        """Answer again, beside an answer that has ended. Raises ``NotFound``, ``InvalidInput``."""
-        return self._run(self._client.regenerate(message_id, model=model))
+    def regenerate(self, message_id: str, *, model: str | None = None, after: int | None = None) -> Run:
+        """Answer again, beside an answer that has ended. Raises ``NotFound``, ``InvalidInput``.
+
+        ``after``: begin with the events of that answer up to this number, and go on from there.
+        """
+        return self._run(self._client.regenerate(message_id, model=model, after=after))
 
     def edit(self, message_id: str, message: str, *, model: str | None = None) -> Run:
         """Ask another version of a question, beside it. Raises ``NotFound``, ``InvalidInput``."""

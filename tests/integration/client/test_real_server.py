@@ -141,6 +141,19 @@ async def test_two_readers_of_different_speed(api: Api):
         assert rest[-1].event == e.Finished()
 
 
+async def test_an_answer_is_forked_at_an_event(api: Api):
+    """The copy has the events up to there, and another answer begins with them."""
+    run_id = await api.said(e.TextDelta("one "), e.TextDelta("two "), e.Finished())
+    async with AsyncClient(api.url) as client:
+        copy = await client.conversation(await client.fork(run_id, after=1))
+        assert copy["messages"][-1]["text"] == "one "
+        again = await client.regenerate(run_id, after=1)
+        api.provider.say(e.TextDelta("or else"), e.Finished())
+        assert (await again.final()).text == "one or else"
+        with pytest.raises(InvalidInput):
+            await client.fork(run_id, after=99)
+
+
 async def test_what_can_be_done_with_a_conversation(api: Api):
     """Versions, deletion with undo, settings, search, links, forks, export and import, as over HTTP."""
     async with AsyncClient(api.url) as client:
