@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.test_content_policy import reported, violations
-from tests.support.chat_page import ChatPage
+from tests.support.chat_page import ChatPage, numbered
 
 __all__ = ["reported"]
 PATIENCE = 90_000
@@ -66,3 +66,32 @@ def test_it_fits_on_a_phone(phone: ChatPage):
         box = panel.get_by_test_id(name).bounding_box()
         assert box is not None
         assert box["height"] >= 44
+
+
+SELECT = """answer => {
+    const walker = document.createTreeWalker(answer, NodeFilter.SHOW_TEXT);
+    for (let node; (node = walker.nextNode()); ) {
+        const at = node.data.indexOf("w000005");
+        if (at >= 0) return getSelection().setBaseAndExtent(node, at, node, at + 7);
+    }
+}"""
+
+
+def test_a_branch_begins_where_text_is_selected(open_page: OpenPage):
+    """The replay goes to what is selected in the answer; from there another answer goes on. Without a selection it says
+    what to do."""
+    chat = open_page("/?model=simulator:tour")
+    chat.ask("n=30 rate=50 kind=numbered").wait_status("finished", timeout=PATIENCE)
+    panel = replayed(chat)
+    panel.get_by_test_id("replay-selection").click()
+    expect(chat.said).to_contain_text("Select text in the answer")
+    chat.answers.last.locator("> [data-testid=answer]").evaluate(SELECT)
+    panel.get_by_test_id("replay-selection").click()
+    expect(panel.locator(".replay-answer")).not_to_contain_text("w000030")
+    words = panel.locator(".replay-answer").inner_text().split()
+    assert words == numbered(len(words))
+    assert len(words) >= 5
+    panel.get_by_test_id("replay-continue").click()
+    expect(chat.answers.last.get_by_test_id("branch")).to_have_attribute("data-index", "2", timeout=PATIENCE)
+    chat.wait_status("finished", timeout=PATIENCE)
+    assert chat.words()[: len(words)] == words

@@ -69,6 +69,23 @@ test("a call has the states that it had, and asks nobody again", () => {
   expect(seen).toEqual(expected);
 });
 
+test("a place that was read is found again, behind marks and addresses, and the nearest of several", () => {
+  const pieces = [
+    "# One\n\n",
+    "See [the ",
+    "manual](https://x.org/the-manual), ",
+    "then **go",
+    "** on. ",
+    "Then go on.",
+  ];
+  const events = [{ at_ms: 1, type: "reasoning-delta", text: "then go" }];
+  const all = [...events, ...pieces.map((text) => ({ at_ms: 2, type: "text-delta", text }))];
+  const playback = new Playback({ ...RECORDING, events: all }, "r");
+  const after = ["One", "One\nSee the", "One\nSee the manual, then", "One\nSee the manual, then go on. Then go"];
+  expect(after.map((read) => playback.positionAfter(read))).toEqual([2, 3, 5, 7]);
+  for (const nowhere of ["", " \n", "Another text"]) expect(playback.positionAfter(nowhere)).toBe(0);
+});
+
 test("events that nobody knows, and results of calls that never began, change nothing", () => {
   const events = [
     { at_ms: 5, type: "tool-result", call_id: "x", state: "done" as const },

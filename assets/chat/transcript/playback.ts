@@ -30,6 +30,9 @@ export interface Recording {
   events: RecordedEvent[];
 }
 
+// Letters before a place by which it is found again.
+const [LEAST_BEFORE, MOST_BEFORE] = [3, 40];
+
 export class Playback {
   /** How many events are shown. */
   position = 0;
@@ -80,6 +83,23 @@ export class Playback {
     }
     while (this.position < wanted) this.apply();
     this.clock = this.current?.at_ms ?? 0;
+  }
+
+  /** After how many events the answer is there up to the end of `read`, its beginning as one reads it; 0: after none. */
+  positionAfter(read: string): number {
+    const before = letters(read);
+    let text = "";
+    const lengths = this.recording.events.map(({ type, text: piece = "" }) => {
+      if (type === "text-delta") text += letters(piece);
+      return text.length;
+    });
+    // The source has more than one reads, as addresses of links: a place is known by as much of what is before it as
+    // is in both, and of several places the nearest is meant.
+    for (let size = Math.min(MOST_BEFORE, before.length); size >= LEAST_BEFORE; size -= 1) {
+      const end = nearestEnd(text, before.slice(-size), before.length);
+      if (end) return lengths.findIndex((length) => length >= end) + 1;
+    }
+    return 0;
   }
 
   /** The message as it was then. */
@@ -137,4 +157,19 @@ export class Playback {
     // Another object: what is painted is compared by identity.
     this.parts[index] = { ...(this.parts[index] as ToolCallPart), ...changes };
   }
+}
+
+// Without the marks of Markdown, spaces and breaks.
+function letters(text: string): string {
+  return text.replace(/[^\p{L}\p{N}]/gu, "");
+}
+
+// Where the occurrence of `part` ends that ends nearest to `expected`; 0 without any.
+function nearestEnd(text: string, part: string, expected: number): number {
+  let nearest = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + 1)) {
+    const end = at + part.length;
+    if (!nearest || Math.abs(end - expected) < Math.abs(nearest - expected)) nearest = end;
+  }
+  return nearest;
 }

@@ -2,11 +2,12 @@
 
 import "./replay.css";
 
-import { GitBranch, Pause, Play, RotateCcw, SkipForward } from "lucide-react";
+import { GitBranch, Pause, Play, RotateCcw, SkipForward, TextCursor } from "lucide-react";
 import { useEffect, useReducer, useRef, useState } from "react";
 import { useChat } from "../chat";
 import { messagePath, RequestError, request } from "../common/request";
 import { useStrings } from "../common/strings";
+import { elementOf } from "./element-of";
 import { Answer } from "./message";
 import { isShared, modelFor, sayBusy, useMeta } from "./message-actions";
 import { Playback, type Recording } from "./playback";
@@ -37,6 +38,7 @@ export default function Replay({ id }: { id: string }) {
 
 function Player({ playback, id }: { playback: Playback; id: string }) {
   const t = useStrings().transcript;
+  const chat = useChat();
   const [speed, setSpeed] = useState(1);
   const [playing, setPlaying] = useState(true);
   const [, render] = useReducer((count: number) => count + 1, 0);
@@ -92,6 +94,22 @@ function Player({ playback, id }: { playback: Playback; id: string }) {
           <RotateCcw size={14} />
           {t.toStart}
         </button>
+        <button
+          type="button"
+          className="quiet"
+          data-testid="replay-selection"
+          title={t.toSelectionHint}
+          // It would take the selection away.
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => {
+            const position = playback.positionAfter(readUpToSelection(id));
+            if (position) go(position);
+            else chat.store.feed({ k: "say", text: t.toSelectionHint, n: Date.now() });
+          }}
+        >
+          <TextCursor size={14} />
+          {t.toSelection}
+        </button>
         <ContinueHere
           id={id}
           position={position}
@@ -128,6 +146,24 @@ function Player({ playback, id }: { playback: Playback; id: string }) {
       </div>
     </section>
   );
+}
+
+// The text of an answer up to the end of what is selected in it; "" if nothing is.
+function readUpToSelection(id: string): string {
+  const selection = getSelection();
+  if (!selection?.rangeCount || selection.isCollapsed) return "";
+  const { endContainer, endOffset } = selection.getRangeAt(0);
+  let text = "";
+  for (const answer of elementOf(id)?.querySelectorAll(":scope > .answer") ?? []) {
+    const range = document.createRange();
+    range.selectNodeContents(answer);
+    if (range.isPointInRange(endContainer, endOffset)) {
+      range.setEnd(endContainer, endOffset);
+      return text + range;
+    }
+    text += range;
+  }
+  return "";
 }
 
 interface ContinueHereProps {

@@ -320,6 +320,8 @@ export const de: Strings = {
     play: "Abspielen",
     step: "Schritt",
     toStart: "An den Anfang",
+    toSelection: "Zur Auswahl",
+    toSelectionHint: "Text in der Antwort markieren: Sie wird bis dorthin gespielt.",
     continueHere: "Ab hier fortsetzen",
     speed: "Tempo",
     event: "Ereignis",

@@ -324,6 +324,8 @@ export const en = {
     play: "Play",
     step: "Step",
     toStart: "To the start",
+    toSelection: "To the selection",
+    toSelectionHint: "Select text in the answer: it is played up to there.",
     continueHere: "Continue from here",
     speed: "Speed",
     event: "Event",
