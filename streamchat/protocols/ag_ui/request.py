@@ -173,7 +173,9 @@ def last_answer(run: RunIn) -> str | None:
 
 
 def answers(resume: Sequence[ResumeIn]) -> list[Answer]:
-    """Return the responses to interrupts. Raises ``InvalidInput`` for one that says nothing."""
+    """Return the responses to interrupts. Raises ``InvalidInput`` for one that says nothing, and for two to one."""
+    if len({one.interruptId for one in resume}) < len(resume):
+        raise InvalidInput("resume: an interrupt has one response.")
     return [_answer(one) for one in resume]
 
 

@@ -173,6 +173,27 @@ def test_an_approval_is_an_interrupt(api: Api, approved: bool) -> None:
         assert text_of(events)
 
 
+RESUME: dict[str, list[dict[str, Any]]] = {
+    "twice": [{"status": "resolved", "payload": {"approved": True}}, {"status": "cancelled"}],
+    "arguments-that-do-not-fit": [{"status": "resolved", "payload": {"approved": True, "editedArgs": {"timezone": 5}}}],
+    "arguments-that-are-none": [{"status": "resolved", "payload": {"approved": True, "editedArgs": [1]}}],
+    "another-besides": [{"status": "cancelled"}, {"status": "cancelled", "interruptId": "x:y"}],
+}
+
+
+@pytest.mark.parametrize("name", RESUME)
+def test_a_bad_resume_decides_nothing(api: Api, name: str) -> None:
+    """It is refused, the call waits as before, and a good one goes on."""
+    events = told(ask(api, f"{FAST} calls=1 tools=current_time", "tools"))
+    (interrupt,) = events[-1]["outcome"]["interrupts"]
+    resume = [{"interruptId": interrupt["id"], **one} for one in RESUME[name]]
+    assert ask(api, "", runId="r2", messages=[], resume=resume).status_code == 422
+    good = [{"interruptId": interrupt["id"], "status": "cancelled"}]
+    events = told(ask(api, "", runId="r3", messages=[], resume=good))
+    (result,) = (event for event in events if event["type"] == "TOOL_CALL_RESULT")
+    assert "noon" not in result["content"]
+
+
 @pytest.mark.parametrize("scene", ["bad-key", "cut", "overloaded-after"])
 def test_errors_end_the_run(api: Api, scene: str) -> None:
     """With the message and the kind, after what came was closed."""
