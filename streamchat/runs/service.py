@@ -671,6 +671,8 @@ class RunService:
                 async for _ in batches:
                     pass
         history = await self._store.question_branch(run.owner, run.run_id)
+        if not history or history[-1].role != "user":
+            raise InvalidInput("Its question was deleted while it waited.")
         steers = bool((await self._store.answer(run.owner, run.run_id)).request.get(STEERS))
         run.watch = Stopwatch(monotonic())  # what it waited is not how long the model took
         ended = next((one for one in history if one.id == before), None)

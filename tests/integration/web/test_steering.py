@@ -144,6 +144,26 @@ async def test_what_waits_can_be_stopped_and_what_it_waits_for_too(api: Api):
     assert len(api.provider.requests) == 2
 
 
+async def test_a_deleted_question_is_asked_of_nobody(api: Api):
+    """Its answer, which waited, says so; the one behind it is answered without it."""
+    run_id = await api.start("one")
+    conversation = await api.world.runs.conversation_of("local", run_id)
+    path = f"/api/conversations/{conversation}/messages"
+    second = (await post(api, path, message="two", queue=True))["run_id"]
+    third = (await post(api, path, message="three", queue=True))["run_id"]
+    messages = (await api.client.get(f"/api/conversations/{conversation}")).json()["messages"]
+    (question,) = [one["id"] for one in messages if one["text"] == "two"]
+    assert (await api.client.delete(f"/api/messages/{question}")).status_code == 200
+    api.provider.say(TextDelta("1"), Finished(), TextDelta("3"), Finished())
+    assert (await api.world.ended(third)).text == "3"
+    refused = await api.world.ended(second)
+    assert refused.error is not None
+    assert (refused.status, refused.error.message) == ("failed", "Its question was deleted while it waited.")
+    asked = [[message.text for message in request.messages] for request in api.provider.requests]
+    assert len(asked) == 2
+    assert "two" not in asked[-1]
+
+
 async def test_the_queue_is_bounded(api: Api):
     """So many wait; the next one, and a steer past what waits, are refused with a sentence."""
     run_id = await api.start("one")
