@@ -39,7 +39,13 @@ ORDER = (
 )
 # Tests that go to whichever process is free. Those of another file stay together: they share servers.
 SPREAD = ("system/soak/", "system/setup/", "browser/")
-TOGETHER = ("system/cluster/", "browser/test_reflex_run.py", "browser/test_proxies.py", "browser/test_safety_socket.py")
+TOGETHER = (
+    "system/cluster/",
+    "system/package/",
+    "browser/test_reflex_run.py",
+    "browser/test_proxies.py",
+    "browser/test_safety_socket.py",
+)
 
 # The background job of a shell ignores SIGINT, and whatever it starts inherits that: servers that a test ends with
 # Ctrl-C would not hear it.
