@@ -153,6 +153,7 @@ class Transcript:
         self._wakeup = Wakeup()
         # What the tab shows: the ids of the messages in their order, and the versions of those that have several.
         self._known: list[str] = []
+        self._begins_late = False  # whether there are messages before those
         self._pages_before: list[str] = []  # the messages before which a page is to be sent
         self._versions: dict[str, tuple[str, ...]] = {}
         self._feedback: dict[str, Feedback] = {}
@@ -235,6 +236,7 @@ class Transcript:
         except StreamchatError as error:
             return frame | {"error": error.user_message}
         self._page = None
+        self._begins_late = page.earlier
         self._known, self._versions, self._feedback = list(page.ids), dict(page.siblings), dict(page.feedback)
         self._about = about(page.title, page.settings, page.compared)
         views = [await self._attach(message) | beside(page, message.id) for message in page.messages]
@@ -250,6 +252,7 @@ class Transcript:
         except StreamchatError as error:
             return say(error.user_message)
         self._known[:0] = [message.id for message in page.messages if message.id not in self._known]
+        self._begins_late = page.earlier
         return earlier_frame(page, self._describe)
 
     async def _attach(self, message: Message) -> Frame:
@@ -328,7 +331,11 @@ class Transcript:
         gone = [old for old in known if old not in page.ids]
         for old in gone:
             self._leave(old)
-        frames = self._rearranged(page)
+        order = self._rearranged(page)
+        # Where nothing of what is shown stays, the order follows what replaces it, as the drops do.
+        stays = not set(known).isdisjoint(page.ids)
+        frames = order if stays else []
+        self._begins_late = page.earlier
         now = about(page.title, page.settings, page.compared)
         changed = now if now != self._about else None
         self._about = now
@@ -344,6 +351,7 @@ class Transcript:
             frames.append({"k": "feedback", "m": one, "feedback": wire, "n": number()})
         # Behind what replaces them, so that the thread is never shorter than before and after.
         frames += [{"k": "drop", "m": old} for old in gone]
+        frames += [] if stays else order
         if changed is not None:
             # Answers that stand side by side do so from the first moment on.
             frames.insert(0 if page.compared else len(frames), {"k": "about", **changed, "n": number()})
@@ -361,7 +369,7 @@ class Transcript:
             for one in stay
             if (versions := page.siblings.get(one, ())) != self._versions.get(one, ())
         }
-        if list(page.ids[: len(stay)]) == stay and not changed:
+        if list(page.ids[: len(stay)]) == stay and not changed and page.earlier == self._begins_late:
             return []
         frame = {"k": "order", "ids": list(page.ids), "earlier": page.earlier, "n": number()}
         return [frame | {"versions": changed} if changed else frame]

@@ -114,7 +114,7 @@ def test_every_conversation_can_be_reached(own: Served, open_page: OpenPage) -> 
 def test_a_search_leads_to_the_message(own: Served, open_page: OpenPage) -> None:
     """Hits are highlighted, and a click shows the message: far above, and on another branch."""
     texts = [f"filler {n}" for n in range(301)]
-    texts[7] = "the zebrafish is small"
+    texts[7], texts[9] = "the zebrafish is small", "the quokka smiles"
     long = imported(own, "Long", *texts)
     chat = open_page("/", server=own)
     chat.page.get_by_test_id("search").fill("zebraf")
@@ -126,6 +126,17 @@ def test_a_search_leads_to_the_message(own: Served, open_page: OpenPage) -> None
     message = chat.page.locator(f"[data-testid=message][data-message-id='{message_id}']")
     expect(message).to_be_in_viewport()
     assert chat.conversation_id == long
+    with httpx.Client(base_url=own.url, trust_env=False, timeout=60) as client:
+        asked = client.get(f"/api/conversations/{long}").json()["messages"][8]["id"]
+        assert client.post(f"/api/messages/{asked}/edit", json={"message": "n=1 rate=0"}).status_code == 201
+    expect(chat.page.get_by_text("n=1 rate=0").first).to_be_attached()
+    chat.page.get_by_test_id("search").fill("quokka")
+    expect(hit.locator("mark")).to_have_text("quokka")
+    message_id = hit.get_attribute("data-message-id")
+    hit.click()
+    message = chat.page.locator(f"[data-testid=message][data-message-id='{message_id}']")
+    expect(message).to_be_in_viewport()
+    expect(message).to_contain_text("the quokka smiles")
     chat.page.get_by_test_id("search").fill("nothing like it")
     expect(chat.page.get_by_text("Nothing was found.").last).to_be_visible()
     chat.page.get_by_test_id("search").fill("")

@@ -21,7 +21,7 @@ from streamchat.protocols.page import frames as frame_types
 from streamchat.protocols.page.stream import Frame, say, sent, undecided
 from streamchat.runs.notifications import Notification
 from streamchat.settings import load_settings
-from streamchat.ui.transcript import Transcript
+from streamchat.ui.transcript import OPENED, Transcript
 from streamchat.wiring import Services, running_services
 from tests import ROOT
 from tests.support.page_model import PageModel
@@ -291,6 +291,38 @@ async def test_earlier_messages_come_between_changes(monkeypatch: pytest.MonkeyP
         assert [message.text for message in model.messages.values()] == texts
         assert frame is not None
         assert frame["k"] == "say"
+
+
+async def test_a_branch_that_shares_nothing_with_what_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its end comes, and that there is more before it; the thread is never empty meanwhile."""
+    async with serving(monkeypatch, tmp_path, "simulator:tour") as services:
+        store, runs = services.store, services.runs
+        roles: tuple[Role, ...] = ("user", "assistant")
+        messages = [Message("", roles[n % 2], (TextPart(f"filler {n}"),), stop_reason="stop") for n in range(120)]
+        where = await store.insert_conversation(LOCAL_OWNER, "Long", messages)
+        old = (await store.branch_page(LOCAL_OWNER, where, limit=200)).ids[1]
+        again = {"client_message_id": "again", "model": "simulator:tour", "continue_partial": False}
+        begun = await runs.retry(LOCAL_OWNER, message_id=old, **again)
+        await runs.cancel(LOCAL_OWNER, begun.run_id)
+        transcript = Transcript(services, LOCAL_OWNER, where)
+        model, lengths, orders = PageModel(), [], []
+        async with asyncio.timeout(PATIENCE), aclosing(transcript.frames()) as frames:
+            opened = await anext(frames) or {}
+            model.feed(opened)
+            assert (len(model.ids), opened["earlier"]) == (2, False)
+            await store.select_branch(LOCAL_OWNER, old)
+            page = await store.branch_page(LOCAL_OWNER, where, limit=OPENED)
+            runs.feed.publish(LOCAL_OWNER, Notification("changed", where))
+            while not orders:
+                frame = await anext(frames)
+                if frame is None or frame["k"] == "rows":
+                    continue
+                model.feed(frame)
+                lengths.append(len(model.ids))
+                orders += [frame] if frame["k"] == "order" else []
+        assert model.ids == list(page.ids)
+        assert orders[0]["earlier"] is True
+        assert min(lengths) >= 2
 
 
 async def test_an_answer_that_has_just_ended_has_its_times(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
