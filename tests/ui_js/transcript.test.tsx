@@ -205,6 +205,15 @@ test("screen readers hear the boundaries of an answer, not its pieces", async ()
   expect(heard()).toContain("Complete, 1 word");
 });
 
+test("an answer that is not shown any more is not said to go on", async () => {
+  const { send } = await show(message("q", "Hi", { role: "user" }), message("a", "Done"));
+  const heard = () => screen.getAllByRole("status").map((element) => element.textContent);
+  send({ k: "message", message: streaming("b", "", 0) });
+  expect(heard()).toContain("Generating");
+  send({ k: "drop", m: "b" });
+  expect(heard()).not.toContain("Generating");
+});
+
 test("screen readers hear how many words came, also those that are not painted yet, and never of none", async () => {
   const { chat, send } = await show(streaming("a", "", 0), streaming("b", "", 0));
   const end = { k: "end", s: 2, status: "finished", stop_reason: "stop" } as const;

@@ -14,7 +14,10 @@ export function Announcements() {
     let { answering } = store.meta();
     const stopMeta = store.subscribeMeta(() => {
       const now = store.meta().answering;
-      if (now && !answering) announce(strings().transcript.generating);
+      const { generating } = strings().transcript;
+      if (now && !answering) announce(generating);
+      // Its end was told before; without one the answer is not shown any more.
+      if (!now && answering) announce((text) => (text === generating ? "" : text));
       answering = now;
     });
     // A first answer may be complete before its conversation is open here.
