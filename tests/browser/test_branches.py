@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import BrowserContext, Locator, expect
 
 from devservers.app import Served
 from tests.browser.conftest import OpenPage
+from tests.browser.test_conversations import imported
 from tests.support.chat_page import ChatPage
 from tests.support.wire import Wire
 
@@ -69,6 +70,12 @@ def test_a_question_is_edited_and_both_versions_can_be_walked(tab: ChatPage, ope
     question(other, 1).get_by_test_id("branch-next").click()
     expect(question(chat, 1)).to_contain_text("uno")
     expect(chat.questions).to_have_count(1)
+    # By keyboard: the focus stays with the versions, though the button that was pressed is gone.
+    question(chat, 1).get_by_test_id("branch-previous").press("Enter")
+    expect(question(chat, 1).get_by_test_id("branch-next")).to_be_focused()
+    chat.page.keyboard.press("Enter")
+    expect(question(chat, 1).get_by_test_id("branch-previous")).to_be_focused()
+    expect(question(chat, 1)).to_contain_text("uno")
 
 
 def test_a_complete_answer_is_given_again_also_by_another_model(tab: ChatPage) -> None:
@@ -137,6 +144,39 @@ def test_two_tabs_delete_the_same_message(tab: ChatPage, open_page: OpenPage) ->
         expect(each.send_button).to_be_visible()
 
 
+def test_two_tabs_edit_the_same_message(tab: ChatPage, open_page: OpenPage) -> None:
+    """Both are versions of it. What one was still writing when the other one was sent is there again with the version
+    that it was written for, also after a reload; what was cancelled is not."""
+    chat = started(tab, "one")
+    other = second(open_page, chat)
+    question(chat, 1).hover()
+    question(chat, 1).get_by_test_id("edit").click()
+    box = chat.page.get_by_test_id("edit-box")
+    box.fill("n=3 rate=0 eins")
+    edit(other, 1, "n=3 rate=0 uno")
+    for each in (chat, other):
+        expect(question(each, 1)).to_contain_text("uno")
+    other.wait_status("finished")
+    question(chat, 1).get_by_test_id("branch-previous").click()
+    expect(box).to_have_value("n=3 rate=0 eins")
+    chat.page.reload()
+    chat.ready()
+    expect(box).to_have_value("n=3 rate=0 eins")
+    chat.page.get_by_test_id("edit-save").click()
+    for each in (chat, other):
+        expect(question(each, 1)).to_contain_text("eins")
+        expect(question(each, 1).get_by_test_id("branch")).to_have_attribute("data-count", "3")
+    chat.wait_status("finished")
+    question(chat, 1).hover()
+    question(chat, 1).get_by_test_id("edit").click()
+    box.fill("something else")
+    box.press("Escape")
+    chat.page.reload()
+    chat.ready()
+    expect(question(chat, 1)).to_contain_text("eins")
+    expect(box).to_have_count(0)
+
+
 def test_a_conversation_keeps_its_model(serve: Callable[..., Served], open_page: OpenPage) -> None:
     """The model of a new chat is this browser's last choice; that of a conversation is its own, in every tab.
 
@@ -190,3 +230,47 @@ def test_a_click_shows_the_other_conversation_at_once(tab: ChatPage, wire: Wire)
     )
     assert "third" not in texts
     assert re.search(rf"/c/{first}$", page.url)
+
+
+def test_a_conversation_is_forked_from_a_message(tab: ChatPage, open_page: OpenPage) -> None:
+    """What stands up to there is another conversation, in every tab's list and after a reload; what is asked in it
+    leaves the first one as it was."""
+    chat = started(tab, "one", "two")
+    first = chat.conversation_id
+    other = second(open_page, chat)
+    answer(chat, 1).hover()
+    answer(chat, 1).get_by_test_id("message-menu").click()
+    chat.page.get_by_test_id("fork").click()
+    chat.page.wait_for_url(lambda url: "/c/" in url and str(first) not in url)
+    expect(chat.messages).to_have_count(2)
+    expect(question(chat, 1)).to_contain_text("one")
+    fork = chat.conversation_id
+    for each in (chat, other):
+        expect(each.page.locator(f"[data-testid=conversation-item][data-conversation-id='{fork}']")).to_be_visible()
+    chat.ask("n=3 rate=0 another").wait_status("finished")
+    chat.page.reload()
+    chat.ready()
+    expect(chat.questions).to_have_count(2)
+    expect(question(chat, 2)).to_contain_text("another")
+    expect(question(other, 2)).to_contain_text("two")
+    other.page.reload()
+    other.ready()
+    expect(other.questions).to_have_count(2)
+    expect(question(other, 2)).to_contain_text("two")
+
+
+def test_a_message_is_copied_as_markdown_or_as_text(context: BrowserContext, open_page: OpenPage) -> None:
+    """The button copies what the model wrote, the menu what is read."""
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    chat = open_page("/")
+    chat.open(f"/c/{imported(chat.served, 'Copies', 'a *question*', 'An **answer** with `code`.')}")
+    for message, markdown, text in (
+        (answer(chat, 1), "An **answer** with `code`.", "An answer with code."),
+        (question(chat, 1), "a *question*", "a *question*"),
+    ):
+        message.hover()
+        message.get_by_test_id("copy").click()
+        chat.page.wait_for_function("async (text) => (await navigator.clipboard.readText()) === text", arg=markdown)
+        message.get_by_test_id("message-menu").click()
+        chat.page.get_by_role("menuitem", name="Copy as text").click()
+        chat.page.wait_for_function("async (text) => (await navigator.clipboard.readText()) === text", arg=text)

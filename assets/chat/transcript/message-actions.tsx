@@ -10,11 +10,13 @@ import { Menu } from "../common/menu";
 import { newId } from "../common/new-id";
 import { messagePath, request } from "../common/request";
 import { useShared } from "../common/shared-value";
+import { visit } from "../common/storage";
 import { strings, useStrings } from "../common/strings";
+import { isTemporary } from "../common/temporary-ids";
 import { useConfirmModel } from "../composer/confirm-model";
 import { groupByProvider } from "../composer/models";
 import { type MessageView, textOf } from "../store/message-parts";
-import type { Meta } from "../store/transcript-store";
+import type { Meta, TranscriptStore } from "../store/transcript-store";
 import { elementOf } from "./element-of";
 
 /** A value of the conversation. Each message has several of these: only another value renders it again. */
@@ -55,19 +57,41 @@ export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: (
   );
 }
 
+// The version that somebody went to with the button that goes so many steps.
+const wanted = new WeakMap<TranscriptStore, { id: string; step: number }>();
+
+// The button that was pressed goes with its message: the one of the message in its place gets the focus.
+function useKeptFocus(id: string) {
+  const { store } = useChat();
+  const buttons = useRef<HTMLSpanElement>(null);
+  useEffect(() => {
+    const gone = wanted.get(store);
+    if (!buttons.current || gone?.id !== id) return;
+    wanted.delete(store);
+    const { activeElement } = document;
+    if (activeElement !== document.body && !activeElement?.closest(".branch")) return;
+    const both = [...buttons.current.querySelectorAll("button")];
+    const [same, other] = gone.step > 0 ? both.toReversed() : both;
+    (same.disabled ? other : same).focus({ preventScroll: true });
+  }, [store, id]);
+  return buttons;
+}
+
 /** Which of several versions is shown, and the way to the others. */
 export function Versions({ view: { id, versions } }: { view: MessageView }) {
   const t = useStrings().transcript;
-  const { attempt, scroll } = useChat();
+  const { attempt, scroll, store } = useChat();
+  const buttons = useKeptFocus(id);
   const hidden = useMeta(({ shared, compared }) => shared || compared.includes(id));
   if (!versions || versions.length < 2 || hidden) return null;
   const index = versions.indexOf(id);
   const go = (step: number) => {
     scroll.release();
+    wanted.set(store, { id: versions[index + step], step });
     void attempt(() => request("POST", messagePath(versions[index + step], "/select")));
   };
   return (
-    <span className="branch" data-testid="branch" data-index={index + 1} data-count={versions.length}>
+    <span className="branch" ref={buttons} data-testid="branch" data-index={index + 1} data-count={versions.length}>
       <button
         type="button"
         className="quiet"
@@ -225,6 +249,13 @@ export function sayBusy({ store }: Chat): boolean {
   return answering;
 }
 
+// What is being written in place of a question is there again after a reload, and when another tab showed another branch
+// meanwhile.
+const keyOf = (id: string) => `edit ${id}`;
+
+/** Whether a question was being edited when it was last shown in this tab. */
+export const isBeingEdited = (id: string): boolean => visit.get(keyOf(id)) !== null;
+
 /** The text of a question while it is edited. */
 export function EditBox({ view, onClose }: { view: MessageView; onClose: () => void }) {
   const t = useStrings().transcript;
@@ -233,10 +264,16 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
   const area = useRef<HTMLTextAreaElement>(null);
   const [clientId] = useState(newId);
   const [saving, setSaving] = useState(false);
+  const close = () => {
+    visit.set(keyOf(view.id), null);
+    onClose();
+  };
+  const [again] = useState(() => isBeingEdited(view.id));
   useEffect(() => {
+    if (again) return; // the focus is where the person is now
     area.current?.focus();
     area.current?.setSelectionRange(area.current.value.length, area.current.value.length);
-  }, []);
+  }, [again]);
   const save = async () => {
     const message = area.current?.value ?? "";
     if (!message.trim() || saving) return;
@@ -246,14 +283,14 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
     const body = { message, model, client_message_id: clientId };
     if (await chat.attempt(() => request("POST", messagePath(view.id, "/edit"), body))) {
       chat.scroll.stick();
-      onClose();
+      close();
     } else setSaving(false);
   };
   const pressed = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     if (event.nativeEvent.isComposing || event.nativeEvent.keyCode === 229) return;
     if (event.key === "Escape") {
       event.preventDefault();
-      onClose();
+      close();
     }
     if (event.key === "Enter" && !event.shiftKey && !event.altKey && !hasFingersOnly()) {
       event.preventDefault();
@@ -269,11 +306,12 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
         aria-label={t.editMessage}
         rows={3}
         dir="auto"
-        defaultValue={textOf(view)}
+        defaultValue={visit.get<string>(keyOf(view.id)) ?? textOf(view)}
+        onInput={({ currentTarget }) => isTemporary(view.id) || visit.set(keyOf(view.id), currentTarget.value)}
         onKeyDown={pressed}
       />
       <div className="dialog-buttons">
-        <button type="button" className="button" onClick={onClose}>
+        <button type="button" className="button" onClick={close}>
           {t.cancel}
         </button>
         <button

@@ -12,7 +12,7 @@ import { type MessageView, type PartView, textOf } from "../store/message-parts"
 import { ToolCall } from "../tools/tool-call";
 import { Attachment } from "./attachment";
 import { Ending } from "./ending";
-import { EditBox, QuestionActions, Versions } from "./message-actions";
+import { EditBox, isBeingEdited, QuestionActions, Versions } from "./message-actions";
 import { Reasoning } from "./reasoning";
 import { Waiting } from "./waiting";
 
@@ -29,7 +29,8 @@ interface Props {
 export const Message = memo(function Message({ id, last, eager }: Props) {
   const t = useStrings().transcript;
   const view = useMessageView(id);
-  const [editing, setEditing] = useState(false);
+  const { store } = useChat();
+  const [editing, setEditing] = useState(() => !store.meta().shared && isBeingEdited(id));
   if (!view) return null;
   const attributes = {
     "data-testid": "message",
