@@ -132,8 +132,11 @@ async def _second_answers(provider: Simulator, running: App, browser: Browser, t
             paused["between two frames of the screen"].append(await page.page.evaluate("watched.pause"))
     show(
         "The second answer of a new conversation",
-        ["the longest pause of each: ms", "p50", "p95", "max"],
-        [[among, *(number(percentile(each, part), 0) for part in (0.5, 0.95, 1))] for among, each in paused.items()],
+        ["the longest pause of each: ms", "p50", "p95", "max", "above 50"],
+        [
+            [among, *(number(percentile(each, part), 0) for part in (0.5, 0.95, 1)), str(sum(one > 50 for one in each))]
+            for among, each in paused.items()
+        ],
         f"{times} times: {load.title}. In the page: between two paints with more of it, from first word to last.",
     )
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 from playwright.sync_api import expect
 
+from devservers.app import Served
 from tests.browser.conftest import OpenPage
 from tests.support.chat_page import ChatPage, numbered
+from tests.support.vendor import Reply, Vendor
 
 
 def test_a_follow_up_waits_for_the_answer(tab: ChatPage, open_page: OpenPage) -> None:
@@ -94,3 +99,60 @@ def test_a_conversation_keeps_its_system_prompt(tab: ChatPage, open_page: OpenPa
     expect(page.get_by_test_id("system-prompt")).to_have_value("")
     page.get_by_test_id("preset").click()
     expect(page.get_by_test_id("system-prompt")).to_have_value("Be <b>brief</b>.")
+
+
+def test_a_default_is_that_of_every_new_chat(tab: ChatPage, open_page: OpenPage) -> None:
+    """After a reload, in another tab, and in the request; a conversation that was there before keeps its own."""
+    chat = tab.choose("simulator:tour")
+    chat.ask("n=3 rate=0").wait_status("finished")
+    before = chat.conversation_id
+    chat.page.get_by_test_id("new-chat").click()
+    chat.page.get_by_test_id("parameters").click()
+    chat.page.get_by_test_id("max-tokens").fill("77")
+    chat.page.get_by_test_id("effort").select_option("low")
+    chat.page.get_by_test_id("make-default").click()
+    chat.page.keyboard.press("Escape")
+    chat.page.reload()
+    chat.ready()
+    for each in (chat, open_page("/")):
+        each.page.get_by_test_id("parameters").click()
+        expect(each.page.get_by_test_id("max-tokens")).to_have_value("77")
+        expect(each.page.get_by_test_id("effort")).to_have_value("low")
+        each.page.keyboard.press("Escape")
+    chat.ask("n=3 rate=0").wait_status("finished")
+    stored = chat.page.evaluate("id => fetch(`/api/conversations/${id}`).then(r => r.json())", chat.conversation_id)
+    assert stored["options"] == {"max_tokens": 77, "reasoning_effort": "low"}
+    chat.open(f"/c/{before}")
+    chat.page.get_by_test_id("parameters").click()
+    expect(chat.page.get_by_test_id("max-tokens")).to_have_value("")
+
+
+def test_the_search_of_a_vendor_is_a_switch(
+    vendor: Vendor, serve: Callable[..., Served], open_page: OpenPage, mark: str
+) -> None:
+    """Where the model's vendor searches. Switched on in a new chat, it is the conversation's: the vendor is asked for
+    it, every tab shows it, also after a reload, and switched off in one of them it is off."""
+    vendor.answer = lambda _: Reply(status=400, body=json.dumps({"error": {"type": "x", "message": "not today"}}))
+    base = {"ANTHROPIC_API_KEY": "sk-ant-x", "ANTHROPIC_BASE_URL": vendor.url.removesuffix("/v1")}
+    own = serve(STREAMCHAT_MODELS="anthropic:claude-test,simulator:tour", STREAMCHAT_RETRIES="0", **base)
+    chat = open_page("/", server=own).choose("simulator:tour")
+    chat.page.get_by_test_id("parameters").click()
+    expect(chat.page.get_by_test_id("system-prompt")).to_be_visible()
+    expect(chat.page.get_by_test_id("web-search")).to_have_count(0)
+    chat.choose("anthropic:claude-test")
+    chat.page.get_by_test_id("parameters").click()
+    chat.page.get_by_test_id("web-search").check()
+    chat.page.keyboard.press("Escape")
+    chat.ask(f"{mark} what is new?").wait_status("failed")
+    assert "web_search" in [tool["name"] for tool in vendor.requests[-1]["tools"]]
+    other = open_page(f"/c/{chat.conversation_id}", server=own)
+    chat.page.reload()
+    chat.ready()
+    for each in (chat, other):
+        each.page.get_by_test_id("parameters").click()
+        expect(each.page.get_by_test_id("web-search")).to_be_checked()
+    other.page.get_by_test_id("web-search").click()
+    expect(chat.page.get_by_test_id("web-search")).not_to_be_checked()
+    other.page.keyboard.press("Escape")
+    other.ask(f"{mark} and now?").wait_status("failed")
+    assert "web_search" not in [tool["name"] for tool in vendor.requests[-1].get("tools", [])]

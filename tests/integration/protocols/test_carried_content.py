@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -211,6 +212,9 @@ def test_what_a_tool_of_the_client_saw(api: Api, site: Recording, protocol: str,
         assert [part["type"] for part in block["content"]] == ["text", "image", "image", "text"]
     stored = api.conversation(answer.headers["x-conversation-id"])[-1]["parts"][0]["result"]
     assert PICTURE not in json.dumps(stored)  # as files
+    ids = re.findall(r'"file_id": "([^"]+)"', json.dumps(stored))
+    contents = [api.http.get(f"/api/files/{file_id}").content for file_id in ids]
+    assert contents.count(b64decode(PICTURE)) == 2
 
 
 @pytest.mark.parametrize("protocol", list(ADAPTERS))
