@@ -18,6 +18,11 @@ def test_a_german_browser_gets_a_german_page(served: Served, browser: Browser) -
     page.goto(served.url)
     expect(page.get_by_test_id("new-chat")).to_have_text("Neuer Chat")
     assert page.locator("html").get_attribute("lang") == "de"
+    right = page.locator("#sidebar").evaluate("e => e.getBoundingClientRect().right")
+    buttons = page.locator(".sidebar-foot > *")
+    assert all(end <= right for end in buttons.evaluate_all("all => all.map(e => e.getBoundingClientRect().right)"))
+    icons = page.locator(".sidebar-foot svg").evaluate_all("all => all.map(e => e.getBoundingClientRect().width)")
+    assert icons == [14, 14, 14]
     page.get_by_test_id("settings").click()
     page.get_by_test_id("language").select_option("en")
     expect(page.get_by_test_id("new-chat")).to_have_text("New chat")

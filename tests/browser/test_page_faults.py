@@ -287,6 +287,11 @@ def test_lists_notes_boxes_and_columns(told: Told):
         "[...document.querySelectorAll('.task-list-item input')].map(e => getComputedStyle(e).backgroundColor)"
     )
     assert len(set(boxes)) == 2, boxes
+    places = page.evaluate(
+        "[...document.querySelectorAll('.task-list-item input')].map(e =>"
+        " e.getBoundingClientRect().top - e.parentElement.getBoundingClientRect().top)"
+    )
+    assert abs(places[0] - places[1]) <= 0.5, "a check mark moves its box"
     aligned = page.evaluate("[...document.querySelectorAll('.answer td')].map(e => getComputedStyle(e).textAlign)")
     assert aligned == ["start", "center", "end"] or aligned == ["left", "center", "right"]
     gaps = page.evaluate(
@@ -300,6 +305,7 @@ def test_lists_notes_boxes_and_columns(told: Told):
     assert mark is not None
     assert note is not None
     assert note["x"] >= mark["x"] + mark["width"]
+    assert note["y"] <= mark["y"] + mark["height"] / 2 <= note["y"] + note["height"], "on one line"
     assert page.locator(".scroller").evaluate("e => e.scrollWidth <= e.clientWidth")
 
 

@@ -71,6 +71,18 @@ const NAMES =
 // Prompts, which are for models, and the name of a source.
 const OTHERS = /^\s*(?:prompt|message): ["`]|READING_AUTHOR = /;
 
+test("a date has the form of the reader's own country, in the language of the page", () => {
+  const { languages } = navigator;
+  const day = new Date(2026, 10, 30, 16, 31);
+  const shown = () => [en, de].map((texts) => texts.transcript.fromTo(day, day));
+  Object.defineProperty(navigator, "languages", { configurable: true, value: ["fr-FR", "en-GB", "en"] });
+  expect(shown()[0]).toStartWith("30/11/2026, 16:31:00");
+  expect(shown()[1]).toStartWith("30.11.26, 16:31:00");
+  Object.defineProperty(navigator, "languages", { configurable: true, value: ["en-US"] });
+  expect(shown()[0]).toStartWith("11/30/26, 4:31:00");
+  Object.defineProperty(navigator, "languages", { configurable: true, value: languages });
+});
+
 test("no text for people is written where it is shown", () => {
   const found: string[] = [];
   for (const file of new Bun.Glob("**/*.{ts,tsx}").scanSync({ cwd: ROOT })) {

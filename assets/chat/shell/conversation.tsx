@@ -116,7 +116,7 @@ function useItems(
       action: () => void patch({ pinned: !pinned }, { pinned: !pinned }),
     },
     {
-      label: archived ? t.unarchive : t.archive,
+      label: archived ? t.unarchive : t.toArchive,
       icon: archived ? ArchiveRestore : Archive,
       testId: "archive",
       action: () => void archive(!archived),

@@ -370,7 +370,7 @@ export const de: Strings = {
     all: "Alle Unterhaltungen",
     nothingArchived: "Das Archiv ist leer.",
     archive: "Archiv",
-    import: "Importieren",
+    import: "Import",
     importHint: "Unterhaltungen importieren: JSON oder Markdown, oder der Export von ChatGPT",
 
     answering: "antwortet",
@@ -379,6 +379,7 @@ export const de: Strings = {
     titleOfConversation: "Titel der Unterhaltung",
     pin: "Anheften",
     unpin: "Loslösen",
+    toArchive: "Archivieren",
     unarchive: "Aus dem Archiv holen",
     archived: "Unterhaltung archiviert.",
     share: "Link teilen",

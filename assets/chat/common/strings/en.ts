@@ -383,6 +383,7 @@ export const en = {
     titleOfConversation: "Title of the conversation",
     pin: "Pin",
     unpin: "Unpin",
+    toArchive: "Archive",
     unarchive: "Move out of the archive",
     archived: "Conversation archived.",
     share: "Share a link",

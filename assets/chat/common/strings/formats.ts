@@ -18,6 +18,12 @@ export function formats(language: string) {
     /** The form for the number, with `#` replaced by it: `plural(2, { one: "# word", other: "# words" })`. */
     plural: (n: number, forms: Forms) => (forms[plurals.select(n)] ?? forms.other).replace("#", number(n)),
     list: (items: string[]) => lists.format(items),
-    date: (date: Date, options: Intl.DateTimeFormatOptions) => date.toLocaleString(language, options),
+    /** As where the reader is: `30/11/2026` or `11/30/26`. */
+    date: (date: Date, options: Intl.DateTimeFormatOptions) => date.toLocaleString(regional(language), options),
   };
+}
+
+// The reader's own form of a language, as the browser names it, or the language.
+function regional(language: string): string {
+  return globalThis.navigator?.languages?.find((one) => one.split("-")[0] === language) ?? language;
 }
