@@ -1,67 +1,63 @@
 """Coalescing wake-up flag shared by several sources: many ``set()`` calls wake the waiter once.
 
-The waiter then looks at all of its sources. Setting the flag never waits.
+The waiter then looks at all of its sources. Setting the flag never waits. A token's path waits several times for each
+piece, so a wait with a timeout must not cost a timer of its own: one timer per flag is moved on when it is due.
 """
 
 from __future__ import annotations
 
 import asyncio
+from math import inf
 
 
 class Wakeup:
     """A flag that one task waits for and any number of sources set."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._is_set = False
+        self._waiter: asyncio.Future[bool] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = inf  # when the present wait gives up; by the loop's clock
 
     def set(self) -> None:
         """Wake the waiter, now or at its next ``wait``."""
-        self._event.set()
+        self._is_set = True
+        self._wake(True)
 
     async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 the caller's heartbeat, not a deadline
         """Wait for ``set``. Returns ``False`` after ``timeout`` seconds without one."""
-        if timeout is None:
-            await self._event.wait()
-        elif not self._event.is_set():
+        if not self._is_set:
+            loop = asyncio.get_running_loop()
+            waiter = self._waiter = loop.create_future()
+            self._due = inf if timeout is None else loop.time() + timeout
+            if self._due < (inf if self._timer is None else self._timer.when()):
+                self._cancel_timer()
+                self._timer = loop.call_at(self._due, self._time_out, loop)
             try:
-                async with asyncio.timeout(timeout):
-                    await self._event.wait()
-            except TimeoutError:
-                return False
-        self._event.clear()
+                if not await waiter:
+                    return False
+            except asyncio.CancelledError:
+                self._cancel_timer()
+                raise
+            finally:
+                self._waiter = None
+        self._is_set = False
         return True
 
+    def _time_out(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._waiter is None or self._due == inf:
+            return
+        if loop.time() < self._due:  # it is the timer of an earlier wait
+            self._timer = loop.call_at(self._due, self._time_out, loop)
+        else:
+            self._wake(False)
 
-class Silence:
-    """Wakes a waiter after ``seconds`` in which nothing was sent. Its timer costs nothing per entry, unlike a deadline
-    around every wait. Call ``close`` in the end."""
+    def _wake(self, by_flag: bool) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(by_flag)
 
-    def __init__(self, wakeup: Wakeup, seconds: float) -> None:
-        self._wakeup, self._seconds = wakeup, seconds
-        self._loop = asyncio.get_running_loop()
-        self._last_sent = self._loop.time()
-        self._over = False
-        self._timer = self._loop.call_at(self._last_sent + seconds, self._watch)
-
-    def sent(self) -> None:
-        """Begin it anew."""
-        self._over, self._last_sent = False, self._loop.time()
-
-    def over(self) -> bool:
-        """Return whether it lasted for so long; if so, it begins anew."""
-        over = self._over
-        if over:
-            self.sent()
-        return over
-
-    def close(self) -> None:
-        """End it."""
-        self._timer.cancel()
-
-    def _watch(self) -> None:
-        now, due = self._loop.time(), self._last_sent + self._seconds
-        if now >= due:
-            self._over = True
-            self._wakeup.set()
-            due = now + self._seconds
-        self._timer = self._loop.call_at(due, self._watch)
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
