@@ -27,7 +27,8 @@ from streamchat.storage.webhooks import EVENTS, Claimed, Delivery, Webhook, Webh
 from streamchat.webhooks.attempt import GONE, Outcome, Sender
 from streamchat.webhooks.signature import PREFIX, headers, new_secret
 
-POLL_SECONDS = 1.0
+# For what is to be tried again, or was left by another process; what is new here is taken at once.
+POLL_SECONDS = 5.0
 AT_ONCE, CLAIMED_AT_ONCE = 256, 32
 """Attempts under way in a worker, which are mostly waiting; and how many are begun at a time, in one transaction."""
 FIRST_PAUSE, LONGEST_PAUSE, FACTOR = 5.0, 6 * 3600.0, 4
