@@ -22,7 +22,7 @@ from streamchat.chat.outcome import ending_of
 from streamchat.errors import InvalidInput, NotFound, StorageError
 from streamchat.runs.log import Entry, Snapshot
 from streamchat.runs.reader import HEARTBEAT_SECONDS, RunReader, Runs
-from streamchat.runs.wakeup import Silence, Wakeup
+from streamchat.runs.wakeup import Wakeup
 
 PAGE = 50
 MAX_OPEN = 100
@@ -153,7 +153,7 @@ class ConversationReader:
         subscription = self._runs.feed.subscribe(self._owner, self._wakeup)
         unwatch = self._watch(self.close) if self._watch else None
         due, until = True, monotonic() + self._seconds
-        silence = Silence(self._wakeup, self._heartbeat)
+        silent_at = monotonic() + self._heartbeat
         try:
             while not self.closed:
                 while due and not self.closed:
@@ -165,21 +165,21 @@ class ConversationReader:
                     for one in placed:
                         if steps := self._begin(one):
                             yield steps
-                            silence.sent()
+                            silent_at = monotonic() + self._heartbeat
                     self._resumed = {}  # what is not there any more was deleted
                 for position, (placed, reader) in list(self._live.items()):
                     if steps := await self._grown(position, placed, reader):
                         yield steps
-                        silence.sent()
+                        silent_at = monotonic() + self._heartbeat
                 if monotonic() >= until:
                     break
                 due = any(self._concerns(note.conversation_id) for note in subscription.take())
                 if not due and not self.closed:
-                    await self._wakeup.wait()
-                    if silence.over():
+                    await self._wakeup.wait(min(silent_at, until) - monotonic())
+                    if monotonic() >= silent_at:
                         yield None
+                        silent_at = monotonic() + self._heartbeat
         finally:
-            silence.close()
             if unwatch is not None:
                 unwatch()
             self._runs.feed.unsubscribe(self._owner, subscription)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
+from time import monotonic
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from streamchat.chat.fold import Folding
@@ -21,7 +22,7 @@ from streamchat.chat.messages import Message
 from streamchat.errors import NotFound, StorageError
 from streamchat.runs.log import AnswerView, Entry, Log, Snapshot
 from streamchat.runs.notifications import Feed, Subscription
-from streamchat.runs.wakeup import Silence, Wakeup
+from streamchat.runs.wakeup import Wakeup
 
 HEARTBEAT_SECONDS = 10.0
 # Before the first entry: a reader from here on gets a snapshot first.
@@ -96,21 +97,21 @@ class RunReader:
 
         Close the generator. Raises ``NotFound`` if the answer is gone for good.
         """
-        silence = Silence(self._wakeup, self._heartbeat)
+        silent_at = monotonic() + self._heartbeat
         try:
             while not (self.ended or self.closed):
                 batch = self._from_log() if self._in_log else await self.take()
                 if batch:
                     yield batch
-                    silence.sent()
+                    silent_at = monotonic() + self._heartbeat
                 # A batch was everything; whatever came since has set the wakeup.
                 if (self._in_log or not self._due) and not (self.ended or self.closed):
-                    await self._wakeup.wait()
-                    if silence.over():
+                    await self._wakeup.wait(silent_at - monotonic())
+                    if monotonic() >= silent_at:
                         self._due = True
                         yield None
+                        silent_at = monotonic() + self._heartbeat
         finally:
-            silence.close()
             self._release()
 
     async def take(self) -> Batch | None:
