@@ -11,6 +11,7 @@ Knows no socket and no browser. Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeAlias
 from zlib import crc32
 
@@ -33,6 +34,7 @@ class Shown:
     seq: int
     ending: dict[str, Any]
     gap: bool = False
+    at: int | None = None  # the part that the last piece was of
 
     @property
     def status(self) -> str:
@@ -141,14 +143,14 @@ class PageModel:
         shown = self.messages.get(frame["m"])
         if shown is None:
             return self._gap(None, f"nothing is known of the message of {frame}")
-        if frame["s"] <= shown.seq:
+        if frame.get("s", inf) <= shown.seq:
             self.replays += 1
             return True
         if shown.gap:
             return True
         if wrong := self._apply(shown, frame):
             return self._gap(shown, f"{wrong}: {frame}"[:300])
-        shown.seq = frame["s"]
+        shown.seq = frame.get("s", shown.seq)
         return True
 
     def _gap(self, shown: Shown | None, why: str) -> bool:
@@ -180,14 +182,18 @@ class PageModel:
         return None
 
     def _append(self, shown: Shown, frame: Frame) -> str | None:
-        kind, index = frame.get("y", "text"), frame["p"]
+        index = frame.get("p", shown.at)
+        if index is None:
+            return "it continues nothing"
+        kind = frame.get("y", "text" if "p" in frame else shown.parts[index]["type"])
         if index == len(shown.parts):
             shown.parts.append({"type": kind, "text": ""})
         if index > len(shown.parts) or shown.parts[index]["type"] != kind or kind not in SAYING:
             return f"part {index} is none of {kind}"
         part = shown.parts[index]
-        if utf16(part["text"]) != frame["o"]:
+        if utf16(part["text"]) != frame.get("o", utf16(part["text"])):
             return f"the part ends at {utf16(part['text'])}"
         part["text"] += frame["t"]
+        shown.at = index
         self.pieces += 1
         return None

@@ -42,6 +42,34 @@ test("pieces are appended at their offset, counted in UTF-16 code units", () => 
   expect(resyncs).toEqual([]);
 });
 
+test("a piece without a place continues the one before, also if it says the same", () => {
+  const { store, resyncs, clock } = opened(streaming("a", "one", 3));
+  store.feed({ m: "a", s: 4, p: 0, o: 3, t: " na" });
+  for (let i = 0; i < 3; i++) store.feed({ m: "a", t: " na" });
+  store.feed({ m: "a", s: 8, p: 1, o: 0, t: "hm", y: "reasoning" });
+  store.feed({ m: "a", t: "m" });
+  store.feed({ m: "a", s: 10, p: 1, o: 3, t: "!", y: "reasoning", c: crc32("one na na na na") });
+  clock.pass(5000);
+  expect(textIn(store, "a")).toBe("one na na na na");
+  expect(asText(viewOf(store, "a").parts[1]).splitter.text).toBe("hmm!");
+  expect(resyncs).toEqual([]);
+});
+
+test("a piece without a place that continues nothing is a gap, and a lost one shows with the next place", () => {
+  for (const lost of [true, false]) {
+    const { store, resyncs, clock } = opened(streaming("a", "one", 3));
+    if (lost) {
+      store.feed({ m: "a", s: 4, p: 0, o: 3, t: " two" });
+      store.feed({ m: "a", s: 6, p: 0, o: 13, t: " four" });
+    } else {
+      store.feed({ m: "a", t: " two" });
+    }
+    clock.pass(1000);
+    expect(resyncs.length).toBe(1);
+    expect(textIn(store, "a")).toBe(lost ? "one two" : "one");
+  }
+});
+
 test("a replayed piece changes nothing", () => {
   const { store } = opened(streaming("a", "one", 3));
   store.feed({ m: "a", s: 4, p: 0, o: 3, t: " two" });

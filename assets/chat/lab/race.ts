@@ -179,6 +179,9 @@ export class Race {
   private early: GrpcFrame[] = [];
   private lastPage: unknown = null;
   private pageSeq = 0;
+  // Of the last piece: one without a place continues it.
+  private pagePart = 0;
+  private pageType: PieceFrame["y"];
   private lengths = new Map<number, number>();
   private grpcNumber = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -362,13 +365,20 @@ export class Race {
     } else if (frame.k === "end") {
       track.finish(at, frame.length === track.length ? "done" : "failed", labStrings().lab.piecesMissing);
       if (track.state === "done") track.note = "";
-    } else if (frame.k === undefined && frame.s > this.pageSeq) {
-      this.pageSeq = frame.s;
-      if (frame.o !== (this.lengths.get(frame.p) ?? 0)) track.finish(at, "failed", labStrings().lab.frameLost);
-      this.lengths.set(frame.p, frame.o + frame.t.length);
-      if (!frame.y) track.add(at, frame.t);
+    } else if (frame.k === undefined) {
+      this.takePiece(track, at, frame);
     }
     this.settle();
+  }
+
+  private takePiece(track: Track, at: number, frame: PieceFrame): void {
+    if (frame.s !== undefined && frame.s <= this.pageSeq) return;
+    const { s = this.pageSeq, p = this.pagePart, y = p === this.pagePart ? this.pageType : undefined, t } = frame;
+    const length = this.lengths.get(p) ?? 0;
+    if ((frame.o ?? length) !== length) track.finish(at, "failed", labStrings().lab.frameLost);
+    [this.pageSeq, this.pagePart, this.pageType] = [s, p, y];
+    this.lengths.set(p, length + t.length);
+    if (!y) track.add(at, t);
   }
 
   // Puts the server's own times in the place of those at which its frames came here.

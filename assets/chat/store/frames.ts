@@ -167,19 +167,22 @@ export interface FeedbackFrame {
   n: number;
 }
 
-/** A piece of text: the only frame without `k`, because it comes with every token. */
+/**
+ * A piece of text: the only frame without `k`, because it comes with every token. One that continues the piece before
+ * has no number and no place.
+ */
 export interface PieceFrame {
   k?: undefined;
   /** Message id. */
   m: string;
-  /** Number of the log entry. */
-  s: number;
-  /** Index of the part. */
-  p: number;
-  /** Offset in the part, in UTF-16 code units. */
-  o: number;
   /** The text. */
   t: string;
+  /** Number of the log entry. */
+  s?: number;
+  /** Index of the part. */
+  p?: number;
+  /** Offset in the part, in UTF-16 code units. */
+  o?: number;
   /** Type of the part; absent for text. */
   y?: "reasoning";
   /** CRC-32 of the answer's text so far, as UTF-8. */

@@ -3,9 +3,9 @@
 // Knows nothing of React, of the socket, or of how anything is painted. Rules:
 //
 // * Before the first "open" after a (re)connect every other frame about the transcript is ignored.
-// * A piece whose number is not newer than the message's is a replay: ignored. A piece whose offset is not the end of
+// * A frame whose number is not newer than the message's is a replay: ignored. A piece whose offset is not the end of
 //   the text shows a gap: the message takes no more pieces until it comes whole, and a new "open" is requested, at most
-//   once a second.
+//   once a second. A piece without a place continues the one before; without one before, it shows a gap as well.
 // * Offsets count UTF-16 code units, as JavaScript strings do.
 // * The cost of a frame is that of its content. Subscribers are called in `flush`, which the owner calls once per paint.
 // * A message that comes again keeps what is there of it, so that what is painted stays.
@@ -86,6 +86,8 @@ interface Entry extends StoredMessage {
   /** Pieces are missing: nothing is appended until the message comes whole. */
   gap: boolean;
   crc: number;
+  /** The part that the last piece was of. */
+  at?: number;
   view: MessageView | undefined;
 }
 
@@ -291,10 +293,15 @@ export class TranscriptStore {
   private takePiece({ m, s, p, o, t, y, c }: PieceFrame): void {
     const entry = this.entryFor(m, s);
     if (!entry) return;
-    if (!takePiece(entry.parts, p, o, t, y ?? "text")) return this.markGap(entry);
+    const at = p ?? entry.at;
+    const before = at === undefined ? undefined : entry.parts[at];
+    const type = y ?? (p === undefined && before?.splitter ? before.type : "text");
+    if (at === undefined || !takePiece(entry.parts, at, o ?? before?.splitter?.length ?? 0, t, type))
+      return this.markGap(entry);
+    entry.at = at;
     this.stats.pieces += 1;
     entry.tally.pieces += 1;
-    if (entry.parts[p].type === "text") entry.crc = crc32(t, entry.crc);
+    if (entry.parts[at].type === "text") entry.crc = crc32(t, entry.crc);
     if (c !== undefined && c !== entry.crc) return this.markMismatch(entry);
     this.advance(entry, s);
   }
@@ -327,23 +334,23 @@ export class TranscriptStore {
   }
 
   // The entry that a numbered frame is for; null if there is nothing to do.
-  private entryFor(id: string, seq: number): Entry | null {
+  private entryFor(id: string, seq: number | undefined): Entry | null {
     const entry = this.entries.get(id);
     if (!entry) {
       this.resync.request();
       return null;
     }
-    if (seq > entry.seq) return entry.gap ? null : entry;
+    if (seq === undefined || seq > entry.seq) return entry.gap ? null : entry;
     this.stats.replays += 1;
     return null;
   }
 
-  private advance(entry: Entry, seq: number, status?: Status): void {
+  private advance(entry: Entry, seq: number | undefined, status?: Status): void {
     if (status) {
       entry.fields.status = status;
       this.setMeta({});
     }
-    entry.seq = seq;
+    entry.seq = seq ?? entry.seq;
     entry.lastReceived = this.clock.now();
     this.dirty.add(entry.fields.id);
   }

@@ -189,14 +189,19 @@ function usePace(onPace: (milliseconds: number) => void): void {
   }, [store, painter, callbacks]);
 }
 
-// With every (re)connect the tab's last frame comes again: it may be an "open" of an address that was left meanwhile, or
-// a message to the person that was shown before. (One that was sent in that moment is sent again: the outbox repeats
+// With every (re)connect the tab's last frame comes again: it may be an "open" of an address that was left meanwhile, a
+// piece, or a message to the person that was shown before. (One that was sent in that moment is sent again: the outbox repeats
 // what is on its way after an "open".)
 function isNews(frame: Frame, hydrated: boolean, opened: boolean): boolean {
-  if (frame.k === "say" || frame.k === "sent" || frame.k === "undecided") return hydrated;
+  if (frame.k === "say" || frame.k === "sent" || frame.k === "undecided" || isBarePiece(frame)) return hydrated;
   const address = conversationAt(routePath());
   if (frame.k !== "open" || address === undefined || address === frame.conversation) return true;
   return opened && address === null && !!frame.begun; // else it was begun before a reload
+}
+
+// One that does not say which piece it is.
+function isBarePiece(frame: Frame): boolean {
+  return frame.k === undefined && frame.s === undefined;
 }
 
 function useStickToBottom(

@@ -5,9 +5,11 @@ Knows entries of the log; knows nothing of tabs, conversations or Reflex. Rules:
 * A frame carries only new content: its size grows neither with the answer nor with the history.
 * The position of a piece (part, offset in UTF-16 code units) is in its entry. Anything else about the answer is looked
   up in the log's own fold, which is at least as far as the entries: a frame may show a little more than its number.
+* A piece that continues the one before says nothing but its text: the socket brings each frame once, in its order. Each
+  ``CHECK_EVERY`` entries, and where it does not continue, it has its number and its place.
 * Waiting entries are joined: a slow tab gets fewer and larger pieces, and slows nobody.
 * Of a known tool call only changes are sent (``tool_views``), in a frame ``patch``: part -> changed fields.
-* Now and then, and at the end, a frame carries the CRC-32 of the answer's text so far (as UTF-8), which the page
+* With the place, and at the end, a frame carries the CRC-32 of the answer's text so far (as UTF-8), which the page
   compares with its own.
 """
 
@@ -29,8 +31,8 @@ from streamchat.runs.log import AnswerView, Entry, Snapshot
 from streamchat.runs.reader import Encoder
 
 Frame: TypeAlias = dict[str, Any]
-# Entries between two checksums.
-CHECK_EVERY = 100
+# Entries between two pieces with a place and a checksum.
+CHECK_EVERY = 25
 # A frame equal to the one before it would not reach the page.
 _numbers = count(1)
 
@@ -101,7 +103,8 @@ class PageEncoder(Encoder[Frame]):
         self._status = snapshot.message.status
         self._tools = ToolViews(snapshot.message, self._describe)
         self._checksum = crc32(repair_surrogates(snapshot.message.text).encode())
-        self._checked = 0
+        self._checked = snapshot.seq
+        self._next: tuple[int | None, int] | None = None  # where the page's next piece belongs, if it says no place
         return view(snapshot.message, snapshot.seq, self._describe)
 
     def snapshot(self, snapshot: Snapshot) -> list[Frame]:
@@ -115,10 +118,14 @@ class PageEncoder(Encoder[Frame]):
         for entry in entries:
             self.seq, event = entry.seq, entry.event
             if isinstance(event, e.TextDelta | e.ReasoningDelta):
-                if joinable is not None and joinable.get("p") == entry.part:
-                    joinable |= {"s": entry.seq, "t": joinable["t"] + event.text}
-                else:
+                place = entry.part, entry.offset
+                if joinable is None or "t" not in joinable or place != self._next:
                     frames.append(joinable := self._piece(entry, event))
+                else:
+                    joinable["t"] += event.text
+                    if "s" in joinable:
+                        joinable["s"] = entry.seq
+                self._next = entry.part, entry.offset + utf16_length(event.text)
                 self._check(joinable, event)
             elif isinstance(event, e.ToolCallArguments) and entry.part is not None:
                 change = self._tools.grown(entry.part, event.fragment, entry.offset)
@@ -133,15 +140,23 @@ class PageEncoder(Encoder[Frame]):
         return frames
 
     def _piece(self, entry: Entry, event: e.TextDelta | e.ReasoningDelta) -> Frame:
-        piece = {"m": self._id, "s": entry.seq, "p": entry.part, "o": entry.offset, "t": event.text}
-        return piece if isinstance(event, e.TextDelta) else piece | {"y": "reasoning"}
+        """Return the piece; with its place, if it does not continue the one before, or if a checksum is due."""
+        piece: Frame = {"m": self._id, "t": event.text}
+        due = self.seq - self._checked >= CHECK_EVERY
+        if due or (entry.part, entry.offset) != self._next:
+            piece |= {"s": entry.seq, "p": entry.part, "o": entry.offset}
+            if isinstance(event, e.ReasoningDelta):
+                piece["y"] = "reasoning"
+        if due:
+            self._checked, piece["c"] = self.seq, self._checksum
+        return piece
 
     def _check(self, piece: Frame, event: e.TextDelta | e.ReasoningDelta) -> None:
-        """Update the running checksum, and add it to the piece from time to time."""
+        """Update the running checksum, and that of the piece if it has one."""
         if isinstance(event, e.TextDelta):
             self._checksum = crc32(repair_surrogates(event.text).encode(), self._checksum)
-            if "c" in piece or self.seq - self._checked >= CHECK_EVERY:
-                self._checked, piece["c"] = self.seq, self._checksum
+        if "c" in piece:
+            piece["c"] = self._checksum
 
     def _other(self, entry: Entry, answer: AnswerView) -> Frame | None:
         event = entry.event

@@ -46,15 +46,19 @@ class Page:
         self.seq += 1
         return Entry(self.seq, 0.0, *self.folding.add(event), event)
 
+    at = -1  # the part that the last piece was of
+
     def take(self, frame: Frame) -> None:
         self.frames.append(frame)
         parts = self.message["parts"]
-        assert frame["s"] > self.message["seq"], "a page takes a frame that is not newer for a replay"
-        self.message["seq"] = frame["s"]
+        if "s" in frame:
+            assert frame["s"] > self.message["seq"], "a page takes a frame that is not newer for a replay"
+            self.message["seq"] = frame["s"]
         if "k" not in frame:
-            if frame["p"] == len(parts):
+            self.at = frame.get("p", self.at)
+            if self.at == len(parts):
                 parts.append({"type": frame.get("y", "text"), "text": ""})
-            parts[frame["p"]]["text"] += frame["t"]
+            parts[self.at]["text"] += frame["t"]
         if frame.get("k") == "part":
             parts[frame["p"] : frame["p"] + 1] = [frame["part"]]
         for index, change in frame.get("set", {}).items():
