@@ -136,16 +136,20 @@ async def _followers(running: App, path: str, count: int) -> AsyncIterator[list[
     request = f"GET {path} HTTP/1.1\r\nHost: {running.url[7:]}\r\n\r\n".encode()
     transports: list[asyncio.Transport] = []
 
-    async def begin() -> _Follower:
+    async def begin(number: int) -> _Follower:
+        # Each from an address of its own, as clients are: what one may read in a second is limited.
+        address = f"127.0.{number // 250 + 1}.{number % 250 + 1}"
         async with turn:
-            transport, follower = await loop.create_connection(_Follower, "127.0.0.1", running.port)
+            transport, follower = await loop.create_connection(
+                _Follower, "127.0.0.1", running.port, local_addr=(address, 0)
+            )
             transports.append(transport)
             transport.write(request)
             assert await follower.answered, "a follower was refused"
         return follower
 
     try:
-        yield await asyncio.gather(*(begin() for _ in range(count)))
+        yield await asyncio.gather(*(begin(number) for number in range(count)))
     finally:
         for transport in transports:
             transport.abort()
