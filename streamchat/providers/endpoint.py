@@ -6,7 +6,9 @@ from the environment; the vendor's own address without a key is an error, before
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from streamchat.chat.request import Request
@@ -21,6 +23,17 @@ RUN_HEADER = "X-Client-Request-Id"
 def run_headers(request: Request) -> dict[str, str]:
     """Return the header that names the run in the provider's own logs: OpenAI finds a request by it."""
     return {RUN_HEADER: request.run_id} if request.run_id else {}
+
+
+def as_it_is(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return the keywords for ``create`` so that the SDK sends the fields ``names`` of a body without a look at them.
+
+    Otherwise it looks each field of each message up in its types: 0.2 ms a message, in which the event loop stands
+    still, and after that it sends the same. The first of ``names`` is one that it requires.
+    """
+    whole = {name: body[name] for name in names if name in body}
+    rest = {name: value for name, value in body.items() if name not in whole}
+    return {**rest, names[0]: [], "extra_body": {**whole, **rest.get("extra_body", {})}}
 
 
 @dataclass(frozen=True, slots=True)

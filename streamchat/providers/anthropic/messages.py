@@ -19,7 +19,7 @@ from streamchat.chat.request import ANY_TOOL, Options, Request
 from streamchat.providers.anthropic.events import AnthropicNormaliser
 from streamchat.providers.anthropic.history import anthropic_messages
 from streamchat.providers.base import Capabilities
-from streamchat.providers.endpoint import Endpoint, run_headers
+from streamchat.providers.endpoint import Endpoint, as_it_is, run_headers
 from streamchat.providers.history import known_calls, system_text
 from streamchat.providers.http_client import http_client
 from streamchat.providers.model_capabilities import Families, Family
@@ -130,7 +130,11 @@ class Anthropic:
         context = self._endpoint.error_context(request)
         body, trimmed = anthropic_body(request, self.capabilities_of(request.model))
         client = await self._client.get()
-        create = partial(client.messages.with_streaming_response.create, **body, extra_headers=run_headers(request))
+        create = partial(
+            client.messages.with_streaming_response.create,
+            **as_it_is(body, "messages", "system", "tools"),
+            extra_headers=run_headers(request),
+        )
         normaliser = AnthropicNormaliser(known_calls(request), trimmed=trimmed)
         async with aclosing(read_stream(create, normaliser, context, watch=request.watch)) as events:
             async for event in events:

@@ -19,7 +19,7 @@ from streamchat.chat.messages import FilePart, ImagePart, Part, ReasoningPart, T
 from streamchat.chat.request import ANY_TOOL, Request
 from streamchat.chat.tool_results import file_text
 from streamchat.providers.base import Capabilities
-from streamchat.providers.endpoint import Endpoint, run_headers
+from streamchat.providers.endpoint import Endpoint, as_it_is, run_headers
 from streamchat.providers.history import (
     CONTINUE,
     Turn,
@@ -84,7 +84,9 @@ class OpenAIChat:
         body = chat_body(request, self.capabilities_of(request.model), own_limit=self._endpoint.is_vendor)
         client = await self._client.get()
         create = partial(
-            client.chat.completions.with_streaming_response.create, **body, extra_headers=run_headers(request)
+            client.chat.completions.with_streaming_response.create,
+            **as_it_is(body, "messages", "tools"),
+            extra_headers=run_headers(request),
         )
         normaliser = ChatNormaliser(known_calls(request))
         async with aclosing(read_stream(create, normaliser, context, watch=request.watch)) as events:

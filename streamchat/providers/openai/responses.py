@@ -32,7 +32,7 @@ from streamchat.chat.request import ANY_TOOL, Request
 from streamchat.chat.tool_results import file_text
 from streamchat.errors import ProviderError
 from streamchat.providers.base import Capabilities
-from streamchat.providers.endpoint import Endpoint, run_headers
+from streamchat.providers.endpoint import Endpoint, as_it_is, run_headers
 from streamchat.providers.history import (
     CONTINUE,
     Turn,
@@ -111,7 +111,9 @@ class OpenAIResponses:
             tracker = request.tracker if self._background and request.options.stream else None
             body = responses_body(request, capabilities, summaries=summaries, background=tracker is not None)
             create = partial(
-                client.responses.with_streaming_response.create, **body, extra_headers=run_headers(request)
+                client.responses.with_streaming_response.create,
+                **as_it_is(body, "input", "tools"),
+                extra_headers=run_headers(request),
             )
             try:
                 normaliser = ResponsesNormaliser(known, started=tracker.started if tracker else None)
