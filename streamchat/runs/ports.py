@@ -55,6 +55,11 @@ class Begun(Protocol):
         """The options of the answer."""
         ...
 
+    @property
+    def choices(self) -> Chosen | None:
+        """The tool settings of its conversation, if they were read."""
+        ...
+
 
 class StoredAnswer(Protocol):
     """An answer as stored."""

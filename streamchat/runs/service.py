@@ -78,6 +78,8 @@ MAX_MESSAGE_CHARS = 200_000
 STOP_SECONDS, STOP_AGAIN_SECONDS = STALE_SECONDS + 2, 1.0
 # Time for a run that is being stored to get its task.
 START_SECONDS = 1.0
+# Turns of the loop after which the task of an answer has sent its request, if nothing makes it wait.
+STEPS_TO_ASK = 6
 # Pause between two reads of the database meanwhile, if there is no log of the run here.
 STOP_LOOK_SECONDS = 0.2
 # Time for the last entries to reach other workers, when this one ends.
@@ -178,6 +180,7 @@ class RunService:
         # Those that a repeated request finds may be fewer, if it names more models.
         for index, (stored, key, model) in enumerate(zip(begun, keys, models, strict=False)):
             self._launch_stored(owner, key, stored, catalog, model, Stopwatch(now), titled=new.inherit and not index)
+        await self._announce(owner, begun)
         return list(begun)
 
     async def _checked(self, owner: str, new: NewRun, catalog: Models, models: Sequence[str]) -> NewRun:
@@ -571,7 +574,16 @@ class RunService:
         """Start the task of an answer that was stored. ``titled``: it may get a title by a model."""
         stored = await beginning
         self._launch_stored(owner, key, stored, models, model, watch, titled=titled, told=told)
+        await self._announce(owner, [stored])
         return stored
+
+    async def _announce(self, owner: str, begun: Sequence[Begun]) -> None:
+        """Notify the readers, whose work would keep the tasks from asking their providers."""
+        for _ in range(STEPS_TO_ASK):
+            await asyncio.sleep(0)
+        for stored in begun:
+            if stored.created:
+                self.feed.publish(owner, Notification("started", stored.conversation_id, stored.run_id))
 
     def _launch_stored(
         self,
@@ -592,7 +604,6 @@ class RunService:
             if notice := _left_out(models.info(model), stored.options.options):
                 self.log.append(run.run_id, notice)
             self._start_task(run, models, model, stored.options, stored.history)
-            self.feed.publish(run.owner, Notification("started", run.conversation_id, run.run_id))
 
     def _start_task(
         self,
@@ -641,7 +652,8 @@ class RunService:
         if self._toolbox is not None and options.tools is None and able:
             context = Context(run.owner, run.conversation_id, self._tool_services, asyncio.get_running_loop())
             keep, confirm = partial(self._writer.keep, run.run_id), partial(self._writer.confirm, run.run_id)
-            tools = Tools(self._toolbox, self._store, context, keep, confirm)
+            at_first = run.begun.choices if run.begun else None
+            tools = Tools(self._toolbox, self._store, context, keep, confirm, at_first)
         target = target_of(models, model)
         request = Request(
             *(info.name, history, options.system, options.options, options.tools or (), run.watch),

@@ -33,6 +33,8 @@ from streamchat.tools.toolbox import Toolbox
 AT_ONCE = 8
 # For so long an answer waits for a database that is away.
 CHOICES_SECONDS = 10.0
+# Settings that were read with the question hold for so long: then the answer waited for something before it began.
+AT_FIRST_SECONDS = 1.0
 MAX_CALLS = 128
 """Limit of the calls in one answer; further calls are not run."""
 
@@ -44,6 +46,7 @@ class Tools:
     """The tools of one run. ``context``: owner and conversation.
 
     ``keep`` stores the answer as the log has it, ``confirm`` makes sure that the run is still ours. Both raise if not.
+    ``at_first``: the settings of the conversation a moment ago.
     """
 
     def __init__(
@@ -53,18 +56,21 @@ class Tools:
         context: Context,
         keep: Callable[[], Awaitable[None]],
         confirm: Callable[[], Awaitable[None]],
+        at_first: Chosen | None = None,
     ) -> None:
         self._toolbox = toolbox
         self._choices = choices
         self._context = context
         self._keep = keep
         self._confirm = confirm
+        self._at_first, self._made_at = at_first, monotonic()
         self._offered: dict[str, Tool] = {}
         self._calls = 0
 
     async def specs(self) -> tuple[ToolSpec, ...]:
         """Return the tools that the model is offered. Raises ``StorageError``."""
-        chosen = await self._chosen()
+        fresh = monotonic() - self._made_at < AT_FIRST_SECONDS
+        chosen = self._at_first if self._at_first and fresh else await self._chosen()
         self._offered = {tool.spec.name: tool for tool in self._toolbox.offered(chosen.off)}
         return tuple(tool.spec for tool in self._offered.values())
 

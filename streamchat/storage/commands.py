@@ -65,6 +65,7 @@ def ask(connection: Connection, owner: str, new: NewRun, request: dict[str, Any]
     if conversation_id is None and new.parent_id:
         conversation_id = queries.conversation_of(connection, owner, new.parent_id)
     if conversation_id is None:
+        choices = queries.choices_in({"off": new.tools_off})
         title = TEMPORARY_TITLE if new.temporary else title_of(new.parts or _first_question(new.history))
         history = ()
         conversation_id = _new_conversation(connection, owner, title, new)
@@ -77,6 +78,7 @@ def ask(connection: Connection, owner: str, new: NewRun, request: dict[str, Any]
         elif new.queued:
             _check_queue(connection, conversation_id)
         title, history = row.title, _history(connection, row, new.parent_id)
+        choices = queries.choices_in(row.tools)
         # Not the last message of the history: the last one of the branch may be deleted, and may come back.
         parent = row.leaf_id if new.parent_id is None else new.parent_id or None
         if queries.compared_with(row, parent):  # what follows one of them keeps it
@@ -98,7 +100,8 @@ def ask(connection: Connection, owner: str, new: NewRun, request: dict[str, Any]
     answer = Message(answer_id, "assistant", tuple(new.prefix), status="streaming", model=request["model"])
     _insert(connection, conversation_id, answer, parent, position, request)
     _touch(connection, conversation_id, leaf_id=answer.id)
-    return Begun(answer.id, conversation_id, title, queries.last_of(history), answer, history, True, options)
+    user = queries.last_of(history)
+    return Begun(answer.id, conversation_id, title, user, answer, history, True, options, choices)
 
 
 def append(connection: Connection, owner: str, conversation_id: str, messages: Sequence[Message]) -> list[str]:

@@ -9,7 +9,7 @@ Knows nothing of transactions or database errors. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from math import inf
@@ -49,6 +49,7 @@ from streamchat.storage.records import (
     RunRow,
     StaleRun,
     StoredRun,
+    ToolChoices,
 )
 from streamchat.storage.tables import (
     OPEN,
@@ -156,6 +157,12 @@ def owned_with(connection: Connection, owner: str, message_id: object) -> Row[An
     if row is None:
         raise NotFound("This message does not exist.")
     return row
+
+
+def choices_in(tools: Mapping[str, Sequence[str]] | None) -> ToolChoices:
+    """Return the tool settings in the column of a conversation."""
+    kept = tools or {}
+    return ToolChoices(frozenset(kept.get("always", ())), frozenset(kept.get("off", ())))
 
 
 def conversation_of_answer(connection: Connection, owner: str, run_id: object) -> str:

@@ -104,7 +104,7 @@ class Begun:
     """A new answer, stored as a row. ``history``: the branch up to and including ``user``, the message to answer.
 
     ``created`` is ``False`` if an earlier request with the same client message id began it. ``options``: those of the
-    request, and of the conversation if the request inherits them.
+    request, and of the conversation if the request inherits them. ``choices``: the tool settings of the conversation.
     """
 
     run_id: str
@@ -115,6 +115,7 @@ class Begun:
     history: tuple[Message, ...]
     created: bool
     options: RunOptions = field(default_factory=RunOptions)
+    choices: ToolChoices | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,8 +300,7 @@ class Storage:
         row = await self._of(conversation_id).look_up(
             lambda connection: queries.owned(connection, _owner(owner), conversation_id)
         )
-        tools = row.tools or {}
-        return ToolChoices(frozenset(tools.get("always", ())), frozenset(tools.get("off", ())))
+        return queries.choices_in(row.tools)
 
     async def answering(self, owner: str) -> list[RunRow]:
         """Return the answers that are being written or await approval, oldest first, those of temporary chats last."""
