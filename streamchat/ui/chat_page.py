@@ -17,7 +17,7 @@ def page() -> rx.Component:
     return rx.fragment(
         head(),
         Viewport.create(
-            Sidebar.create(rows=Chats.rows, person=Chats.person),
+            Sidebar.create(rows=Chats.rows, changes=Chats.changes, person=Chats.person),
             rx.el.main(
                 Header.create(on_tools=Live.tools, on_switch=Live.switch),
                 Transcript.create(

@@ -57,6 +57,7 @@ class Sidebar(rx.Component):
     library = "$/public/chat/shell/sidebar"
     tag = "Sidebar"
     rows: rx.Var[list[Any]]
+    changes: rx.Var[dict[str, Any]]
     person: rx.Var[dict[str, Any]]
 
 

@@ -57,10 +57,13 @@ class Live(rx.State):
             async with self:
                 self.f = refused(error)
             return
-        follower = Follower(context, tab.token, tab.conversation_id, partial(context_of, tab))
+        chats = sidebar.ChatList(context)
+        follower = Follower(context, tab.token, tab.conversation_id, partial(context_of, tab), chats.read)
         async with aclosing(follower.frames()) as frames:
             async for frame in frames:
-                listed = await sidebar.listed(context, frame)
+                listed = frame.get("list")
+                if frame.get("k") == "open" and not frame.get("begun"):
+                    listed = await chats.read(models=True, whole=True)
                 try:
                     async with self:
                         if listed:

@@ -2,67 +2,102 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Never, NotRequired, TypedDict
 
 import reflex as rx
 
 from streamchat.errors import StorageError
-from streamchat.protocols.page.frames import ConversationRow, Model, Person
-from streamchat.protocols.page.stream import Frame
+from streamchat.protocols.page.frames import ConversationRow, ListChanges, Model, Person
 from streamchat.wiring.request_context import RequestContext
 
 SHOWN = 100
+# Rows that are sent as changes before the whole list is sent again.
+MAX_CHANGES = 20
+NO_CHANGES = ListChanges(rows=[], gone=[])
 
 
 class Listed(TypedDict):
     """New values for ``Chats``."""
 
-    rows: list[ConversationRow]
+    rows: NotRequired[list[ConversationRow]]
+    changes: ListChanges
     models: NotRequired[list[Model]]
     default_model: NotRequired[str]
     person: NotRequired[Person | dict[str, Never]]
 
 
-async def listed(context: RequestContext, frame: Frame) -> Listed | None:
-    """Return new values for ``Chats`` if the frame concerns them; models too if it opens the page or is about them."""
-    if frame.get("k") not in ("open", "rows") or frame.get("begun"):
-        return None
-    try:
-        stored = await context.store.conversations(context.owner, limit=SHOWN)
-    except StorageError:
-        return None  # the transcript shows the error
-    rows = [
-        ConversationRow(
-            id=c.id,
-            title=c.title,
-            answering=c.answering,
-            waiting=c.waiting,
-            when=c.updated_at.isoformat(),
-            pinned=c.pinned,
-        )
-        for c in stored
-    ]
-    if len(stored) == SHOWN:
-        rows[-1]["cursor"] = stored[-1].cursor
-    if frame.get("k") == "rows" and not frame.get("models"):
-        return Listed(rows=rows)
-    try:
-        catalog = await context.models()
-    except StorageError:
-        return Listed(rows=rows)
-    models = [
-        Model(
-            id=m.id,
-            label=m.label,
-            unavailable=m.unavailable or "",
-            note=m.note,
-            remote=m.remote,
-            web_search=m.capabilities.web_search,
-            images=m.capabilities.images,
-        )
-        for m in catalog.offered.values()
-    ]
-    return Listed(rows=rows, models=models, default_model=catalog.default, person=_person(context))
+class ChatList:
+    """The list of conversations of one tab. It is sent whole once; then what is different from that is sent.
+
+    A list of a hundred rows is more than an answer is on the wire, and it changes with each question and answer.
+    """
+
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
+        self._sent: dict[str, ConversationRow] = {}
+
+    async def read(self, *, models: bool, whole: bool = False) -> Listed | None:
+        """Return new values for ``Chats``; ``None`` if the database is away, which the transcript shows."""
+        try:
+            stored = await self._context.store.conversations(self._context.owner, limit=SHOWN)
+            rows = [
+                _row(one.id, one.title, one.updated_at, answering=one.answering, waiting=one.waiting, pinned=one.pinned)
+                for one in stored
+            ]
+            listed = self._listed(rows, stored[-1].cursor if len(stored) == SHOWN else None, whole)
+            if models:
+                catalog = await self._context.models()
+                offered = [
+                    Model(
+                        id=one.id,
+                        label=one.label,
+                        unavailable=one.unavailable or "",
+                        note=one.note,
+                        remote=one.remote,
+                        web_search=one.capabilities.web_search,
+                        images=one.capabilities.images,
+                    )
+                    for one in catalog.offered.values()
+                ]
+                listed |= Listed(
+                    changes=listed["changes"],
+                    models=offered,
+                    default_model=catalog.default,
+                    person=_person(self._context),
+                )
+            return listed
+        except StorageError:
+            return None
+
+    def _listed(self, rows: list[ConversationRow], cursor: str | None, whole: bool) -> Listed:
+        now = {row["id"]: row for row in rows}
+        changed = [row for row in rows if self._sent.get(row["id"]) != row]
+        # What stood before the end of a full list and is not in it any more is gone, and not just further down.
+        end = _key(rows[-1]) if cursor else None
+        gone = [one for one, row in self._sent.items() if one not in now and not (end and _key(row) < end)]
+        if not whole and len(changed) + len(gone) <= MAX_CHANGES:
+            return Listed(changes=ListChanges(rows=changed, gone=gone))
+        self._sent = now
+        if cursor:
+            rows[-1] = ConversationRow(**rows[-1], cursor=cursor)
+        return Listed(rows=rows, changes=NO_CHANGES)
+
+
+def _row(
+    conversation_id: str, title: str, updated_at: datetime, *, answering: bool, waiting: bool, pinned: bool
+) -> ConversationRow:
+    row = ConversationRow(id=conversation_id, title=title, answering=answering, when=updated_at.isoformat())
+    if waiting:
+        row["waiting"] = True
+    if pinned:
+        row["pinned"] = True
+    return row
+
+
+def _key(row: ConversationRow) -> tuple[bool, str, str]:
+    """Return the place of a row in the list, last first."""
+    return row.get("pinned", False), row["when"], row["id"]
 
 
 def _person(context: RequestContext) -> Person | dict[str, Never]:
@@ -76,6 +111,7 @@ class Chats(rx.State):
     """Rows for display only: handlers look everything up by its identifier."""
 
     rows: list[ConversationRow] = []
+    changes: ListChanges = NO_CHANGES
     models: list[Model] = []
     default_model: str = ""
     person: dict[str, Any] = {}

@@ -23,7 +23,7 @@ from streamchat.errors import StreamchatError, Unauthorized
 from streamchat.protocols.page.stream import Frame
 from streamchat.reflex_internals import is_connected, keep_tokens_out_of_the_log
 from streamchat.ui.context import refused
-from streamchat.ui.transcript import Page, Transcript
+from streamchat.ui.transcript import Page, ReadList, Transcript
 from streamchat.wiring.request_context import RequestContext
 
 PAUSE_SECONDS = 0.5
@@ -35,8 +35,10 @@ _app: rx.App | None = None
 
 
 class Follower:
-    """Follows a conversation for one tab. ``identify`` raises ``StreamchatError`` once the tab's credentials do not
-    count any more."""
+    """Follows a conversation for one tab. ``read_list``: see ``Transcript``.
+
+    ``identify`` raises ``StreamchatError`` once the tab's credentials do not count any more.
+    """
 
     def __init__(
         self,
@@ -44,9 +46,11 @@ class Follower:
         token: str,
         conversation_id: str | None,
         identify: Callable[[], Awaitable[object]],
+        read_list: ReadList,
     ) -> None:
         self._context = context
         self._identify = identify
+        self._read_list = read_list
         self._identified_at = monotonic()
         self._token = token
         self.conversation_id = conversation_id
@@ -84,7 +88,12 @@ class Follower:
                 self._missed = False
                 services, page, self._page = self._context.services, self._page, None
                 self._transcript = Transcript(
-                    services, self._context.owner, self.conversation_id, begun=self.begun, page=page
+                    services,
+                    self._context.owner,
+                    self.conversation_id,
+                    begun=self.begun,
+                    page=page,
+                    read_list=self._read_list,
                 )
                 async with aclosing(self._transcript.frames()) as frames:
                     async for frame in frames:

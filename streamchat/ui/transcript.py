@@ -12,6 +12,7 @@ Knows conversations, and has a reader for each answer in them that has not ended
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
@@ -29,9 +30,6 @@ from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, pieces_of
 from streamchat.runs.wakeup import Wakeup
 from streamchat.wiring import Services
 
-# Not sent to the browser: the list of conversations changed, or that of models.
-ROWS: Frame = {"k": "rows"}
-MODELS: Frame = {"k": "rows", "models": True}
 PAGE = 100
 # Of a conversation that is opened: several screens, which are rendered at once.
 OPENED = 50
@@ -41,6 +39,19 @@ HEARTBEAT_SECONDS = 5.0
 # every tab.
 LIST_AFTER_SECONDS = 0.2
 LIST_SECONDS = 1.0
+
+
+class ReadList(Protocol):
+    """Reads the list of conversations, ``models``: and the models. Returns what is new in it; ``None``: nothing."""
+
+    async def __call__(self, *, models: bool) -> object:
+        """See the class."""
+        ...
+
+
+async def no_list(*, models: bool) -> object:
+    """Read no list: for whoever shows none."""
+    return None
 
 
 class Page(Protocol):
@@ -134,6 +145,8 @@ class Transcript:
     """The transcript of one conversation (``None``: a new chat) in one tab.
 
     ``begun``: the tab has begun it, and has not got its address yet. ``page``: what it has, if that is known.
+    ``read_list``: its results are yielded in frames ``rows``, as ``list``; it is read beside the other frames, so that
+    a database that takes long delays no piece.
     """
 
     def __init__(
@@ -144,8 +157,10 @@ class Transcript:
         *,
         begun: bool = False,
         page: Page | None = None,
+        read_list: ReadList = no_list,
     ) -> None:
         self._services = services
+        self._read_list = read_list
         self._describe = describing(services)
         self._owner = owner
         self._conversation_id = conversation_id
@@ -184,9 +199,10 @@ class Transcript:
         """Yield frames, and ``None`` as a heartbeat, until ``close`` is called or the generator is closed."""
         runs = self._services.runs
         subscription = runs.feed.subscribe(self._owner, self._wakeup)
-        # The list has what was begun, but is not shown before it.
-        pending: Frame | None = ROWS if self._begun else None
+        # Whether the list is to be read, and the models with it. It has what was begun, but is not shown before it.
+        pending, models = self._begun, False
         due = monotonic() + LIST_AFTER_SECONDS
+        listing: asyncio.Task[object] | None = None
         try:
             yield await self._open()
             while not self._closed:
@@ -198,21 +214,28 @@ class Transcript:
                 while self._pages_before:
                     yield await self._earlier(self._pages_before.pop(0))
                 for note in subscription.take():
-                    if pending is None:
+                    if not pending:
                         due = max(due, monotonic() + LIST_AFTER_SECONDS)
-                    pending = MODELS if note.kind == "models" or pending is MODELS else ROWS
+                    pending, models = True, models or note.kind == "models"
                     if self._concerns(note):
                         for frame in await self._changed(note):
                             yield frame
-                if pending is not None and (now := monotonic()) >= due:
-                    yield pending
-                    pending, due = None, now + LIST_SECONDS
+                if listing is not None and listing.done():
+                    frame = {"k": "rows", "list": listing.result()}
+                    listing, due = None, monotonic() + LIST_SECONDS
+                    yield frame
+                if pending and listing is None and monotonic() >= due:
+                    listing = asyncio.create_task(self._read_list(models=models), name="list")
+                    listing.add_done_callback(lambda _: self._wakeup.set())
+                    pending = models = False
                 now = monotonic()
-                dues = [now + HEARTBEAT_SECONDS, *([due] if pending else [])]
+                dues = [now + HEARTBEAT_SECONDS, *([due] if pending and listing is None else [])]
                 dues += [self._pieces_due] if self._pieces_due > now else []
                 if not await self._wakeup.wait(min(dues) - now) and not pending:
                     yield None
         finally:
+            if listing is not None:
+                listing.cancel()
             runs.feed.unsubscribe(self._owner, subscription)
             for run_id in list(self._live):
                 self._leave(run_id)

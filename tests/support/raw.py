@@ -127,7 +127,14 @@ class RawTab:
     def latest_rows(self) -> list[dict[str, Any]]:
         """The list of conversations as it was last sent."""
         sent = [(update.get("delta") or {}).get(CHATS) or {} for update in self.updates]
-        return next((values["rows_rx_state_"] for values in reversed(sent) if values.get("rows_rx_state_")), [])
+        rows: dict[str, dict[str, Any]] = {}
+        for values in sent:
+            if (whole := values.get("rows_rx_state_")) is not None:
+                rows = {row["id"]: row for row in whole}
+        changes = next((values["changes_rx_state_"] for values in reversed(sent) if "changes_rx_state_" in values), {})
+        rows |= {row["id"]: row for row in changes.get("rows", ())}
+        left = [row for row in rows.values() if row["id"] not in changes.get("gone", ())]
+        return sorted(left, key=lambda row: (row.get("pinned", False), row["when"]), reverse=True)
 
     def begun(self, timeout: float = PATIENCE) -> str:
         """The path of the conversation that the page has begun, to which it goes."""

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, expect, mock, test } from "bun:test";
 import { Composer } from "../../assets/chat/composer/composer";
 import { leavesThisMachine } from "../../assets/chat/composer/models";
 import { Queue } from "../../assets/chat/composer/queue";
+import { withChanges } from "../../assets/chat/shell/pages";
 import { Sidebar } from "../../assets/chat/shell/sidebar";
-import type { Model } from "../../assets/chat/store/frames";
+import type { ConversationRow, Model } from "../../assets/chat/store/frames";
 import { EditBox, QuestionActions } from "../../assets/chat/transcript/message-actions";
 import { UndoBar } from "../../assets/chat/transcript/undo";
 import { act, fireEvent, renderChat, screen, waitFor } from "./dom";
@@ -274,4 +275,22 @@ test("what is typed into the parameters is kept while another field is stored", 
   expect(changes()[1]).toEqual({ system: "Be brief.", options: { max_tokens: 9 } });
   feed({ k: "about", title: "T", model: "local:small", settings: { system: "From another tab." }, n: 2 });
   expect(prompt.value).toBe("From another tab.");
+});
+
+test("what changed in the list takes its place in it, and what is gone leaves it", () => {
+  const row = (id: string, minute: number, more: Partial<ConversationRow> = {}): ConversationRow => ({
+    id,
+    title: id,
+    answering: false,
+    when: `2026-11-30T10:${minute}:00+00:00`,
+    ...more,
+  });
+  const whole = [row("p", 10, { pinned: true }), row("c", 30), row("b", 20), row("a", 11, { cursor: "next" })];
+  expect(withChanges(whole, { rows: [], gone: [] })).toBe(whole);
+  const rows = withChanges(whole, {
+    rows: [row("new", 50), row("a", 40, { answering: true }), row("b", 20, { pinned: true })],
+    gone: ["c"],
+  });
+  expect(rows.map(({ id }) => id)).toEqual(["b", "p", "new", "a"]);
+  expect(rows.map(({ cursor }) => cursor)).toEqual([undefined, undefined, undefined, "next"]);
 });

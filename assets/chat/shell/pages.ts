@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useChat } from "../chat";
 import { request } from "../common/request";
-import type { ConversationRow } from "../store/frames";
+import type { ConversationRow, ListChanges } from "../store/frames";
 
 interface Listed {
   conversations: {
@@ -31,6 +31,18 @@ async function page(parameters: Record<string, string>): Promise<{ rows: Convers
   const query = new URLSearchParams({ limit: "100", ...parameters });
   const { conversations, next } = await request<Listed>("GET", `/api/conversations?${query}`);
   return { rows: conversations.map(({ updated_at: when, ...row }) => ({ ...row, when })), next };
+}
+
+/** The first page as it is now, in its order: the pinned ones first, then the newest. */
+export function withChanges(whole: ConversationRow[], changes?: ListChanges): ConversationRow[] {
+  if (!changes?.rows.length && !changes?.gone.length) return whole;
+  const other = new Set([...changes.rows.map(({ id }) => id), ...changes.gone]);
+  const rows = [...whole.filter(({ id }) => !other.has(id)), ...changes.rows].sort(
+    (a, b) => Number(!!b.pinned) - Number(!!a.pinned) || (a.when < b.when ? 1 : -1),
+  );
+  // The next page begins where the whole one ended, whatever became of its last row.
+  const cursor = whole.at(-1)?.cursor;
+  return cursor && rows.length ? [...rows.slice(0, -1), { ...rows[rows.length - 1], cursor }] : rows;
 }
 
 /** `first`: the first page, as it is now; its last row has the cursor of the next one if there is one. */

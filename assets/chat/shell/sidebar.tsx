@@ -12,14 +12,21 @@ import { useAppName } from "../common/page-settings";
 import { request } from "../common/request";
 import { useShared } from "../common/shared-value";
 import { strings, useStrings } from "../common/strings";
-import type { ConversationRow, Person } from "../store/frames";
+import type { ConversationRow, ListChanges, Person } from "../store/frames";
 import { Conversation } from "./conversation";
 import { groupByDate, midnight } from "./group-by-date";
-import { type Pages, useArchive, usePages } from "./pages";
+import { type Pages, useArchive, usePages, withChanges } from "./pages";
 import { SearchHits } from "./search-hits";
 import { SignedIn } from "./signed-in";
 
-export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Partial<Person> }) {
+interface Properties {
+  /** The list as it came whole. */
+  rows: ConversationRow[];
+  changes?: ListChanges;
+  person?: Partial<Person>;
+}
+
+export function Sidebar({ rows: whole, changes, person }: Properties) {
   const t = useStrings().shell;
   const name = useAppName();
   const chat = useChat();
@@ -35,6 +42,7 @@ export function Sidebar({ rows, person }: { rows: ConversationRow[]; person?: Pa
   // biome-ignore lint/correctness/useExhaustiveDependencies: moving to another address closes it
   useEffect(() => sidebarOpen.set(false), [sidebarOpen, place]);
   useDialogKeys(open, panel, close);
+  const rows = useMemo(() => withChanges(whole, changes), [whole, changes]);
   const pages = usePages(rows);
   const list = useRef<HTMLDivElement>(null);
   useCurrentRow(list, pages);

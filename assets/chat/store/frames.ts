@@ -385,6 +385,12 @@ export interface ConversationRow {
   cursor?: string;
 }
 
+/** What the list has differently from the rows that came whole: new rows and others, and the ids of those that are gone. */
+export interface ListChanges {
+  rows: ConversationRow[];
+  gone: string[];
+}
+
 /** A model that is offered. */
 export interface Model {
   id: string;

@@ -414,6 +414,14 @@ class ConversationRow(TypedDict):
     cursor: NotRequired[str]
 
 
+class ListChanges(TypedDict):
+    """What the list of conversations has differently from the rows that were sent whole: new rows and others, in any
+    order, and the ids of those that are not there any more."""
+
+    rows: list[ConversationRow]
+    gone: list[str]
+
+
 class Model(TypedDict):
     """A model that is offered; ``unavailable``: why it cannot be used now, or "". ``remote``: what is sent to it leaves
     this machine. ``web_search``: its vendor searches the web for it. ``images``: it sees pictures."""

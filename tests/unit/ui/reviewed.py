@@ -57,6 +57,7 @@ VARS = {
     f"{LAB}.w": "the id of a model, from the browser itself",
     f"{LAB}.g": "text of an answer of the owner's and when it came, or why gRPC cannot be read",
     f"{CHATS}.rows": "the owner's conversations: id, title, time, whether it is answering or waits for them",
+    f"{CHATS}.changes": "rows as above that are different now, and ids that the tab was sent and that are gone",
     f"{CHATS}.models": "ids, labels and notes of models, and why one cannot be used: no key, no address",
     f"{CHATS}.default_model": "the id of a model",
     f"{CHATS}.person": "the name of the person who is signed in, to that person",

@@ -1,0 +1,111 @@
+"""The list of conversations goes to a tab once; what comes later is what is different from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from streamchat.chat.messages import Message, TextPart
+from streamchat.identity import LOCAL_OWNER, Identity
+from streamchat.runs.notifications import Notification
+from streamchat.settings import Settings
+from streamchat.ui import sidebar
+from streamchat.ui.sidebar import ChatList
+from streamchat.ui.transcript import Transcript
+from streamchat.wiring import Services, running_services
+from streamchat.wiring.request_context import RequestContext
+
+
+@pytest.fixture
+async def services(tmp_path) -> AsyncIterator[Services]:
+    settings = {"STREAMCHAT_DATA_DIR": tmp_path, "STREAMCHAT_MODELS": "simulator:tour"}
+    async with running_services(Settings.model_validate(settings)) as services:
+        yield services
+
+
+def shown(values: dict[str, Any], before: list[Any] | None = None) -> list[str]:
+    """The ids in the order of the page; ``before``: the rows that came whole."""
+    rows = {row["id"]: row for row in values.get("rows", before or [])}
+    rows |= {row["id"]: row for row in values["changes"]["rows"]}
+    left = [row for row in rows.values() if row["id"] not in values["changes"]["gone"]]
+    return [row["id"] for row in sorted(left, key=lambda row: (row.get("pinned", False), row["when"]), reverse=True)]
+
+
+def list_of(services: Services) -> ChatList:
+    return ChatList(RequestContext(services, Identity(LOCAL_OWNER, "Anna", "nothing")))
+
+
+async def read(chats: ChatList, **how: bool) -> dict[str, Any]:
+    values = await chats.read(**{"models": False, **how})
+    assert values is not None
+    return dict(values)
+
+
+async def conversation(services: Services, title: str) -> str:
+    return await services.store.insert_conversation(LOCAL_OWNER, title, [Message("", "user", (TextPart("Hi"),))])
+
+
+async def test_only_what_is_different_is_sent(services: Services) -> None:
+    chats = list_of(services)
+    ids = [await conversation(services, f"Number {n}") for n in range(5)]
+    first = await read(chats, models=True, whole=True)
+    assert shown(first) == ids[::-1]
+    assert first["models"]
+    assert await read(chats) == {"changes": {"rows": [], "gone": []}}
+
+    await services.store.rename(LOCAL_OWNER, ids[1], "Another name")
+    await services.store.discard(LOCAL_OWNER, ids[3])
+    new = await conversation(services, "New")
+    for _ in range(2):  # it is what is different from the whole one, however often it is asked for
+        changes = await read(chats)
+        assert "rows" not in changes
+        assert {row["id"] for row in changes["changes"]["rows"]} == {ids[1], new}
+        assert changes["changes"]["gone"] == [ids[3]]
+        expected = [row.id for row in await services.store.conversations(LOCAL_OWNER, limit=100)]
+        assert shown(changes, first["rows"]) == expected
+
+
+async def test_what_is_pushed_off_the_first_page_is_not_gone(services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sidebar, "SHOWN", 3)
+    chats = list_of(services)
+    ids = [await conversation(services, f"Number {n}") for n in range(4)]
+    first = await read(chats, whole=True)
+    assert first["rows"][-1]["cursor"]
+    new = await conversation(services, "New")
+    changes = await read(chats)
+    assert changes["changes"]["gone"] == []
+    assert shown(changes, first["rows"]) == [new, *ids[:0:-1]]
+
+
+async def test_many_changes_are_a_new_list(services: Services) -> None:
+    chats = list_of(services)
+    await read(chats, whole=True)
+    ids = [await conversation(services, f"Number {n}") for n in range(sidebar.MAX_CHANGES + 1)]
+    again = await read(chats)
+    assert shown(again) == ids[::-1]
+    assert len(again["rows"]) == len(ids)
+
+
+async def test_a_list_that_cannot_be_read_delays_no_piece(services: Services) -> None:
+    """It is read beside the answer, however long the database takes."""
+    asked = asyncio.Event()
+
+    async def hangs(*, models: bool) -> object:
+        asked.set()
+        return await asyncio.Event().wait()
+
+    where = await conversation(services, "One")
+    transcript = Transcript(services, LOCAL_OWNER, where, read_list=hangs)
+    async with asyncio.timeout(10), aclosing(transcript.frames()) as frames:
+        await anext(frames)
+        services.runs.feed.publish(LOCAL_OWNER, Notification("changed", "another", ""))
+        earlier = asyncio.create_task(anext(frames))
+        await asked.wait()
+        transcript.show_earlier("no such message")
+        frame = await earlier
+        assert frame is not None
+        assert frame["k"] == "say"
