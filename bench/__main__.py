@@ -23,6 +23,7 @@ SECTIONS = (
     "server",
     "people",
     "capacity",
+    "crowd",
     "idle",
     "followers",
     "takeover",

@@ -72,8 +72,9 @@ def loads(quick: bool) -> list[Load]:
 class Simulator:
     """A running simulator: where it is, and what it did."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, pid: int) -> None:
         self.address = address
+        self.pid = pid
         self._client = httpx2.AsyncClient(headers={"authorization": f"Bearer {address.api_key}"})
 
     @property
@@ -104,7 +105,9 @@ class Simulator:
 async def simulator() -> AsyncIterator[Simulator]:
     """One of our own, beside that of the program under test: both program and floor are pointed at it."""
     child = SubprocessServer("simulator", "streamchat.simulator")
-    running = Simulator(await child.start())
+    address = await child.start()
+    assert child.pid is not None
+    running = Simulator(address, child.pid)
     try:
         yield running
     finally:
