@@ -178,7 +178,8 @@ def ask_again(
     compared = [answer.id if one == old.run_id else one for one in beside]
     _touch(connection, row.id, leaf_id=answer.id, **({"compared": compared} if beside else {}))
     options = RunOptions.from_json(old.request)
-    return Begun(answer.id, row.id, row.title, queries.last_of(history), answer, history, True, options)
+    choices = queries.choices_in(row.tools)
+    return Begun(answer.id, row.id, row.title, queries.last_of(history), answer, history, True, options, choices)
 
 
 def write(

@@ -509,7 +509,7 @@ def known(connection: Connection, request_key: str) -> bool:
 def find_by_request(connection: Connection, owner: str, request_key: str) -> Begun | None:
     """Return the answer that an earlier request with this key began, or ``None``."""
     # Also in a deleted conversation: the key, which contains the owner, is taken.
-    columns = (*MESSAGE, message.c.conversation_id, message.c.parent_id, conversation.c.title)
+    columns = (*MESSAGE, message.c.conversation_id, message.c.parent_id, conversation.c.title, conversation.c.tools)
     query = select(*columns).join(conversation, conversation.c.id == message.c.conversation_id)
     query = query.where(conversation.c.owner == owner, message.c.request_key == request_key)
     row = connection.execute(query).one_or_none()
@@ -524,4 +524,5 @@ def find_by_request(connection: Connection, owner: str, request_key: str) -> Beg
         answer=read(connection, [row])[0],
         history=history,
         created=False,
+        choices=choices_in(row.tools),
     )

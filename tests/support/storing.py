@@ -35,6 +35,6 @@ async def sweep(storage: Storage, seconds: float, sentence: str = "gone") -> lis
         stored = await storage.claim(stale.run_id, worker="sweep", epoch=stale.epoch, silent_for=seconds)
         if stored is not None:
             ended = fold(stored.message, Interrupted(sentence, "process-gone"))
-            assert await storage.end(ended, stored.seq + LOST + 1, epoch=stored.epoch)
-            swept.append(stored.run_id)
+            if await storage.end(ended, stored.seq + LOST + 1, epoch=stored.epoch):  # else another one took it over
+                swept.append(stored.run_id)
     return swept
