@@ -83,8 +83,8 @@ def test_a_diagram_that_is_wrong_is_source_with_the_reason(tab: ChatPage, wire: 
     """And one after it is drawn."""
     show(tab, wire, WRONG + "\n" + FLOW)
     expect(tab.page.locator(".code-note")).to_contain_text("Parse error")
-    expect(tab.page.locator("figure.code:not(.diagram) pre")).to_contain_text("--> [")
     expect(tab.page.locator(".diagram img").first).to_be_attached()
+    expect(tab.page.locator("figure.code:not(.diagram) pre")).to_contain_text("--> [")
 
 
 def test_a_hostile_diagram_is_a_picture(tab: ChatPage, wire: Wire) -> None:
