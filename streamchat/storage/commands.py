@@ -53,6 +53,10 @@ _TIME = (
 )
 _CHECKPOINT = update(message).where(*_ROW).values(upstream=bindparam("checkpoint", type_=message.c.upstream.type))
 _RELEASE = update(message).where(*_ROW).values(worker="", heartbeat_at=clock(-2 * STALE_SECONDS))
+_STATES = select(message.c.id, message.c.status, message.c.seq, message.c.epoch).where(
+    message.c.id.in_(bindparam("runs", expanding=True))
+)
+_LOCKED_STATES = _STATES.order_by(message.c.id).with_for_update()
 _REMOVE_PIECES = delete(piece).where(piece.c.message_id == bindparam("run"))
 
 
@@ -272,9 +276,7 @@ def _write_whole(
 
 def _rows(connection: Connection, run_ids: Sequence[str], *, lock: bool = False) -> dict[str, Row[Any]]:
     """Return id, status, seq and epoch of these answers."""
-    columns = (message.c.id, message.c.status, message.c.seq, message.c.epoch)
-    query = select(*columns).where(message.c.id.in_(list(run_ids)))
-    result: Any = connection.execute(query.order_by(message.c.id).with_for_update() if lock else query)
+    result: Any = connection.execute(_LOCKED_STATES if lock else _STATES, {"runs": list(run_ids)})
     return {row.id: row for row in result}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from hashlib import blake2b
 from math import inf
 from typing import Any, TypeGuard
@@ -473,12 +474,17 @@ def silent_for(seconds: float) -> ColumnElement[bool]:
 
 def stale(connection: Connection, seconds: float) -> list[StaleRun]:
     """Return the streaming answers without a heartbeat for so long."""
-    columns = (message.c.id, message.c.epoch, message.c.heartbeat_at, message.c.worker, clock().label("time"))
-    rows = connection.execute(select(*columns).where(silent_for(seconds)))
     return [
         StaleRun(row.id, row.epoch, row.heartbeat_at, _seconds(row.heartbeat_at, row.time), row.worker == "")
-        for row in rows
+        for row in connection.execute(_stale(seconds))
     ]
+
+
+@cache
+def _stale(seconds: float) -> Select[Any, Any, Any, Any, datetime]:
+    """Each process asks this once a second: it is made once."""
+    columns = (message.c.id, message.c.epoch, message.c.heartbeat_at, message.c.worker, clock().label("time"))
+    return select(*columns).where(silent_for(seconds))
 
 
 def _seconds(since: datetime | None, until: datetime) -> float:

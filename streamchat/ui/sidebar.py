@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Never, NotRequired, TypedDict
 
@@ -35,9 +36,17 @@ class ChatList:
 
     def __init__(self, context: RequestContext) -> None:
         self._context = context
-        self._sent: dict[str, ConversationRow] = {}
+        self._sent: dict[str, ConversationRow] | None = None
 
-    async def read(self, *, models: bool, whole: bool = False) -> Listed | None:
+    def is_in(self, rows: Sequence[ConversationRow]) -> bool:
+        """Return whether these rows of the tab's state are those that were sent whole."""
+        return self._sent is not None and [row["id"] for row in rows] == list(self._sent)
+
+    def missed(self) -> None:
+        """Send the list whole the next time: the tab may not have what was sent last."""
+        self._sent = None
+
+    async def read(self, *, models: bool) -> Listed | None:
         """Return new values for ``Chats``; ``None`` if the database is away, which the transcript shows."""
         try:
             stored = await self._context.store.conversations(self._context.owner, limit=SHOWN)
@@ -45,7 +54,7 @@ class ChatList:
                 _row(one.id, one.title, one.updated_at, answering=one.answering, waiting=one.waiting, pinned=one.pinned)
                 for one in stored
             ]
-            listed = self._listed(rows, stored[-1].cursor if len(stored) == SHOWN else None, whole)
+            listed = self._listed(rows, stored[-1].cursor if len(stored) == SHOWN else None)
             if models:
                 catalog = await self._context.models()
                 offered = [
@@ -70,13 +79,13 @@ class ChatList:
         except StorageError:
             return None
 
-    def _listed(self, rows: list[ConversationRow], cursor: str | None, whole: bool) -> Listed:
-        now = {row["id"]: row for row in rows}
-        changed = [row for row in rows if self._sent.get(row["id"]) != row]
+    def _listed(self, rows: list[ConversationRow], cursor: str | None) -> Listed:
+        now, sent = {row["id"]: row for row in rows}, self._sent or {}
+        changed = [row for row in rows if sent.get(row["id"]) != row]
         # What stood before the end of a full list and is not in it any more is gone, and not just further down.
         end = _key(rows[-1]) if cursor else None
-        gone = [one for one, row in self._sent.items() if one not in now and not (end and _key(row) < end)]
-        if not whole and len(changed) + len(gone) <= MAX_CHANGES:
+        gone = [one for one, row in sent.items() if one not in now and not (end and _key(row) < end)]
+        if self._sent is not None and len(changed) + len(gone) <= MAX_CHANGES:
             return Listed(changes=ListChanges(rows=changed, gone=gone))
         self._sent = now
         if cursor:
@@ -118,4 +127,5 @@ class Chats(rx.State):
 
     def _show(self, listed: Listed) -> None:
         for name, value in listed.items():
-            setattr(self, name, value)
+            if getattr(self, name) != value:
+                setattr(self, name, value)

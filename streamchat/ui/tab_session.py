@@ -23,7 +23,8 @@ from streamchat.errors import StreamchatError, Unauthorized
 from streamchat.protocols.page.stream import Frame
 from streamchat.reflex_internals import is_connected, keep_tokens_out_of_the_log
 from streamchat.ui.context import refused
-from streamchat.ui.transcript import Page, ReadList, Transcript
+from streamchat.ui.sidebar import ChatList
+from streamchat.ui.transcript import Page, Transcript
 from streamchat.wiring.request_context import RequestContext
 
 PAUSE_SECONDS = 0.5
@@ -35,7 +36,7 @@ _app: rx.App | None = None
 
 
 class Follower:
-    """Follows a conversation for one tab. ``read_list``: see ``Transcript``.
+    """Follows a conversation for one tab. ``chats``: the tab's list of conversations.
 
     ``identify`` raises ``StreamchatError`` once the tab's credentials do not count any more.
     """
@@ -46,11 +47,11 @@ class Follower:
         token: str,
         conversation_id: str | None,
         identify: Callable[[], Awaitable[object]],
-        read_list: ReadList,
+        chats: ChatList,
     ) -> None:
         self._context = context
         self._identify = identify
-        self._read_list = read_list
+        self.chats = chats
         self._identified_at = monotonic()
         self._token = token
         self.conversation_id = conversation_id
@@ -93,7 +94,7 @@ class Follower:
                     self.conversation_id,
                     begun=self.begun,
                     page=page,
-                    read_list=self._read_list,
+                    read_list=self.chats.read,
                 )
                 async with aclosing(self._transcript.frames()) as frames:
                     async for frame in frames:
@@ -130,6 +131,12 @@ class Follower:
         except StreamchatError:
             pass  # the database is away: the transcript shows that
         return None
+
+
+def list_of(token: str, owner: str) -> ChatList | None:
+    """Return the list that the follower of a tab sends, if it is of this owner."""
+    follower = _followers.get(token)
+    return follower.chats if follower and follower._context.owner == owner else None
 
 
 def show_earlier(token: str, before: str) -> None:

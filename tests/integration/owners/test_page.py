@@ -122,6 +122,18 @@ def test_a_tab_hears_only_of_its_owners_runs(mine: Mine):
         assert SECRET not in json.dumps(foreign.updates)
 
 
+def test_the_list_is_sent_to_a_tab_once(mine: Mine):
+    """In another conversation it is still there; only what is different from it comes."""
+    with RawTab(mine.served.url, mine.path, headers=A) as tab:
+        tab.frame("open")
+        tab.wait(tab.latest_rows, what="the list")
+        ids, frames, updates = [row["id"] for row in tab.latest_rows()], len(tab.frames), len(tab.updates)
+        tab.call("follow")
+        tab.frame("open", after=frames)
+        assert "rows_rx_state_" not in json.dumps(tab.updates[updates:])
+        assert [row["id"] for row in tab.latest_rows()] == ids
+
+
 def test_without_an_owner_there_is_no_socket(mine: Mine):
     """The handshake of nobody is refused, with the sentence: no handler of Reflex or of ours runs for it."""
     with pytest.raises(InvalidStatus) as refused, RawTab(mine.served.url, mine.path):

@@ -52,7 +52,7 @@ async def conversation(services: Services, title: str) -> str:
 async def test_only_what_is_different_is_sent(services: Services) -> None:
     chats = list_of(services)
     ids = [await conversation(services, f"Number {n}") for n in range(5)]
-    first = await read(chats, models=True, whole=True)
+    first = await read(chats, models=True)
     assert shown(first) == ids[::-1]
     assert first["models"]
     assert await read(chats) == {"changes": {"rows": [], "gone": []}}
@@ -73,7 +73,7 @@ async def test_what_is_pushed_off_the_first_page_is_not_gone(services, monkeypat
     monkeypatch.setattr(sidebar, "SHOWN", 3)
     chats = list_of(services)
     ids = [await conversation(services, f"Number {n}") for n in range(4)]
-    first = await read(chats, whole=True)
+    first = await read(chats)
     assert first["rows"][-1]["cursor"]
     new = await conversation(services, "New")
     changes = await read(chats)
@@ -83,7 +83,7 @@ async def test_what_is_pushed_off_the_first_page_is_not_gone(services, monkeypat
 
 async def test_many_changes_are_a_new_list(services: Services) -> None:
     chats = list_of(services)
-    await read(chats, whole=True)
+    await read(chats)
     ids = [await conversation(services, f"Number {n}") for n in range(sidebar.MAX_CHANGES + 1)]
     again = await read(chats)
     assert shown(again) == ids[::-1]
