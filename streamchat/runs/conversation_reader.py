@@ -21,7 +21,7 @@ from streamchat.chat.messages import Message
 from streamchat.chat.outcome import ending_of
 from streamchat.errors import InvalidInput, NotFound, StorageError
 from streamchat.runs.log import Entry, Snapshot
-from streamchat.runs.reader import HEARTBEAT_SECONDS, RunReader, Runs
+from streamchat.runs.reader import FROM_SNAPSHOT, HEARTBEAT_SECONDS, RunReader, Runs
 from streamchat.runs.wakeup import Wakeup
 
 PAGE = 50
@@ -201,14 +201,28 @@ class ConversationReader:
         position, message = placed.position, placed.message
         resumed = self._resumed.pop(position, None)
         self._position = max(self._position, position)
-        if resumed is None and message.ended:
+        just_ended = message.ended and self._times_follow(message)
+        if resumed is None and message.ended and not just_ended:
             if message.role != "assistant":
                 return [Step(str(self.cursor), placed)]
             return [Step(str(self._cursor_with(position, 0)), placed), *self._whole(placed, message, placed.seq)]
-        reader = RunReader(self._runs, self._owner, message.id, resumed or 0, wakeup=self._wakeup)
+        start = FROM_SNAPSHOT if just_ended else 0
+        reader = RunReader(
+            self._runs, self._owner, message.id, start if resumed is None else resumed, wakeup=self._wakeup
+        )
         self._live[position] = placed, reader
         self._wakeup.set()
         return [] if resumed is not None else [Step(str(self.cursor), placed)]
+
+    def _times_follow(self, message: Message) -> bool:
+        """Return whether the answer's ending is stored, but not its times yet, which its log is about to have."""
+        if message.role != "assistant" or message.timing is not None:
+            return False
+        try:
+            self._runs.log.view(message.id)
+        except NotFound:
+            return False
+        return True
 
     def _whole(self, placed: Placed, message: Message, seq: int) -> list[Step]:
         """Return the steps for a snapshot. Between it and the ending it is as if the ending had not been read."""

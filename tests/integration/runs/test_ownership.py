@@ -64,6 +64,8 @@ async def ended(one: Worker, other: Worker) -> str:
     run_id = await begun_by(one)
     one.provider.say(Finished("length"))
     await reached(one, run_id, "finished")
+    while one.runs.active(run_id):  # it is stored before its task is through
+        await asyncio.sleep(0)
     return run_id
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -199,6 +199,24 @@ async def test_a_cursor_beyond_the_end(api: Api):
     async with following(api, where, "2,1:7,2:9999") as reader:
         run_id, _ = await ask(api, where, "new")
         await reader.until(lambda _: reader.texts().get(run_id) == "new")
+
+
+async def test_an_ending_has_its_times_also_just_after_it(api: Api, monkeypatch: pytest.MonkeyPatch):
+    """They are stored after the ending; until then the log has them."""
+    _, where = await ask(api, None, "one")
+    async with following(api, where) as first:
+        await first.until(endings(1))
+    messages_after = api.world.store.messages_after
+
+    async def without_times(*how: Any) -> Any:
+        placed = await messages_after(*how)
+        return [replace(one, message=replace(one.message, timing=None)) for one in placed]
+
+    monkeypatch.setattr(api.world.store, "messages_after", without_times)
+    async with following(api, where) as reader:
+        await reader.until(endings(1))
+    assert reader.events[-1][1]["type"] == "finished"
+    assert reader.events[-1][1]["timing"]["tokens"] == 1
 
 
 async def test_the_socket_says_what_the_stream_says(api: Api):
