@@ -449,10 +449,10 @@ async def test_a_call_that_was_only_ready_is_not_taken_for_an_approved_one(world
     while "c1" not in calls(world.log.snapshot(begun.run_id).message):
         await asyncio.sleep(0.005)
     await world.runs.cancel("local", begun.run_id)
+    world.provider.queue = asyncio.Queue()
     follower = await world.runs.retry(
         "local", message_id=begun.run_id, client_message_id="again", model=world.model, continue_partial=True
     )
-    world.provider.queue = asyncio.Queue()
     world.provider.say(e.TextDelta("On."), e.Finished())
     message = await world.ended(follower.run_id)
     assert (ran, calls(message)["c1"].state, message.status) == ([], "stopped", "finished")
