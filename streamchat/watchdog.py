@@ -7,7 +7,7 @@ Knows nothing of what runs on the loop. Rules:
 * A process that the machine did not schedule is not a pause: then the loop's thread used no time, and the watchdog's
   own thread was late too.
 * It costs one timer per ``INTERVAL_SECONDS``, and a wake-up of a thread when the timer of then would be late: nothing
-  per token. Waking up is dear for a process that has little to do: at 25 ms it was a twelfth of what an answer costs.
+  per token. Waking up is dear for a process that has little to do, so both are rare.
 """
 
 from __future__ import annotations

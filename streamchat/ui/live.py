@@ -78,6 +78,8 @@ class Live(rx.State):
                     chats.missed()
                     follower.missed()
                     continue
+                if listed:
+                    chats.sent(listed)
                 yield
 
     @rx.event(background=True)

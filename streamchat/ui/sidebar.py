@@ -42,6 +42,11 @@ class ChatList:
         """Return whether these rows of the tab's state are those that were sent whole."""
         return self._sent is not None and [row["id"] for row in rows] == list(self._sent)
 
+    def sent(self, listed: Listed) -> None:
+        """Count on what came from ``read``: the tab has it now."""
+        if "rows" in listed:
+            self._sent = {row["id"]: _without_cursor(row) for row in listed["rows"]}
+
     def missed(self) -> None:
         """Send the list whole the next time: the tab may not have what was sent last."""
         self._sent = None
@@ -87,7 +92,6 @@ class ChatList:
         gone = [one for one, row in sent.items() if one not in now and not (end and _key(row) < end)]
         if self._sent is not None and len(changed) + len(gone) <= MAX_CHANGES:
             return Listed(changes=ListChanges(rows=changed, gone=gone))
-        self._sent = now
         if cursor:
             rows[-1] = ConversationRow(**rows[-1], cursor=cursor)
         return Listed(rows=rows, changes=NO_CHANGES)
@@ -102,6 +106,12 @@ def _row(
     if pinned:
         row["pinned"] = True
     return row
+
+
+def _without_cursor(row: ConversationRow) -> ConversationRow:
+    bare = row.copy()
+    bare.pop("cursor", None)
+    return bare
 
 
 def _key(row: ConversationRow) -> tuple[bool, str, str]:

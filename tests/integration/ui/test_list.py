@@ -42,6 +42,7 @@ def list_of(services: Services) -> ChatList:
 async def read(chats: ChatList, **how: bool) -> dict[str, Any]:
     values = await chats.read(**{"models": False, **how})
     assert values is not None
+    chats.sent(values)
     return dict(values)
 
 
@@ -79,6 +80,18 @@ async def test_what_is_pushed_off_the_first_page_is_not_gone(services, monkeypat
     changes = await read(chats)
     assert changes["changes"]["gone"] == []
     assert shown(changes, first["rows"]) == [new, *ids[:0:-1]]
+
+
+async def test_what_did_not_reach_the_tab_is_not_counted_on(services: Services) -> None:
+    """A list that was read for a follower that another one replaced, and one that the tab may have or not."""
+    chats = list_of(services)
+    first = await conversation(services, "First")
+    await chats.read(models=False)
+    assert shown(await read(chats)) == [first]
+    second = await conversation(services, "Second")
+    assert "rows" not in await read(chats)
+    chats.missed()
+    assert [row["id"] for row in (await read(chats))["rows"]] == [second, first]
 
 
 async def test_many_changes_are_a_new_list(services: Services) -> None:
