@@ -1,5 +1,8 @@
 """CPU per chunk from the socket to the folded message, beside iterating the SDK's own typed chunks.
 
+Before that: what handing a conversation to the SDK costs, in which the event loop stands still, with and without a look
+at each message.
+
 The same bytes: once over loopback from another process, paced so that each chunk is one read, each with
 its own HTTP client, and once without any socket through the same client, so that only the reading differs.
 
@@ -13,6 +16,8 @@ import json
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from time import process_time_ns
 from typing import Any
 
@@ -20,12 +25,14 @@ import anthropic
 import httpx2
 import openai
 
-from bench.tables import show
+from bench.measure import timed
+from bench.tables import number, percentile, show
 from streamchat.chat.fold import Folding
 from streamchat.chat.messages import Message, TextPart
 from streamchat.chat.request import Request
 from streamchat.providers.anthropic.messages import Anthropic
-from streamchat.providers.openai.chat import OpenAIChat
+from streamchat.providers.endpoint import as_it_is
+from streamchat.providers.openai.chat import KNOWN, OpenAIChat, chat_body
 from streamchat.providers.openai.responses import OpenAIResponses
 from streamchat.providers.sdk_client import SdkClient
 
@@ -210,8 +217,30 @@ async def compare(kind: str, base_url: str, rounds: int, in_process: InProcess |
     return mine, theirs
 
 
+async def _requests(times: int) -> None:
+    """Time a request up to its sending, of conversations of several lengths."""
+    rows = []
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, json={})))
+    async with openai.AsyncOpenAI(api_key="k", base_url="http://server", http_client=http) as client:
+        send = client.chat.completions.with_streaming_response.create
+
+        async def ask(how: dict[str, Any]) -> None:
+            async with send(**how):
+                pass
+
+        for count in (1, 81, 1001):
+            roles = ("user", "assistant")
+            turns = tuple(Message(f"{n}", roles[n % 2], (TextPart("word " * 200),)) for n in range(count))
+            body = chat_body(replace(REQUEST, messages=turns), KNOWN.capabilities("gpt-4o"))
+            taken = [await timed(partial(ask, how), times) for how in (body, as_it_is(body, "messages"))]
+            rows.append([f"{count:,}", *(number(percentile(one, 0.5), 2) for one in taken)])
+    head = ["messages of 200 words", "looked at by the SDK, ms", "as they are, ms"]
+    show("A request, from the adapter's body to its sending", head, rows)
+
+
 async def run(quick: bool = False) -> None:
-    """Measure, and print the table."""
+    """Measure, and print the tables."""
+    await _requests(5 if quick else 20)
     rounds = 1 if quick else ROUNDS
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.decode", "serve", stdout=PIPE)
     assert child.stdout is not None

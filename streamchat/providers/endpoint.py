@@ -28,8 +28,8 @@ def run_headers(request: Request) -> dict[str, str]:
 def as_it_is(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return the keywords for ``create`` so that the SDK sends the fields ``names`` of a body without a look at them.
 
-    Otherwise it looks each field of each message up in its types: 0.2 ms a message, in which the event loop stands
-    still, and after that it sends the same. The first of ``names`` is one that it requires.
+    Otherwise it looks each field of each message up in its types: 0.15 ms a message, in which the event loop
+    stands still, and after that it sends the same. The first of ``names`` is one that it requires.
     """
     whole = {name: body[name] for name in names if name in body}
     rest = {name: value for name, value in body.items() if name not in whole}

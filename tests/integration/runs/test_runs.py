@@ -12,6 +12,7 @@ from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.errors import InvalidInput, NotFound, ProviderError, StreamBroken
 from streamchat.runs.coalesce import Deadlines
+from streamchat.runs.notifications import Notification
 from streamchat.runs.retries import Policy
 from tests.integration.runs.conftest import World, make_world
 from tests.support import reading
@@ -26,6 +27,33 @@ async def test_an_answer_is_logged_folded_and_stored_alike(world: World):
     assert message.usage == UsageReported(3, 2)
     assert await world.stored(begun.run_id) == message
     assert [m.text for m in world.provider.requests[0].messages] == ["hi"]
+
+
+async def test_the_provider_is_asked_before_the_readers_are_told(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """What they do then would keep the request waiting; and the tools' settings came with the question."""
+    async with make_world(tmp_path, tools=[]) as world:
+        told: list[tuple[str, int]] = []
+        publish, reads = world.runs.feed.publish, []
+
+        def noted(owner: str, note: Notification) -> None:
+            told.append((note.kind, len(world.provider.requests)))
+            publish(owner, note)
+
+        async def choices(*how: Any) -> Any:
+            reads.append(how)
+
+        monkeypatch.setattr(world.runs.feed, "publish", noted)
+        monkeypatch.setattr(world.store, "choices", choices)
+        begun = await world.start("hi")
+        world.provider.say(TextDelta("Hello."), Finished())
+        await world.ended(begun.run_id)
+        again = await world.runs.retry(
+            "local", message_id=begun.run_id, client_message_id="2", model=world.model, continue_partial=False
+        )
+        world.provider.say(TextDelta("Hello."), Finished())
+        await world.ended(again.run_id)
+        assert [asked for kind, asked in told if kind == "started"] == [1, 2]
+        assert reads == []
 
 
 @pytest.mark.parametrize(

@@ -130,13 +130,18 @@ async def test_messages_wait_for_the_answers_before_them(api: Api):
     assert [one["text"] for one in shown] == ["one", "1", "two", "2", "three", "3"]
 
 
-async def test_what_waits_can_be_stopped_and_what_it_waits_for_too(api: Api):
-    """Neither asks the provider for the other."""
+async def three(api: Api) -> tuple[str, str, str, str]:
+    """A conversation whose answer to "one" is in progress, and the answers to "two" and "three", which wait for it."""
     run_id = await api.start("one")
     conversation = await api.world.runs.conversation_of("local", run_id)
     path = f"/api/conversations/{conversation}/messages"
-    second = (await post(api, path, message="two", queue=True))["run_id"]
-    third = (await post(api, path, message="three", queue=True))["run_id"]
+    second, third = [(await post(api, path, message=text, queue=True))["run_id"] for text in ("two", "three")]
+    return conversation, run_id, second, third
+
+
+async def test_what_waits_can_be_stopped_and_what_it_waits_for_too(api: Api):
+    """Neither asks the provider for the other."""
+    conversation, run_id, second, third = await three(api)
     assert (await api.client.delete(f"/api/runs/{second}")).json()["status"] == "stopped"
     assert (await api.client.delete(f"/api/runs/{run_id}")).json()["status"] == "stopped"
     api.provider.say(TextDelta("3"), Finished())
@@ -146,11 +151,7 @@ async def test_what_waits_can_be_stopped_and_what_it_waits_for_too(api: Api):
 
 async def test_a_deleted_question_is_asked_of_nobody(api: Api):
     """Its answer, which waited, says so; the one behind it is answered without it."""
-    run_id = await api.start("one")
-    conversation = await api.world.runs.conversation_of("local", run_id)
-    path = f"/api/conversations/{conversation}/messages"
-    second = (await post(api, path, message="two", queue=True))["run_id"]
-    third = (await post(api, path, message="three", queue=True))["run_id"]
+    conversation, run_id, second, third = await three(api)
     messages = (await api.client.get(f"/api/conversations/{conversation}")).json()["messages"]
     (question,) = [one["id"] for one in messages if one["text"] == "two"]
     assert (await api.client.delete(f"/api/messages/{question}")).status_code == 200
