@@ -32,6 +32,7 @@ from streamchat.storage.accounts import AccountStore
 from streamchat.storage.address import read_address
 from streamchat.storage.audit import AuditStore
 from streamchat.storage.engine import Database, T, Work
+from streamchat.storage.joined_queries import JoinedQueries
 from streamchat.storage.latency import LatencyStore
 from streamchat.storage.memory import MemoryDatabase
 from streamchat.storage.migrate import prepare
@@ -58,6 +59,8 @@ One = TypeVar("One", Change, End, Timed)
 _PLAIN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _TITLE_LENGTH = 200
 IDLE_AT_ONCE = 20
+# Between two queries for the list of a person, however many tabs show it.
+LIST_REST_SECONDS = 0.2
 # Whether nobody else has this lock, which lasts as long as the transaction. An arbitrary number.
 _ALONE = select(func.pg_try_advisory_xact_lock(7310577061298463845))
 _LONG_TEXT = 20_000
@@ -77,7 +80,8 @@ class Storage:
         self._database = Database(read_address(url), patience)
         self._has_accounts = has_accounts
         self._memory = MemoryDatabase() if temporary else None
-        self._queries: dict[tuple[str, str, int, tuple[int, ...], int], asyncio.Task[list[PlacedMessage]]] = {}
+        self._followers_queries = JoinedQueries()
+        self._tabs_queries = JoinedQueries(LIST_REST_SECONDS)
         self.accounts = AccountStore(self._database)
         self.personal = PersonalStore(self._database, lambda: self._used)
         self.audit = AuditStore(self._database)
@@ -137,6 +141,10 @@ class Storage:
         return await self._database.read(
             lambda connection: queries.page(connection, _owner(owner), limit, before, archived)
         )
+
+    async def newest_conversations(self, owner: str, limit: int) -> list[ConversationRow]:
+        """Return the first page, as a tab shows it. All tabs of a person ask at the same moment: one query for them."""
+        return await self._tabs_queries.ask((owner, limit), lambda: self.conversations(owner, limit=limit))
 
     async def walk(
         self, owner: str, *, limit: int, before: str | None = None, archived: bool = False
@@ -247,19 +255,13 @@ class Storage:
         All who follow a conversation ask at the same moment: who asks for the same in one step of the loop shares one
         query. Raises ``NotFound``.
         """
-        key = (owner, conversation_id, position, tuple(also), limit)
-        if (query := self._queries.get(key)) is None:
-            query = self._queries[key] = asyncio.create_task(self._messages_after(*key))
-            query.add_done_callback(_retrieve)
-        return await asyncio.shield(query)
-
-    async def _messages_after(
-        self, owner: str, conversation_id: str, position: int, also: Sequence[int], limit: int
-    ) -> list[PlacedMessage]:
-        # From here on nobody joins: what is stored from now on may not be in the result.
-        del self._queries[owner, conversation_id, position, tuple(also), limit]
-        return await self._of(conversation_id).read(
-            lambda connection: queries.messages_after(connection, _owner(owner), conversation_id, position, also, limit)
+        return await self._followers_queries.ask(
+            (owner, conversation_id, position, tuple(also), limit),
+            lambda: self._of(conversation_id).read(
+                lambda connection: queries.messages_after(
+                    connection, _owner(owner), conversation_id, position, also, limit
+                )
+            ),
         )
 
     async def last_position(self, owner: str, conversation_id: str) -> tuple[int, dict[int, int]]:
@@ -820,9 +822,3 @@ def _id_of(item: Change | End | Timed) -> str:
 
 def _words(ends: Sequence[End]) -> dict[str, Sequence[str]]:
     return {end.message.id: search.words_to_index(end.message) for end in ends}
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Take the exception of a query whose callers have all gone, so that asyncio does not log it."""
-    if not task.cancelled():
-        task.exception()

@@ -54,7 +54,7 @@ class ChatList:
     async def read(self, *, models: bool) -> Listed | None:
         """Return new values for ``Chats``; ``None`` if the database is away, which the transcript shows."""
         try:
-            stored = await self._context.store.conversations(self._context.owner, limit=SHOWN)
+            stored = await self._context.store.newest_conversations(self._context.owner, SHOWN)
             rows = [
                 _row(one.id, one.title, one.updated_at, answering=one.answering, waiting=one.waiting, pinned=one.pinned)
                 for one in stored
