@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,22 +97,44 @@ def bare(tmp_path: Path, index: PackageIndex) -> Project:
     return Project(tmp_path / "project", index)
 
 
+# In the place of an environment's Python, which is beside it: pip is there already.
+WITH_PIP = """#!/bin/sh
+case "$*" in "-I -m ensurepip "*) exit 0;; esac
+exec "${0%/*}/python-itself" "$@"
+"""
+
+
 @pytest.fixture(scope="session")
 def empty_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment as ``scripts/setup`` makes it, to be copied."""
+    """An environment as ``scripts/setup`` leaves it before it installs a part, to be copied: with the pip that
+    requirements/pip.txt locks, which is that of the checkout."""
 
     def make(folder: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+        here = Path(sysconfig.get_path("purelib"))
+        (site,) = folder.glob("lib/python*/site-packages")
+        for package in (here / "pip", *here.glob("pip-*.dist-info")):
+            shutil.copytree(package, site / package.name)
+        python = folder / "bin" / "python"
+        python.rename(python.with_name("python-itself"))
+        python.write_text(WITH_PIP)
+        python.chmod(0o755)
 
     return made_once(tmp_path_factory, "empty-venv", make)
 
 
 @pytest.fixture
-def project(bare: Project, empty_venv: Path) -> Project:
+def quick(empty_venv: Path) -> str:
+    """The script of a Python whose environments have pip from the start: to unpack and to compile it takes 4 s of CPU.
+    For tests in which an environment is made, but not how."""
+    copy = f'case "$*" in "-m venv --without-pip "*) exec cp -a {empty_venv}/. "$4";; esac'
+    return f'{copy}\nexec {sys.executable} "$@"'
+
+
+@pytest.fixture
+def project(bare: Project, empty_venv: Path, quick: str) -> Project:
     """A checkout whose environment is there and empty."""
     shutil.copytree(empty_venv, bare.folder / ".venv", symlinks=True)
-    # A Python whose environments have pip from the start: to unpack and to compile it takes 4 s of CPU each time.
-    quick = f'case "$*" in "-m venv --without-pip "*) exec cp -a {empty_venv}/. "$4";; esac'
-    stub(bare, "python3", f'{quick}\nexec {sys.executable} "$@"')
+    stub(bare, "python3", quick)
     (bare.folder / ".venv" / ".pip").touch()  # the lock of it is empty, too
     return bare
