@@ -27,7 +27,7 @@ from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.protocols.page.stream import Frame, sent
 from streamchat.ui import approvals, sidebar, tool_menu
 from streamchat.ui.context import Tab, context_of, handling, refused, services, tab_of
-from streamchat.ui.tab_session import Follower, begin, begun_by, list_of, set_pace, show_earlier
+from streamchat.ui.tab_session import Follower, begin, begun_by, set_pace, show_earlier
 from streamchat.ui.transcript import shared_messages
 from streamchat.wiring import state_lost
 from streamchat.wiring.request_context import first_page
@@ -57,29 +57,25 @@ class Live(rx.State):
             async with self:
                 self.f = refused(error)
             return
-        async with self:
-            rows = (await self.get_state(sidebar.Chats)).rows
-            # As it was sent to this tab for another conversation, if it was to the same person.
-            kept = list_of(tab.token, context.owner)
-            chats = kept if kept is not None and kept.is_in(rows) else sidebar.ChatList(context)
-        follower = Follower(context, tab.token, tab.conversation_id, partial(context_of, tab), chats)
+        read_list = partial(sidebar.read_list, context)
+        follower = Follower(context, tab.token, tab.conversation_id, partial(context_of, tab), read_list)
+        whole = False  # whether the tab may lack what it was sent of the list
         async with aclosing(follower.frames()) as frames:
             async for frame in frames:
                 listed = frame.get("list")
                 if frame.get("k") == "open" and not frame.get("begun"):
-                    listed = await chats.read(models=True)
+                    listed = await read_list(models=True)
                 try:
                     async with self:
                         if listed:
-                            (await self.get_state(sidebar.Chats))._show(listed)
+                            (await self.get_state(sidebar.Chats))._show(listed, context.owner, whole=whole)
                         if frame.get("k") != "rows":
                             self.f = frame
                 except (*state_lost(), LockExpiredError):
-                    chats.missed()
+                    whole = True
                     follower.missed()
                     continue
-                if listed:
-                    chats.sent(listed)
+                whole = whole and not listed
                 yield
 
     @rx.event(background=True)

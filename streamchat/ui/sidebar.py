@@ -19,82 +19,65 @@ NO_CHANGES = ListChanges(rows=[], gone=[])
 
 
 class Listed(TypedDict):
-    """New values for ``Chats``."""
+    """The conversations as they are now, and the models, if they were read with them."""
 
-    rows: NotRequired[list[ConversationRow]]
-    changes: ListChanges
+    rows: list[ConversationRow]
     models: NotRequired[list[Model]]
     default_model: NotRequired[str]
     person: NotRequired[Person | dict[str, Never]]
 
 
-class ChatList:
-    """The list of conversations of one tab. It is sent whole once; then what is different from that is sent.
+async def read_list(context: RequestContext, *, models: bool) -> Listed | None:
+    """Return the list as it is now; ``None`` if the database is away, which the transcript shows."""
+    try:
+        stored = await context.store.newest_conversations(context.owner, SHOWN)
+        rows = [
+            _row(one.id, one.title, one.updated_at, answering=one.answering, waiting=one.waiting, pinned=one.pinned)
+            for one in stored
+        ]
+        if len(stored) == SHOWN:
+            rows[-1]["cursor"] = stored[-1].cursor
+        if not models:
+            return Listed(rows=rows)
+        catalog = await context.models()
+    except StorageError:
+        return None
+    offered = [
+        Model(
+            id=one.id,
+            label=one.label,
+            unavailable=one.unavailable or "",
+            note=one.note,
+            remote=one.remote,
+            web_search=one.capabilities.web_search,
+            images=one.capabilities.images,
+        )
+        for one in catalog.offered.values()
+    ]
+    return Listed(rows=rows, models=offered, default_model=catalog.default, person=_person(context))
 
-    A list of a hundred rows is more than an answer is on the wire, and it changes with each question and answer.
+
+def news_of(listed: Listed, before: Sequence[ConversationRow] | None) -> dict[str, Any]:
+    """Return new values for ``Chats``. ``before``: the rows that came to the tab whole; ``None`` if none did.
+
+    A list of a hundred rows is more than an answer is on the wire, and it changes with each question and answer: it is
+    sent whole once, and then what is different from that.
     """
+    changes = None if before is None else _changes(before, listed["rows"])
+    if changes is None:
+        return {**listed, "changes": NO_CHANGES}
+    return {name: value for name, value in listed.items() if name != "rows"} | {"changes": changes}
 
-    def __init__(self, context: RequestContext) -> None:
-        self._context = context
-        self._sent: dict[str, ConversationRow] | None = None
 
-    def is_in(self, rows: Sequence[ConversationRow]) -> bool:
-        """Return whether these rows of the tab's state are those that were sent whole."""
-        return self._sent is not None and [row["id"] for row in rows] == list(self._sent)
-
-    def sent(self, listed: Listed) -> None:
-        """Count on what came from ``read``: the tab has it now."""
-        if "rows" in listed:
-            self._sent = {row["id"]: _without_cursor(row) for row in listed["rows"]}
-
-    def missed(self) -> None:
-        """Send the list whole the next time: the tab may not have what was sent last."""
-        self._sent = None
-
-    async def read(self, *, models: bool) -> Listed | None:
-        """Return new values for ``Chats``; ``None`` if the database is away, which the transcript shows."""
-        try:
-            stored = await self._context.store.newest_conversations(self._context.owner, SHOWN)
-            rows = [
-                _row(one.id, one.title, one.updated_at, answering=one.answering, waiting=one.waiting, pinned=one.pinned)
-                for one in stored
-            ]
-            listed = self._listed(rows, stored[-1].cursor if len(stored) == SHOWN else None)
-            if models:
-                catalog = await self._context.models()
-                offered = [
-                    Model(
-                        id=one.id,
-                        label=one.label,
-                        unavailable=one.unavailable or "",
-                        note=one.note,
-                        remote=one.remote,
-                        web_search=one.capabilities.web_search,
-                        images=one.capabilities.images,
-                    )
-                    for one in catalog.offered.values()
-                ]
-                listed |= Listed(
-                    changes=listed["changes"],
-                    models=offered,
-                    default_model=catalog.default,
-                    person=_person(self._context),
-                )
-            return listed
-        except StorageError:
-            return None
-
-    def _listed(self, rows: list[ConversationRow], cursor: str | None) -> Listed:
-        now, sent = {row["id"]: row for row in rows}, self._sent or {}
-        changed = [row for row in rows if sent.get(row["id"]) != row]
-        # What stood before the end of a full list and is not in it any more is gone, and not just further down.
-        end = _key(rows[-1]) if cursor else None
-        gone = [one for one, row in sent.items() if one not in now and not (end and _key(row) < end)]
-        if self._sent is not None and len(changed) + len(gone) <= MAX_CHANGES:
-            return Listed(changes=ListChanges(rows=changed, gone=gone))
-        if cursor:
-            rows[-1] = ConversationRow(**rows[-1], cursor=cursor)
-        return Listed(rows=rows, changes=NO_CHANGES)
+def _changes(before: Sequence[ConversationRow], now: Sequence[ConversationRow]) -> ListChanges | None:
+    """Return what is different; ``None`` if that is more than the whole list is worth."""
+    had = {row["id"]: _without_cursor(row) for row in before}
+    has = {row["id"]: _without_cursor(row) for row in now}
+    changed = [row for one, row in has.items() if had.get(one) != row]
+    # What stood before the end of a full list and is not in it any more is gone, and not just further down.
+    end = _key(now[-1]) if now and "cursor" in now[-1] else None
+    gone = [one for one, row in had.items() if one not in has and not (end and _key(row) < end)]
+    return ListChanges(rows=changed, gone=gone) if len(changed) + len(gone) <= MAX_CHANGES else None
 
 
 def _row(
@@ -109,7 +92,7 @@ def _row(
 
 
 def _without_cursor(row: ConversationRow) -> ConversationRow:
-    bare = row.copy()
+    bare = ConversationRow(**row)
     bare.pop("cursor", None)
     return bare
 
@@ -127,15 +110,19 @@ def _person(context: RequestContext) -> Person | dict[str, Never]:
 
 
 class Chats(rx.State):
-    """Rows for display only: handlers look everything up by its identifier."""
+    """Rows for display only: handlers look everything up by its identifier. ``changes``: since ``rows`` came."""
 
     rows: list[ConversationRow] = []
     changes: ListChanges = NO_CHANGES
     models: list[Model] = []
     default_model: str = ""
     person: dict[str, Any] = {}
+    _owner: str | None = None  # whose list it is
 
-    def _show(self, listed: Listed) -> None:
-        for name, value in listed.items():
-            if getattr(self, name) != value:
+    def _show(self, listed: Listed, owner: str, *, whole: bool = False) -> None:
+        """Send what the tab does not have yet. ``whole``: it may lack what was sent last."""
+        before = None if whole or self._owner != owner else self.get_value("rows")
+        self._owner = owner
+        for name, value in news_of(listed, before).items():
+            if self.get_value(name) != value:
                 setattr(self, name, value)

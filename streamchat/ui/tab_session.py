@@ -23,8 +23,7 @@ from streamchat.errors import StreamchatError, Unauthorized
 from streamchat.protocols.page.stream import Frame
 from streamchat.reflex_internals import is_connected, keep_tokens_out_of_the_log
 from streamchat.ui.context import refused
-from streamchat.ui.sidebar import ChatList
-from streamchat.ui.transcript import Page, Transcript
+from streamchat.ui.transcript import Page, ReadList, Transcript
 from streamchat.wiring.request_context import RequestContext
 
 PAUSE_SECONDS = 0.5
@@ -36,7 +35,7 @@ _app: rx.App | None = None
 
 
 class Follower:
-    """Follows a conversation for one tab. ``chats``: the tab's list of conversations.
+    """Follows a conversation for one tab. ``read_list``: see ``Transcript``.
 
     ``identify`` raises ``StreamchatError`` once the tab's credentials do not count any more.
     """
@@ -47,11 +46,11 @@ class Follower:
         token: str,
         conversation_id: str | None,
         identify: Callable[[], Awaitable[object]],
-        chats: ChatList,
+        read_list: ReadList,
     ) -> None:
         self._context = context
         self._identify = identify
-        self.chats = chats
+        self._read_list = read_list
         self._identified_at = monotonic()
         self._token = token
         self.conversation_id = conversation_id
@@ -94,7 +93,7 @@ class Follower:
                     self.conversation_id,
                     begun=self.begun,
                     page=page,
-                    read_list=self.chats.read,
+                    read_list=self._read_list,
                 )
                 async with aclosing(self._transcript.frames()) as frames:
                     async for frame in frames:
@@ -131,12 +130,6 @@ class Follower:
         except StreamchatError:
             pass  # the database is away: the transcript shows that
         return None
-
-
-def list_of(token: str, owner: str) -> ChatList | None:
-    """Return the list that the follower of a tab sends, if it is of this owner."""
-    follower = _followers.get(token)
-    return follower.chats if follower and follower._context.owner == owner else None
 
 
 def show_earlier(token: str, before: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,15 +123,25 @@ def test_a_tab_hears_only_of_its_owners_runs(mine: Mine):
 
 
 def test_the_list_is_sent_to_a_tab_once(mine: Mine):
-    """In another conversation it is still there; only what is different from it comes."""
+    """In another conversation, and in one that begins here, it is still there; only what is different from it comes."""
     with RawTab(mine.served.url, mine.path, headers=A) as tab:
         tab.frame("open")
         tab.wait(tab.latest_rows, what="the list")
-        ids, frames, updates = [row["id"] for row in tab.latest_rows()], len(tab.frames), len(tab.updates)
-        tab.call("follow")
-        tab.frame("open", after=frames)
+        ids, updates = [row["id"] for row in tab.latest_rows()], len(tab.updates)
+
+        def opened(go: Callable[[], object]) -> None:
+            frames = len(tab.frames)
+            go()
+            tab.frame("open", after=frames)
+
+        opened(lambda: tab.call("follow"))
+        opened(lambda: tab.go("/"))
+        opened(lambda: tab.send(f"{SECRET} n=100 rate=200 kind=numbered", MODEL))
+        opened(lambda: tab.go(tab.begun()))
+        tab.ending()
+        tab.wait(lambda: len(tab.latest_rows()) > len(ids), what="the new row")
         assert "rows_rx_state_" not in json.dumps(tab.updates[updates:])
-        assert [row["id"] for row in tab.latest_rows()] == ids
+        assert [row["id"] for row in tab.latest_rows()][1:] == ids
 
 
 def test_without_an_owner_there_is_no_socket(mine: Mine):

@@ -14,7 +14,7 @@ from streamchat.identity import LOCAL_OWNER, Identity
 from streamchat.runs.notifications import Notification
 from streamchat.settings import Settings
 from streamchat.ui import sidebar
-from streamchat.ui.sidebar import ChatList
+from streamchat.ui.sidebar import Listed, news_of, read_list
 from streamchat.ui.transcript import Transcript
 from streamchat.wiring import Services, running_services
 from streamchat.wiring.request_context import RequestContext
@@ -35,15 +35,23 @@ def shown(values: dict[str, Any], before: list[Any] | None = None) -> list[str]:
     return [row["id"] for row in sorted(left, key=lambda row: (row.get("pinned", False), row["when"]), reverse=True)]
 
 
-def list_of(services: Services) -> ChatList:
-    return ChatList(RequestContext(services, Identity(LOCAL_OWNER, "Anna", "nothing")))
+class Tab:
+    """What a tab has of the list."""
 
+    def __init__(self, services: Services) -> None:
+        self.context = RequestContext(services, Identity(LOCAL_OWNER, "Anna", "nothing"))
+        self.rows: list[Any] | None = None
 
-async def read(chats: ChatList, **how: bool) -> dict[str, Any]:
-    values = await chats.read(**{"models": False, **how})
-    assert values is not None
-    chats.sent(values)
-    return dict(values)
+    async def listed(self, *, models: bool = False) -> Listed:
+        listed = await read_list(self.context, models=models)
+        assert listed is not None
+        return listed
+
+    async def read(self, *, models: bool = False) -> dict[str, Any]:
+        """What is sent to it now."""
+        values = news_of(await self.listed(models=models), self.rows)
+        self.rows = values.get("rows", self.rows)
+        return values
 
 
 async def conversation(services: Services, title: str) -> str:
@@ -51,18 +59,18 @@ async def conversation(services: Services, title: str) -> str:
 
 
 async def test_only_what_is_different_is_sent(services: Services) -> None:
-    chats = list_of(services)
+    tab = Tab(services)
     ids = [await conversation(services, f"Number {n}") for n in range(5)]
-    first = await read(chats, models=True)
+    first = await tab.read(models=True)
     assert shown(first) == ids[::-1]
     assert first["models"]
-    assert await read(chats) == {"changes": {"rows": [], "gone": []}}
+    assert await tab.read() == {"changes": {"rows": [], "gone": []}}
 
     await services.store.rename(LOCAL_OWNER, ids[1], "Another name")
     await services.store.discard(LOCAL_OWNER, ids[3])
     new = await conversation(services, "New")
     for _ in range(2):  # it is what is different from the whole one, however often it is asked for
-        changes = await read(chats)
+        changes = await tab.read()
         assert "rows" not in changes
         assert {row["id"] for row in changes["changes"]["rows"]} == {ids[1], new}
         assert changes["changes"]["gone"] == [ids[3]]
@@ -72,33 +80,33 @@ async def test_only_what_is_different_is_sent(services: Services) -> None:
 
 async def test_what_is_pushed_off_the_first_page_is_not_gone(services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sidebar, "SHOWN", 3)
-    chats = list_of(services)
+    tab = Tab(services)
     ids = [await conversation(services, f"Number {n}") for n in range(4)]
-    first = await read(chats)
+    first = await tab.read()
     assert first["rows"][-1]["cursor"]
     new = await conversation(services, "New")
-    changes = await read(chats)
+    changes = await tab.read()
     assert changes["changes"]["gone"] == []
     assert shown(changes, first["rows"]) == [new, *ids[:0:-1]]
 
 
 async def test_what_did_not_reach_the_tab_is_not_counted_on(services: Services) -> None:
     """A list that was read for a follower that another one replaced, and one that the tab may have or not."""
-    chats = list_of(services)
+    tab = Tab(services)
     first = await conversation(services, "First")
-    await chats.read(models=False)
-    assert shown(await read(chats)) == [first]
+    await tab.listed()
+    assert shown(await tab.read()) == [first]
     second = await conversation(services, "Second")
-    assert "rows" not in await read(chats)
-    chats.missed()
-    assert [row["id"] for row in (await read(chats))["rows"]] == [second, first]
+    assert "rows" not in await tab.read()
+    tab.rows = None
+    assert [row["id"] for row in (await tab.read())["rows"]] == [second, first]
 
 
 async def test_many_changes_are_a_new_list(services: Services) -> None:
-    chats = list_of(services)
-    await read(chats)
+    tab = Tab(services)
+    await tab.read()
     ids = [await conversation(services, f"Number {n}") for n in range(sidebar.MAX_CHANGES + 1)]
-    again = await read(chats)
+    again = await tab.read()
     assert shown(again) == ids[::-1]
     assert len(again["rows"]) == len(ids)
 
