@@ -54,7 +54,7 @@ class Tab:
             if frame is None:
                 continue
             now, kind = time.time(), frame.get("k")
-            message = (frame["messages"] or (None,))[-1] if kind == "open" else frame.get("message")
+            message = (frame.get("messages") or (None,))[-1] if kind in ("open", "messages") else None
             ended = kind == "end"
             if kind is None:
                 length += len(frame["t"])

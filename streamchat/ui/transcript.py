@@ -333,7 +333,7 @@ class Transcript:
         self._unchecked = True
         self._known += [begun.user.id, begun.answer.id]
         shown = [await self._attach(message) for message in (begun.user, begun.answer)]
-        return [{"k": "message", "message": one, "n": number()} for one in shown]
+        return [{"k": "messages", "messages": shown, "n": number()}]
 
     async def _reload(self) -> list[Frame]:
         self._unchecked = False
@@ -365,9 +365,9 @@ class Transcript:
         new = {message.id for message in page.messages}
         rated = self._feedback.items() ^ page.feedback.items()
         self._known, self._versions, self._feedback = list(page.ids), dict(page.siblings), dict(page.feedback)
-        for message in page.messages:
-            shown = await self._attach(message) | beside(page, message.id)
-            frames.append({"k": "message", "message": shown, "n": number()})
+        if page.messages:
+            shown = [await self._attach(message) | beside(page, message.id) for message in page.messages]
+            frames.append({"k": "messages", "messages": shown, "n": number()})
         for one in sorted({rated_id for rated_id, _ in rated} - new):
             value = page.feedback.get(one)
             wire = feedback_to_wire(value) if value else None

@@ -83,8 +83,9 @@ class PageModel:
                 self._open(frame)
             case _ if not self.opened:
                 return True
-            case "message":
-                self._put(frame["message"])
+            case "messages":
+                for message in frame["messages"]:
+                    self._put(message)
             case "drop":
                 self.messages.pop(frame["m"], None)
             case "earlier":

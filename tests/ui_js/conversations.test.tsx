@@ -146,7 +146,7 @@ test("a queue that waits after an error is not sent because the answer is delete
   feed({ k: "end", m: "a", s: 2, status: "failed", stop_reason: null, length: 1, c: 2363233923 });
   feed({ k: "drop", m: "a" });
   expect(onSend).not.toHaveBeenCalled();
-  feed({ k: "message", message: message("b", "y"), n: 1 });
+  feed({ k: "messages", messages: [message("b", "y")], n: 1 });
   expect(onSend.mock.calls.map(([text]) => text)).toEqual(["first"]);
 });
 

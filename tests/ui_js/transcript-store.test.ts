@@ -18,7 +18,7 @@ const notice: NoticePart = { type: "notice", kind: "continued", text: "Continued
 test("nothing is believed before the transcript was sent, and again after the connection was lost", () => {
   const store = new TranscriptStore();
   store.feed({});
-  store.feed({ k: "message", message: message("a", "hi") });
+  store.feed({ k: "messages", messages: [message("a", "hi")] });
   expect(store.meta().ids).toEqual([]);
   store.feed(open([streaming("a", "x", 1)], { conversation: null }));
   store.disconnected();
@@ -161,13 +161,13 @@ test("the same message again keeps its blocks", () => {
   expect(viewOf(store, "a").parts[0].splitter).toBe(splitter);
   expect(splitter.closed[0]).toBe(block);
   expect(textIn(store, "a")).toBe("# One\n\nTwo\n\nThree");
-  store.feed({ k: "message", message: message("a", "Other", { seq: 10 }) });
+  store.feed({ k: "messages", messages: [message("a", "Other", { seq: 10 })] });
   expect(textIn(store, "a")).toBe("Other");
 });
 
 test("line ends of any kind survive a second transcript", () => {
   const { store } = opened(streaming("a", "a\r\nb\r", 1));
-  store.feed({ k: "message", message: streaming("a", "a\r\nb\r\nc", 2) });
+  store.feed({ k: "messages", messages: [streaming("a", "a\r\nb\r\nc", 2)] });
   expect(textIn(store, "a")).toBe("a\nb\nc");
   store.feed({ m: "a", s: 3, p: 0, o: 7, t: "\rd" });
   expect(textIn(store, "a")).toBe("a\nb\nc\nd");
@@ -175,8 +175,7 @@ test("line ends of any kind survive a second transcript", () => {
 
 test("messages are added at the end, dropped, and put before", () => {
   const { store } = opened(message("b", "2"));
-  store.feed({ k: "message", message: message("c", "3") });
-  store.feed({ k: "message", message: message("d", "4") });
+  store.feed({ k: "messages", messages: [message("c", "3"), message("d", "4"), message("b", "2")] });
   store.feed({ k: "earlier", messages: [message("a", "1"), message("b", "again")], earlier: true, n: 1 });
   expect(store.meta()).toMatchObject({ ids: ["a", "b", "c", "d"], earlier: true });
   store.feed({ k: "drop", m: "c" });
@@ -241,7 +240,7 @@ test("a whole message with a seam keeps the blocks that are there", () => {
   const { store } = opened(streaming("a", "# One\n\ntw", 3));
   const { splitter } = asText(viewOf(store, "a").parts[0]);
   const parts: Part[] = [{ type: "text", text: "# One\n\ntw" }, notice, { type: "text", text: "o\n\nthree" }];
-  store.feed({ k: "message", message: streaming("a", "", 9, { parts }) });
+  store.feed({ k: "messages", messages: [streaming("a", "", 9, { parts })] });
   expect(textIn(store, "a")).toBe("# One\n\ntwo\n\nthree");
   expect(viewOf(store, "a").parts[0].splitter).toBe(splitter);
 });
@@ -325,9 +324,9 @@ test("answers stand side by side while several of them are there", () => {
   store.feed(open([q]));
   const about = { k: "about", title: "T", model: "m", settings: {} } as const;
   store.feed({ ...about, compared: ["a", "b"], n: 1 });
-  store.feed({ k: "message", message: a });
+  store.feed({ k: "messages", messages: [a] });
   expect(store.meta().compared).toEqual([]);
-  store.feed({ k: "message", message: b });
+  store.feed({ k: "messages", messages: [b] });
   expect(store.meta().compared).toEqual(["a", "b"]);
   store.feed({ m: "b", s: 1, p: 0, o: 0, t: "by b" });
   expect(textIn(store, "b")).toBe("by b");

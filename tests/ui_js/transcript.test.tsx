@@ -208,7 +208,7 @@ test("screen readers hear the boundaries of an answer, not its pieces", async ()
 test("an answer that is not shown any more is not said to go on", async () => {
   const { send } = await show(message("q", "Hi", { role: "user" }), message("a", "Done"));
   const heard = () => screen.getAllByRole("status").map((element) => element.textContent);
-  send({ k: "message", message: streaming("b", "", 0) });
+  send({ k: "messages", messages: [streaming("b", "", 0)] });
   expect(heard()).toContain("Generating");
   send({ k: "drop", m: "b" });
   expect(heard()).not.toContain("Generating");
@@ -385,7 +385,7 @@ test("answers side by side: a column each, named by its model; one is stopped, o
   fireEvent.click(screen.getAllByTestId("keep")[1]);
   await waitFor(() => expect(calls).toEqual(["DELETE /api/runs/a", "POST /api/messages/b/select"]));
   // A question from elsewhere arrives before it is known that the comparison is over: nothing is shown twice.
-  send({ k: "message", message: message("q2", "Next?", { role: "user" }) });
+  send({ k: "messages", messages: [message("q2", "Next?", { role: "user" })] });
   const shown = () => screen.getAllByTestId("message").map((element) => element.dataset.messageId);
   expect(shown()).toEqual(["q", "a", "b", "q2"]);
   send({ k: "drop", m: "q2" });

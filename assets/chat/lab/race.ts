@@ -8,7 +8,7 @@
 // * A new race, or a stop, ends all readers of the one before.
 
 import { labStrings } from "../common/strings/lab";
-import type { EndFrame, MessageFrame, PieceFrame } from "../store/frames";
+import type { EndFrame, MessagesFrame, PieceFrame } from "../store/frames";
 import {
   clockOffset,
   messageOf,
@@ -57,7 +57,7 @@ export interface FailedFrame {
   text: string;
 }
 
-export type PageFrame = PieceFrame | MessageFrame | EndFrame | TimesFrame | FailedFrame;
+export type PageFrame = PieceFrame | MessagesFrame | EndFrame | TimesFrame | FailedFrame;
 
 /** A file with an answer and its times, as the server saves it. */
 export interface Recording {
@@ -236,7 +236,7 @@ export class Race {
   pageFrame(frame: PageFrame | Record<string, never> | undefined): void {
     if (!frame || frame === this.lastPage || this.state !== "running") return;
     this.lastPage = frame;
-    const of = frame.k === "message" ? frame.message.id : frame.m;
+    const of = frame.k === "messages" ? frame.messages[0].id : frame.m;
     if (!this.runId || of !== this.runId) return;
     const track = this.track("page");
     const at = this.elapsed();
@@ -249,7 +249,7 @@ export class Race {
       this.settle();
     } else if (track.state === "running") {
       track.bytes += byteLength(JSON.stringify(frame));
-      this.takePage(track, at, frame as PieceFrame | MessageFrame | EndFrame);
+      this.takePage(track, at, frame as PieceFrame | MessagesFrame | EndFrame);
     }
   }
 
@@ -354,14 +354,15 @@ export class Race {
     };
   }
 
-  private takePage(track: Track, at: number, frame: PieceFrame | MessageFrame | EndFrame): void {
-    if (frame.k === "message") {
-      this.pageSeq = frame.message.seq;
-      for (const [i, part] of frame.message.parts.entries()) {
+  private takePage(track: Track, at: number, frame: PieceFrame | MessagesFrame | EndFrame): void {
+    if (frame.k === "messages") {
+      const [message] = frame.messages;
+      this.pageSeq = message.seq;
+      for (const [i, part] of message.parts.entries()) {
         if ("text" in part) this.lengths.set(i, part.text.length);
       }
-      track.replace(at, frame.message.text);
-      if (!["streaming", "waiting"].includes(frame.message.status)) track.finish(at, "done");
+      track.replace(at, message.text);
+      if (!["streaming", "waiting"].includes(message.status)) track.finish(at, "done");
     } else if (frame.k === "end") {
       track.finish(at, frame.length === track.length ? "done" : "failed", labStrings().lab.piecesMissing);
       if (track.state === "done") track.note = "";

@@ -234,10 +234,10 @@ export interface AboutFrame {
   compared?: string[];
 }
 
-/** A message that is new, or that replaces what is there of it. */
-export interface MessageFrame {
-  k: "message";
-  message: Message;
+/** Messages that are new, or that replace what is there of them. */
+export interface MessagesFrame {
+  k: "messages";
+  messages: Message[];
   n?: number;
 }
 
@@ -359,7 +359,7 @@ export interface ToolsFrame {
 export type TranscriptFrame =
   | PieceFrame
   | OpenFrame
-  | MessageFrame
+  | MessagesFrame
   | DropFrame
   | OrderFrame
   | AboutFrame

@@ -20,7 +20,7 @@ import type {
   FeedbackFrame,
   Frame,
   Message,
-  MessageFrame,
+  MessagesFrame,
   OpenFrame,
   OrderFrame,
   PartFrame,
@@ -216,7 +216,7 @@ export class TranscriptStore {
   private take(frame: TranscriptFrame): void {
     if (frame.k === undefined) this.takePiece(frame);
     else if (frame.k === "open") this.takeOpen(frame);
-    else if (frame.k === "message") this.takeMessage(frame);
+    else if (frame.k === "messages") this.takeMessages(frame);
     else if (frame.k === "drop") this.takeDrop(frame);
     else if (frame.k === "order") this.takeOrder(frame);
     else if (frame.k === "feedback") this.takeFeedback(frame);
@@ -250,10 +250,11 @@ export class TranscriptStore {
     });
   }
 
-  private takeMessage({ message }: MessageFrame): void {
-    this.put(message);
+  private takeMessages({ messages }: MessagesFrame): void {
+    for (const message of messages) this.put(message);
     const { ids } = this.current;
-    this.setMeta(ids.includes(message.id) ? {} : { ids: [...ids, message.id] });
+    const added = messages.map(({ id }) => id).filter((id) => !ids.includes(id));
+    this.setMeta(added.length ? { ids: [...ids, ...added] } : {});
   }
 
   private takeDrop({ m }: DropFrame): void {

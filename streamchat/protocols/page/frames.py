@@ -240,11 +240,11 @@ class AboutFrame(TypedDict):
     compared: NotRequired[list[str]]
 
 
-class MessageFrame(TypedDict):
-    """A message that is new, or that replaces the page's version of it."""
+class MessagesFrame(TypedDict):
+    """Messages that are new, or that replace the page's versions of them."""
 
-    k: Literal["message"]
-    message: Message
+    k: Literal["messages"]
+    messages: list[Message]
     n: NotRequired[int]
 
 
@@ -387,7 +387,7 @@ class ToolsFrame(TypedDict):
 TranscriptFrame: TypeAlias = (
     PieceFrame
     | OpenFrame
-    | MessageFrame
+    | MessagesFrame
     | DropFrame
     | OrderFrame
     | AboutFrame

@@ -109,7 +109,7 @@ class PageEncoder(Encoder[Frame]):
 
     def snapshot(self, snapshot: Snapshot) -> list[Frame]:
         """See ``Encoder``."""
-        return [{"k": "message", "message": self.view(snapshot)}]
+        return [{"k": "messages", "messages": [self.view(snapshot)]}]
 
     def entries(self, entries: Sequence[Entry], answer: AnswerView) -> list[Frame]:
         """See ``Encoder``."""

@@ -76,8 +76,8 @@ async def test_the_next_question(services: Services, monkeypatch: pytest.MonkeyP
         reads = Reads(services, monkeypatch)
         begun = await ask(services, "b", "n=100 rate=100 kind=numbered", where)
         got = await until(frames, "end")
-        shown = [frame["message"]["id"] for frame in got if frame.get("k") == "message"]
-        assert shown == [begun.user.id, begun.answer.id]
+        shown = [[one["id"] for one in frame["messages"]] for frame in got if frame.get("k") == "messages"]
+        assert shown == [[begun.user.id, begun.answer.id]], "both at once"
         assert reads.count == 0
         reading = asyncio.ensure_future(anext(frames))
         while not reads.count:

@@ -232,12 +232,12 @@ async def test_a_tab_sees_changes_of_the_branch(monkeypatch: pytest.MonkeyPatch,
             await store.delete_messages(LOCAL_OWNER, before[1])
             assert [frame["k"] for frame in await until_shown()] == ["drop"]
             await store.restore_messages(LOCAL_OWNER, before[1])
-            assert [frame["k"] for frame in await until_shown()] == ["order", "message"]
+            assert [frame["k"] for frame in await until_shown()] == ["order", "messages"]
             assert model.ids == before
             await store.delete_messages(LOCAL_OWNER, before[2], following=True)
             assert {frame["k"] for frame in await until_shown()} == {"drop"}
             await store.restore_messages(LOCAL_OWNER, before[2])
-            assert {frame["k"] for frame in await until_shown()} == {"message"}
+            assert {frame["k"] for frame in await until_shown()} == {"messages"}
             begun = await runs.retry(
                 LOCAL_OWNER,
                 message_id=before[1],
