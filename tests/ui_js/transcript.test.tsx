@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, expect, mock, setSystemTime, test } from "bun:test";
+import { afterEach, beforeEach, expect, mock, setSystemTime, spyOn, test } from "bun:test";
+import { visit } from "../../assets/chat/common/storage";
 import { crc32 } from "../../assets/chat/store/checksum";
 import type { Frame, OpenFrame } from "../../assets/chat/store/frames";
 import { type MessageView, textOf } from "../../assets/chat/store/message-parts";
@@ -473,3 +474,30 @@ test("an answer is rated with a reason; what another tab says of it is shown", a
     ["POST", "/api/messages/a/feedback", { rating: "down", reason: "Too short" }],
   ]);
 });
+
+test("an empty page renders a first message where nobody finds it, and a first message is as it should be after that", async () => {
+  // When an answer was first seen is kept as long as it waits for its first word.
+  const kept = spyOn(visit, "set");
+  const appeared: string[] = [];
+  const watching = new MutationObserver((records) => {
+    for (const { addedNodes } of records) for (const node of addedNodes) appeared.push(node.textContent ?? "");
+  });
+  try {
+    const about = { conversation: null, title: "", earlier: false, missing: false };
+    const { send, container } = await showOpen({ k: "open", g: 1, messages: [], ...about }, "/");
+    const spoken = () => screen.getAllByRole("status").map((element) => element.textContent);
+    const before = spoken();
+    watching.observe(document, { subtree: true, childList: true, characterData: true });
+    const rendered = () => kept.mock.calls.filter(([name]) => name.includes("warm-up")).map(([, value]) => value);
+    await waitFor(() => expect(rendered()).toEqual([expect.any(Number), null]), { timeout: 30_000 });
+    expect(appeared.filter((text) => /Hi|Hello/.test(text))).toEqual([]);
+    expect(container.querySelector("[data-message-id], .message")).toBeNull();
+    expect(spoken()).toEqual(before);
+    send(open([message("q", "First", { role: "user" }), streaming("a", "One", 1)], { begun: true }));
+    await waitFor(() => expect(answers()).toEqual(["One"]));
+    expect(screen.getAllByTestId("message")).toHaveLength(2);
+  } finally {
+    watching.disconnect();
+    kept.mockRestore();
+  }
+}, 60_000);

@@ -27,6 +27,7 @@ import { elementOf } from "./element-of";
 import { Empty } from "./empty";
 import { currentPlace, keepPlace, type Place, placeIn } from "./reading-place";
 import { UndoBar } from "./undo";
+import { WarmUp } from "./warm-up";
 
 // Markdown is the greater part of the page's code: it is loaded while the rest is there already.
 const messageModule = typeof window === "undefined" ? null : import("./message");
@@ -100,6 +101,7 @@ export function Transcript(props: Props) {
               <Compared ids={compared}>{(id) => <Message id={id} last eager={eager.has(id)} />}</Compared>
             )}
             {Message && after.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
+            {Message && <WarmUp Message={Message} wanted={!pending && !ids.length} />}
           </ActionsProvider>
           {!pending && meta.error && <p className="error">{told(meta.error)}</p>}
           {!pending && meta.missing && <Missing />}
