@@ -43,6 +43,8 @@ TOGETHER = (
     "system/cluster/",
     "system/package/",
     "browser/test_reflex_run.py",
+    "browser/test_cost.py",
+    "browser/test_firefox.py",
     "browser/test_proxies.py",
     "browser/test_safety_socket.py",
 )

@@ -1,7 +1,8 @@
 """A real Chromium against a real server: one of each per process of tests.
 
-Tests share a browser context, emptied between them, so that the page's code comes from the cache: half of the work of a
-load. A test that names the fixture ``context``, and so may change it, gets a fresh one.
+Tests share a browser context, emptied between them, and its tabs, so that the page's code comes from the cache and is
+compiled: a quarter of the work of a load. A test that names the fixture ``context``, and so may change it, gets a fresh
+one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
@@ -20,6 +22,7 @@ from tests.support.chat_page import WATCH, ChatPage, Oddities
 from tests.support.loop import LoopThread
 from tests.support.relay import Relay
 from tests.support.simulated import Simulated
+from tests.support.tabs import Tabs
 from tests.support.vendor import Vendor
 from tests.support.wire import Wire
 
@@ -31,8 +34,7 @@ PLANTED = {
     "OPENAI_API_KEY": "sk-CANARY-openai-1234567890abcdef",
     "ANTHROPIC_API_KEY": "sk-ant-CANARY-1234567890abcdef",
 }
-# What pages leave in a browser beside its cache.
-STORED = "local_storage,indexeddb,cache_storage,service_workers"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 OpenPage = Callable[..., ChatPage]
 
 
@@ -109,50 +111,44 @@ def planted(built: None, vendor: Vendor, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def shared_context(browser: Browser) -> BrowserContext:
-    """The context of all tests that do not change theirs. It is closed with the browser."""
-    return new_context(browser)
+def shared_tabs(browser: Browser) -> Tabs:
+    """The tabs of all tests that do not change their context, which is closed with the browser."""
+    return Tabs(new_context(browser))
 
 
 @pytest.fixture
-def context(
-    request: pytest.FixtureRequest, browser: Browser, shared_context: BrowserContext
-) -> Iterator[BrowserContext]:
-    """The shared context without what other tests have left in it; a fresh one if the test itself names it."""
+def tabs(request: pytest.FixtureRequest, browser: Browser, shared_tabs: Tabs) -> Iterator[Tabs]:
+    """The shared tabs without what other tests have left in them; new ones if the test itself names ``context``."""
     if "context" in signature(request.function).parameters:
         made = new_context(browser)
-        yield made
+        yield Tabs(made)
         made.close()
         return
-    shared_context.clear_cookies()
-    shared_context.clear_permissions()
-    shared_context.set_offline(False)
-    yield shared_context
-    for page in shared_context.pages:
-        page.close()
+    yield shared_tabs
+    shared_tabs.give_back()
 
 
-def new_context(browser: Browser) -> BrowserContext:
-    made = browser.new_context(viewport={"width": 1280, "height": 800})
+@pytest.fixture
+def context(tabs: Tabs) -> BrowserContext:
+    return tabs.context
+
+
+def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """Nothing moves by itself, as each frame of it costs: tests that are about what moves ask for it."""
+    made = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
     made.add_init_script(WATCH)
     return made
 
 
 @pytest.fixture
-def open_page(context: BrowserContext, served: Served) -> Iterator[OpenPage]:
+def open_page(tabs: Tabs, served: Served) -> Iterator[OpenPage]:
     """``open_page(path, server=…, url=…)``: a new tab. The test fails on anything odd that a tab did."""
-    oddities = Oddities(context)
-    emptied: set[str] = set()
+    oddities = Oddities(tabs.context)
 
-    def opened(path: str | None = "/", server: Served = served, url: str = "") -> ChatPage:
-        oddities.own(server.url, url or server.url)
-        page = context.new_page()
-        if (origin := url or server.url) not in emptied:
-            emptied.add(origin)
-            devtools = context.new_cdp_session(page)
-            devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": STORED})
-            devtools.detach()
-        chat = ChatPage(page, server, oddities, origin)
+    def opened(path: str | None = "/", server: Served = served, url: str = "", wired: bool = False) -> ChatPage:
+        origin = url or server.url
+        oddities.own(server.url, origin)
+        chat = ChatPage(tabs.take(origin, wired), server, oddities, origin)
         return chat.open(path) if path is not None else chat
 
     yield opened
@@ -161,26 +157,32 @@ def open_page(context: BrowserContext, served: Served) -> Iterator[OpenPage]:
 
 
 @pytest.fixture
-def tab(open_page: OpenPage) -> ChatPage:
+def tab(request: pytest.FixtureRequest, open_page: OpenPage) -> ChatPage:
     """A tab of the shared server that has not opened anything yet."""
-    return open_page(None)
+    return open_page(None, wired="wire" in request.fixturenames)
 
 
 @pytest.fixture
-def wire(tab: ChatPage) -> Wire:
+def wire(tab: ChatPage, tabs: Tabs) -> Wire:
     """The socket of ``tab``."""
     tab.oddities.allow("WebSocket")
-    return Wire(tab.page)
+    return tabs.wire(tab.page)
+
+
+@pytest.fixture(scope="session")
+def phone_tabs(browser: Browser) -> Tabs:
+    """As ``shared_tabs``, on a phone."""
+    return Tabs(new_context(browser, **PHONE))
 
 
 @pytest.fixture
-def phone(browser: Browser, served: Served) -> Iterator[ChatPage]:
+def phone(phone_tabs: Tabs, served: Served) -> Iterator[ChatPage]:
     """As ``tab``, on a phone."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    oddities = Oddities(context)
+    oddities = Oddities(phone_tabs.context)
     oddities.own(served.url)
-    yield ChatPage(context.new_page(), served, oddities, served.url)
-    context.close()
+    yield ChatPage(phone_tabs.take(served.url), served, oddities, served.url)
+    oddities.close()
+    phone_tabs.give_back()
     assert oddities.unexpected() == []
 
 

@@ -51,7 +51,7 @@ def test_a_conversation_breaks_no_rule(reported: None, open_page: OpenPage) -> N
     """From the first paint over a streamed answer with Markdown and coloured code to the other theme and a reload."""
     chat = open_page("/?model=simulator:tour")
     assert "script-src 'self' 'sha256-" in policy_of(chat.page)
-    chat.ask("Show me what you can do").wait_status("finished", timeout=60_000)
+    chat.ask("Show me what you can do rate=400").wait_status("finished", timeout=60_000)
     expect(chat.page.locator("[class*=hljs]").first).to_be_visible()
     chat.page.get_by_test_id("tools").click()
     chat.page.get_by_role("button", name="theme").click()

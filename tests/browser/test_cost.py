@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import WebSocket, expect
+from playwright.sync_api import Browser, WebSocket, expect
 
 from devservers.app import Served
 from streamchat.chat.events import Finished, TextDelta
@@ -18,8 +19,8 @@ from streamchat.chat.fold import fold
 from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.storage import Storage
-from tests.browser.conftest import OpenPage
-from tests.support.chat_page import ChatPage, numbered
+from tests.browser.conftest import OpenPage, new_context
+from tests.support.chat_page import ChatPage, Oddities, numbered
 from tests.support.loop import LoopThread
 from tests.support.relay import Relay
 from tests.support.simulated import Simulated
@@ -99,35 +100,65 @@ class Frames:
         return found
 
 
-def test_a_long_answer_in_a_long_thread_is_cheap(
-    open_page: OpenPage, relay: Relay, simulated: Simulated, long_thread: str, mark: str
-):
-    """10,000 words as fast as they come after 200 messages: whole, and fewer than ten bytes on the wire per byte of
-    the answer."""
-    chat = open_page(None, url=relay.url)
+@dataclass
+class Visit:
+    """What three answers at the end of the long thread did, all of whose messages were in the page."""
+
+    pieces: list[tuple[int, dict[str, Any]]]  # the frames of 100 words, with their sizes
+    answer: str  # the id of an answer in Markdown, and how much changed in which message while it streamed
+    changed: dict[str, int]
+    words: list[str]  # of 10,000 as fast as they come; the bytes of what was sent, of the frames and on the wire
+    sent: int
+    framed: int
+    carried: int
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, served: Served, relay: Relay, simulated: Simulated, long_thread: str) -> Visit:
+    """One load of the long thread for all tests of it."""
+    context = new_context(browser)
+    oddities = Oddities(context)
+    oddities.own(served.url, relay.url)
+    chat = ChatPage(context.new_page(), served, oddities, relay.url)
     frames = Frames(chat)
     unfold(chat.open(long_thread))
+    chat.ask("n=100 rate=50 kind=numbered").wait_status("finished")
+    pieces = frames.pieces()
+    chat.ask("n=100 rate=30 kind=markdown seed=11")
+    chat.page.wait_for_function(
+        "() => document.querySelector('[data-testid=message]:last-of-type').textContent.length > 20"
+    )
+    chat.forget()
+    answer = chat.message_id()
+    chat.wait_status("finished")
+    changed = chat.seen()["mutations"]
     before, counted = relay.received(), sum(frames.sizes)
-    text = f"{mark} n=10000 rate=0 kind=numbered"
+    text = "long thread n=10000 rate=0 kind=numbered"
     chat.ask(text).wait_status("finished", timeout=60_000)
-    assert chat.words() == numbered(10_000)
-    length = len(simulated.wait_closed(text, by="server")["text"])
-    assert relay.received() - before < 10 * length
-    assert sum(frames.sizes) - counted < 10 * length, "without compression too"
+    words, sent = chat.words(), len(simulated.wait_closed(text, by="server")["text"])
+    framed, carried = sum(frames.sizes) - counted, relay.received() - before
+    context.close()
+    assert oddities.unexpected() == []
+    return Visit(pieces, answer, changed, words, sent, framed, carried)
 
 
-def test_a_token_costs_the_same_everywhere(open_page: OpenPage, long_thread: str, mark: str):
+def test_a_long_answer_in_a_long_thread_is_cheap(visit: Visit):
+    """10,000 words as fast as they come after 200 messages: whole, and fewer than ten bytes on the wire per byte of
+    the answer."""
+    assert visit.words == numbered(10_000)
+    assert visit.carried < 10 * visit.sent
+    assert visit.framed < 10 * visit.sent, "without compression too"
+
+
+def test_a_token_costs_the_same_everywhere(visit: Visit, open_page: OpenPage, mark: str):
     """In a thread of 200 messages: the frame of a word has the same size at the beginning and at the end
     of the answer, and the same as in an empty conversation."""
+    chat = open_page(None)
+    frames = Frames(chat)
+    chat.open("/").ask(f"{mark} n=100 rate=50 kind=numbered").wait_status("finished")
     overheads = []
-    for path in (long_thread, "/"):
-        chat = open_page(None)
-        frames = Frames(chat)
-        chat.open(path)
-        if path == long_thread:
-            unfold(chat)
-        chat.ask(f"{mark} n=100 rate=50 kind=numbered").wait_status("finished")
-        overhead = [size - len(piece["t"]) for size, piece in frames.pieces()]
+    for pieces in (visit.pieces, frames.pieces()):
+        overhead = [size - len(piece["t"]) for size, piece in pieces]
         assert len(overhead) >= 20
         usual = sorted(overhead)[len(overhead) * 9 // 10]
         assert usual - min(overhead) <= 12, "digits of its place"
@@ -148,62 +179,29 @@ def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark
     assert len(chat.steps()) >= 20
 
 
-def test_older_messages_are_left_alone(open_page: OpenPage, long_thread: str, mark: str):
+def test_older_messages_are_left_alone(visit: Visit):
     """While an answer streams, nothing in any other message changes: 0 mutations of its elements."""
-    chat = open_page(long_thread)
-    unfold(chat)
-    chat.ask(f"{mark} n=100 rate=30 kind=markdown seed=11")
-    chat.page.wait_for_function(
-        "() => document.querySelector('[data-testid=message]:last-of-type').textContent.length > 20"
-    )
-    chat.forget()
-    answer = chat.message_id()
-    chat.wait_status("finished")
-    changed = chat.seen()["mutations"]
-    assert changed[answer] > 5
-    assert set(changed) == {answer}
+    assert visit.changed[visit.answer] > 5
+    assert set(visit.changed) == {visit.answer}
 
 
-def test_closed_blocks_keep_their_elements(chat: ChatPage, mark: str):
-    """A paragraph, list, table or code block that is closed is the same element until the end of the stream."""
-    chat.ask(f"{mark} n=500 rate=120 kind=markdown seed=12")
-    chat.page.evaluate(
-        """() => {
-            window.closedBlocks = new Set();
-            const look = () => {
-                const answer = [...document.querySelectorAll("[data-testid=answer]")].at(-1);
-                for (const block of [...(answer?.children ?? [])].slice(0, -1)) window.closedBlocks.add(block);
-                window.looking = requestAnimationFrame(look);
-            };
-            look();
-        }"""
-    )
-    chat.wait_status("finished")
-    closed, lost = chat.page.evaluate(
-        "[window.closedBlocks.size, [...window.closedBlocks].filter((block) => !block.isConnected).length]"
-    )
-    assert closed >= 8
-    assert lost == 0
-
-
-@pytest.mark.parametrize("seed", [13, 14, 15])
-def test_streamed_and_loaded_are_the_same(chat: ChatPage, mark: str, seed: int):
-    """The elements of an answer after it streamed are those of a fresh load of the page."""
-    text = f"{mark} n=400 rate=400 chunk=burst kind=markdown seed={seed}"
-    chat.ask(text).wait_status("finished")
-    streamed = close_open_calls(chat)
+def test_streamed_and_loaded_are_the_same(chat: ChatPage, mark: str):
+    """The elements of three answers after they streamed are those of a fresh load of the page."""
+    for seed in (13, 14, 15):
+        chat.ask(f"{mark} n=400 rate=400 chunk=burst kind=markdown seed={seed}").wait_status("finished")
+    streamed = settled(chat)
     chat.page.reload()
     chat.ready().wait_status("finished")
-    assert close_open_calls(chat) == streamed
+    assert settled(chat) == streamed
 
 
-def close_open_calls(chat: ChatPage) -> str:
-    """The HTML of the last answer once it does not change any more."""
-    before = ""
+def settled(chat: ChatPage) -> list[str]:
+    """The HTML of the answers once it does not change any more."""
+    before: list[str] = []
     for _ in range(40):
         chat.paints(15)
-        now = "".join(chat.answers.last.get_by_test_id("answer").evaluate_all("(all) => all.map((a) => a.innerHTML)"))
+        now = chat.answers.get_by_test_id("answer").evaluate_all("(all) => all.map((a) => a.innerHTML)")
         if now and now == before:
             return now
         before = now
-    raise AssertionError("the answer does not settle")
+    raise AssertionError("the answers do not settle")

@@ -16,7 +16,7 @@ from tests.support.vendor import Reply, Vendor
 def test_a_follow_up_waits_for_the_answer(tab: ChatPage, open_page: OpenPage) -> None:
     """Two are queued, one is removed; the other is sent once, though two tabs of the browser have it."""
     chat = tab.choose("simulator:tour")
-    chat.ask("n=100 rate=10 kind=numbered")
+    chat.ask("n=50 rate=5 kind=numbered")
     other = open_page(f"/c/{chat.conversation_id}")
     chat.send("n=3 rate=0 second")
     chat.send("n=3 rate=0 third")
@@ -53,7 +53,7 @@ def test_a_queue_survives_a_reload_and_can_be_sent_now(tab: ChatPage) -> None:
 def test_what_a_program_queues_is_shown_in_every_tab(tab: ChatPage, open_page: OpenPage) -> None:
     """Its question and its answer that waits, below the one under way, which goes on; then it is answered."""
     chat = tab.choose("simulator:tour")
-    chat.ask("n=200 rate=40 kind=numbered")
+    chat.ask("n=64 rate=8 kind=numbered")
     other = open_page(f"/c/{chat.conversation_id}")
     path = f"/api/conversations/{chat.conversation_id}/messages"
     queue = "path => fetch(path, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify("
@@ -68,7 +68,7 @@ def test_what_a_program_queues_is_shown_in_every_tab(tab: ChatPage, open_page: O
         expect(each.questions).to_have_count(3)
         expect(each.questions.last).to_contain_text("third")
         each.wait_status("finished")
-        assert [each.words(nth) for nth in range(3)] == [numbered(200), numbered(3), numbered(2)]
+        assert [each.words(nth) for nth in range(3)] == [numbered(64), numbered(3), numbered(2)]
 
 
 def test_a_conversation_keeps_its_system_prompt(tab: ChatPage, open_page: OpenPage) -> None:

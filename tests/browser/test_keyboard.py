@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
@@ -98,23 +97,23 @@ def test_a_visit_from_question_to_export(chat: ChatPage, mark: str):
     expect(chat.composer).to_have_value("next")
 
 
-def test_the_composer_is_one_key_away(open_page: OpenPage, chat: ChatPage):
+def test_the_composer_is_one_key_away(open_page: OpenPage, tab: ChatPage):
     """However long the conversation is: by "/" from anywhere, and by the first Tab stop of the page. In a field "/" is
     a character."""
-    where = imported(chat.served, "Long", *(f"text {n}" for n in range(100)))
-    page = chat.open(f"/c/{where}").page
-    expect(chat.messages).to_have_count(50)
+    where = imported(tab.served, "Long", *(f"text {n}" for n in range(100)))
+    page = tab.open(f"/c/{where}").page
+    expect(tab.messages).to_have_count(50)
     page.get_by_role("region", name="Conversation").focus()
     page.keyboard.press("/")
-    expect(chat.composer).to_be_focused()
+    expect(tab.composer).to_be_focused()
     page.keyboard.type("a/b")
-    expect(chat.composer).to_have_value("a/b")
+    expect(tab.composer).to_have_value("a/b")
     from_the_start(page)
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Write a message")).to_be_focused()
     expect(page.get_by_role("button", name="Write a message")).to_be_in_viewport()
     page.keyboard.press("Enter")
-    expect(chat.composer).to_be_focused()
+    expect(tab.composer).to_be_focused()
     # And from the composer the model, the files and Send are a few stops away.
     for wanted in ("model-picker", "send"):
         tab_to(page, wanted)
@@ -124,7 +123,7 @@ def test_the_focus_begins_in_the_composer(open_page: OpenPage, mark: str):
     """On load, in a new chat, after a click on Send: what is typed is text of the message, and Space stops nothing."""
     chat = open_page("/")
     expect(chat.composer).to_be_focused()
-    chat.page.keyboard.type(f"{mark} n=200 rate=40 kind=numbered")
+    chat.page.keyboard.type(f"{mark} n=100 rate=20 kind=numbered")
     chat.send_button.click()
     expect(chat.stop_button).to_be_visible()
     chat.page.keyboard.type("and more words")
@@ -151,22 +150,21 @@ MENUS: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", MENUS)
-def test_escape_closes_what_is_open_and_stops_nothing(chat: ChatPage, mark: str, name: str):
+def test_escape_closes_what_is_open_and_stops_nothing(chat: ChatPage, mark: str):
     """While an answer streams, the first Escape closes the menu, the second one stops the answer."""
     page = chat.page
-    chat.ask(f"{mark} n=5000 rate=8 kind=numbered").wait_text("w000002")
-    button, shown = MENUS[name]
-    page.get_by_test_id(button).first.focus()
-    page.keyboard.press("Enter")
-    expect(page.locator(shown).first).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.locator(shown)).to_have_count(0)
-    had = chat.answer_length()
-    chat.wait_for_more(had + 10)
-    assert chat.answers.last.get_attribute("data-status") == "streaming"
-    page.keyboard.press("Escape")
-    chat.wait_status("stopped")
+    for name, (button, shown) in MENUS.items():
+        chat.ask(f"{mark} n=5000 rate=8 kind=numbered").wait_text("w000002")
+        page.get_by_test_id(button).first.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(shown).first, name).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator(shown), name).to_have_count(0)
+        had = chat.answer_length()
+        chat.wait_for_more(had + 10)
+        assert chat.answers.last.get_attribute("data-status") == "streaming", name
+        page.keyboard.press("Escape")
+        chat.wait_status("stopped")
 
 
 def test_escape_closes_the_list_of_models(chat: ChatPage, mark: str):

@@ -27,6 +27,13 @@ OBSERVE = """() => {
 }"""
 
 
+@pytest.fixture
+def tab(tab: ChatPage) -> ChatPage:
+    """With everything that moves."""
+    tab.page.emulate_media(reduced_motion="no-preference")
+    return tab
+
+
 def shifts(chat: ChatPage) -> list[Any]:
     """Return the shifts since ``OBSERVE``, after the frames that follow an ending."""
     chat.paints(20)
@@ -43,7 +50,7 @@ def shifts(chat: ChatPage) -> list[Any]:
 def test_nothing_moves_while_an_answer_streams_or_ends(tab: ChatPage, model: str, question: str) -> None:
     """What is there stays in its place while words follow it, code is coloured, and the answer's buttons come; so does
     the answer before it."""
-    tab.choose(model).send(question)
+    tab.choose(model).send(f"{question} rate=0")
     tab.wait_message(2, "finished")
     tab.page.evaluate(OBSERVE)
     tab.send(question)
@@ -57,7 +64,7 @@ def test_nothing_moves_above_where_somebody_reads(tab: ChatPage) -> None:
     """Scrolled up, the text in view stays where it is until the end, whatever comes below."""
     tab.choose().send("n=400 rate=2000 kind=markdown seed=3")
     tab.wait_message(2, "finished")
-    tab.send("n=300 rate=100 kind=markdown seed=4")
+    tab.send("n=200 rate=66 kind=markdown seed=4")
     tab.wait_message(4, "streaming")
     tab.page.mouse.move(700, 400)
     tab.page.mouse.wheel(0, -600)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Browser, expect
 
 from devservers.app import Served
@@ -77,17 +76,17 @@ def test_the_operators_name_and_accent(serve: Callable[..., Served], browser: Br
     page.context.close()
 
 
-@pytest.mark.parametrize("rating", ["up", "down"])
-def test_a_rating_is_there_after_a_reload(open_page: OpenPage, rating: str) -> None:
+def test_a_rating_is_there_after_a_reload(open_page: OpenPage) -> None:
     """With its reason, in this tab and in the next."""
     chat = open_page("/?model=simulator:tour")
     chat.ask("Hello rate=0 n=20").wait_status("finished")
-    chat.page.get_by_test_id(f"feedback-{rating}").click()
-    chat.page.get_by_test_id("feedback-reason").fill("Because")
-    chat.page.get_by_test_id("feedback-send").click()
-    expect(chat.page.get_by_test_id("feedback-reason")).to_have_count(0)
-    expect(chat.page.get_by_test_id(f"feedback-{rating}")).to_have_attribute("title", "Because")
-    chat.page.reload()
-    button = chat.page.get_by_test_id(f"feedback-{rating}")
-    expect(button).to_have_attribute("aria-pressed", "true")
-    expect(button).to_have_attribute("title", "Because")
+    for rating in ("up", "down"):
+        button = chat.page.get_by_test_id(f"feedback-{rating}")
+        button.click()
+        chat.page.get_by_test_id("feedback-reason").fill(f"Because {rating}")
+        chat.page.get_by_test_id("feedback-send").click()
+        expect(chat.page.get_by_test_id("feedback-reason")).to_have_count(0)
+        expect(button).to_have_attribute("title", f"Because {rating}")
+        chat.page.reload()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(button).to_have_attribute("title", f"Because {rating}")

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from devservers.app import Served
 from tests.browser.conftest import OpenPage
 from tests.browser.test_conversations import imported
 from tests.browser.test_tool_panel import Told, call
-from tests.support.chat_page import SCROLLER, ChatPage, Oddities
+from tests.support.chat_page import SCROLLER, ChatPage
 from tests.support.relay import Relay
 from tests.support.vendor import Vendor, says
 from tests.support.wire import Wire
@@ -40,7 +40,8 @@ def piece(told: Told, offset: int, text: str) -> None:
 
 def test_a_selection_by_mouse_holds_the_view(chat: ChatPage, mark: str):
     """While the mouse is down nothing moves, and as long as text is selected neither; Jump to latest goes on."""
-    chat.ask(f"{mark} n=5000 rate=60 kind=markdown seed=2")
+    chat.ask(f"{mark} n=200 rate=0 kind=markdown seed=2").wait_status("finished")
+    chat.ask(f"{mark} n=5000 rate=30 kind=markdown seed=2").wait_status("streaming")
     page = chat.page
     page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
     page.mouse.move(600, 200)
@@ -88,7 +89,8 @@ def test_a_selection_in_the_open_block_stays(told: Told):
 
 def test_zooming_does_not_end_following(chat: ChatPage, mark: str):
     """Ctrl and the wheel, or two fingers, are no scroll."""
-    chat.ask(f"{mark} n=5000 rate=60 kind=markdown seed=2")
+    chat.ask(f"{mark} n=200 rate=0 kind=markdown seed=2").wait_status("finished")
+    chat.ask(f"{mark} n=5000 rate=30 kind=markdown seed=2").wait_status("streaming")
     page = chat.page
     page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
     page.evaluate(
@@ -108,11 +110,11 @@ def test_zooming_does_not_end_following(chat: ChatPage, mark: str):
     chat.stop_button.click()
 
 
-def test_a_copy_across_messages_has_their_text_only(open_page: OpenPage, chat: ChatPage):
+def test_a_copy_across_messages_has_their_text_only(open_page: OpenPage, tab: ChatPage):
     """No headings for screen readers, no names of languages or models, no buttons; also with everything selected."""
     text = "Before the code.\n\n```python\nprint('kept')\n```\n\nAfter the code."
-    chat.open(f"/c/{imported(chat.served, 'Copied', 'The question.', text)}")
-    page = chat.page
+    tab.open(f"/c/{imported(tab.served, 'Copied', 'The question.', text)}")
+    page = tab.page
     page.locator("[class*=hljs]").first.wait_for()
     wanted = ["The question.", "Before the code.", "print('kept')", "After the code."]
     copied = """() => new Promise((done) => {
@@ -219,11 +221,11 @@ def test_directions(told: Told):
     assert told.tab.composer.evaluate("e => getComputedStyle(e).direction") == "rtl"
 
 
-def test_each_line_of_a_question_has_its_direction(chat: ChatPage):
-    where = imported(chat.served, "Lines", "שלום\nplain English line", "x")
-    chat.open(f"/c/{where}")
-    assert chat.page.locator(".question .text").evaluate("e => getComputedStyle(e).unicodeBidi") == "plaintext"
-    places = chat.page.locator(".question .text").evaluate(
+def test_each_line_of_a_question_has_its_direction(tab: ChatPage):
+    where = imported(tab.served, "Lines", "שלום\nplain English line", "x")
+    tab.open(f"/c/{where}")
+    assert tab.page.locator(".question .text").evaluate("e => getComputedStyle(e).unicodeBidi") == "plaintext"
+    places = tab.page.locator(".question .text").evaluate(
         """(element) => [...element.firstChild.data.matchAll(/[^\\n]+/g)].map(({ 0: line, index }) => {
             const range = document.createRange();
             range.setStart(element.firstChild, index);
@@ -309,13 +311,13 @@ def test_lists_notes_boxes_and_columns(told: Told):
     assert page.locator(".scroller").evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
-def test_headings_are_below_those_of_the_page(chat: ChatPage):
+def test_headings_are_below_those_of_the_page(tab: ChatPage):
     """One heading of the first level, which names the conversation; question and answer at the second; a model's own
     below them, and no level is skipped."""
-    where = imported(chat.served, "Plans", "A plan?", "# Plan\n\nText.\n\n## Part one\n\n### Detail\n\nText.")
-    chat.open(f"/c/{where}")
-    chat.page.get_by_role("heading", name="Detail").wait_for()
-    levels = chat.page.evaluate(
+    where = imported(tab.served, "Plans", "A plan?", "# Plan\n\nText.\n\n## Part one\n\n### Detail\n\nText.")
+    tab.open(f"/c/{where}")
+    tab.page.get_by_role("heading", name="Detail").wait_for()
+    levels = tab.page.evaluate(
         "[...document.querySelectorAll('main, .main')][0] && "
         "[...document.querySelector('.main').querySelectorAll('h1, h2, h3, h4, h5, h6')]"
         ".map(e => [Number(e.tagName[1]), e.textContent])"
@@ -324,18 +326,14 @@ def test_headings_are_below_those_of_the_page(chat: ChatPage):
 
 
 @pytest.mark.parametrize(("width", "height"), [(844, 390), (667, 375)])
-def test_a_phone_on_its_side_has_room_for_text(browser: Browser, served: Served, mark: str, width: int, height: int):
+def test_a_phone_on_its_side_has_room_for_text(phone: ChatPage, mark: str, width: int, height: int):
     """At least a third of the height is the conversation, and nothing scrolls sideways."""
-    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True, is_mobile=True)
-    oddities = Oddities(context)
-    oddities.own(served.url)
-    chat = ChatPage(context.new_page(), served, oddities, served.url).open("/")
+    phone.page.set_viewport_size({"width": width, "height": height})
+    chat = phone.open("/")
     chat.ask(f"{mark} n=200 rate=0 kind=markdown seed=3").wait_status("finished")
     assert chat.page.evaluate(f"{SCROLLER}.clientHeight") >= height / 3
     assert chat.page.evaluate("document.documentElement.scrollWidth") <= width
     expect(chat.composer).to_be_in_viewport()
-    context.close()
-    assert oddities.unexpected() == []
 
 
 def contrast(one: str, other: str) -> float:
@@ -521,7 +519,7 @@ def test_a_refusal_goes_when_it_is_no_longer_true(told: Told):
 
 def test_a_load_that_is_cancelled_loses_no_connection(chat: ChatPage, mark: str):
     """The browser asks before another page is loaded, and stays; or what is loaded is a file. The answer goes on."""
-    chat.ask(f"{mark} n=100 rate=10 kind=numbered").wait_text("w000003")
+    chat.ask(f"{mark} n=60 rate=6 kind=numbered").wait_text("w000003")
     page = chat.page
 
     def nothing(route: Route) -> None:
@@ -539,7 +537,7 @@ def test_a_load_that_is_cancelled_loses_no_connection(chat: ChatPage, mark: str)
 def test_a_socket_that_the_server_closes_is_opened_again(tab: ChatPage, wire: Wire, mark: str):
     """Reflex's client takes that for the end: the page says that it reconnects, and does."""
     tab.choose()
-    tab.ask(f"{mark} n=150 rate=10 kind=numbered").wait_text("w000003")
+    tab.ask(f"{mark} n=75 rate=5 kind=numbered").wait_text("w000003")
     reconnecting: list[Any] = []
     tab.page.expose_function("reconnecting", lambda: reconnecting.append(1))
     tab.page.evaluate(
@@ -549,7 +547,7 @@ def test_a_socket_that_the_server_closes_is_opened_again(tab: ChatPage, wire: Wi
     )
     wire.farewell()
     tab.wait_status("finished")
-    tab.wait_text("w000150")
+    tab.wait_text("w000075")
     expect(tab.page.get_by_text("Reconnecting…")).to_have_count(0)
     assert reconnecting
 

@@ -55,11 +55,11 @@ def printed(page: Page) -> str:
 
 
 @pytest.fixture
-def paper(open_page: OpenPage, chat: ChatPage) -> ChatPage:
+def paper(open_page: OpenPage, tab: ChatPage) -> ChatPage:
     """The conversation, of which the page has the end."""
-    chat.open(f"/c/{whole_conversation(chat.url)}")
-    expect(chat.messages).to_have_count(50)
-    return chat
+    tab.open(f"/c/{whole_conversation(tab.url)}")
+    expect(tab.messages).to_have_count(50)
+    return tab
 
 
 def test_all_of_a_conversation_is_printed(paper: ChatPage):
@@ -109,19 +109,19 @@ def test_the_browser_search_reaches_everything(paper: ChatPage):
         assert page.locator(panel).get_attribute("open") is None
 
 
-def test_the_list_holds_all_and_shows_the_current_row(open_page: OpenPage, chat: ChatPage):
+def test_the_list_holds_all_and_shows_the_current_row(open_page: OpenPage, tab: ChatPage):
     """A conversation that is far down in the list: its row is there and in view when it is opened by its address."""
     items = [
         {"title": f"Row {n}", "messages": [{"id": "x", "role": "user", "status": "finished", "parts": [
             {"type": "text", "text": f"text {n}"}]}]}
         for n in range(150)
     ]  # fmt: skip
-    url = f"{chat.url}/api/conversations/import"
+    url = f"{tab.url}/api/conversations/import"
     answered = httpx.post(url, json={"text": json.dumps(items)}, trust_env=False, timeout=120)
     made = answered.json()["conversations"]
     assert answered.status_code == 201
-    current = chat.page.locator("[data-testid=conversation-item][aria-current=page]")
+    current = tab.page.locator("[data-testid=conversation-item][aria-current=page]")
     for one in (made[0], made[75], made[-1]):
-        chat.open(f"/c/{one['id']}")
+        tab.open(f"/c/{one['id']}")
         expect(current).to_have_attribute("data-conversation-id", one["id"])
         expect(current).to_be_in_viewport()

@@ -15,12 +15,12 @@ PLACE = (
 
 
 @pytest.fixture
-def thread(chat: ChatPage) -> ChatPage:
+def thread(tab: ChatPage) -> ChatPage:
     """A conversation of 40 messages, opened for the first time."""
-    chat.open(f"/c/{imported(chat.served, 'Forty', *(f'{n}. {TEXT}' for n in range(40)))}")
-    chat.messages.nth(39).wait_for()
-    chat.page.wait_for_selector("[aria-busy][data-settled=true]")
-    return chat
+    tab.open(f"/c/{imported(tab.served, 'Forty', *(f'{n}. {TEXT}' for n in range(40)))}")
+    tab.messages.nth(39).wait_for()
+    tab.page.wait_for_selector("[aria-busy][data-settled=true]")
+    return tab
 
 
 def stands(chat: ChatPage, message_id: str, top: float) -> None:
@@ -58,22 +58,22 @@ def test_the_place_is_kept(thread: ChatPage):
     assert thread.left() <= 40
 
 
-def test_the_place_may_be_on_a_page_that_is_not_loaded(chat: ChatPage):
+def test_the_place_may_be_on_a_page_that_is_not_loaded(tab: ChatPage):
     """A message far above what is loaded at first: after a reload it is where it was."""
-    page = chat.page
-    chat.open(f"/c/{imported(chat.served, 'Long', *(f'{n}. {TEXT}' for n in range(230)))}")
-    chat.messages.first.wait_for()
+    page = tab.page
+    tab.open(f"/c/{imported(tab.served, 'Long', *(f'{n}. {TEXT}' for n in range(230)))}")
+    tab.messages.first.wait_for()
     while (earlier := page.locator(".earlier")).count():
-        loaded = chat.messages.count()
+        loaded = tab.messages.count()
         earlier.click()
         page.wait_for_function(
             "(count) => document.querySelectorAll('[data-testid=message]').length > count", arg=loaded
         )
     page.wait_for_selector("[aria-busy][data-settled=true]")
-    eight = chat.messages.nth(8).get_attribute("data-message-id") or ""
+    eight = tab.messages.nth(8).get_attribute("data-message-id") or ""
     page.evaluate(f"(id) => {{ {SCROLLER}.scrollTop += ({PLACE})(id); }}", eight)
-    chat.paints(10)
+    tab.paints(10)
     top = page.evaluate(PLACE, eight)
     assert abs(top) <= 40
     page.reload()
-    stands(chat.ready(), eight, top)
+    stands(tab.ready(), eight, top)

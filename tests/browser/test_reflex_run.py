@@ -89,8 +89,8 @@ def test_reflex_run_serves(start: Start, context: BrowserContext, named: bool):
         assert (urlsplit(server.url).port, urlsplit(server.backend).port) == (page, backend)
     chat = chat_in(context, server)
     before = server.listening()
-    chat.ask("n=100 rate=50 kind=numbered").wait_status("finished")
-    assert chat.words() == numbered(100)
+    chat.ask("n=50 rate=25 kind=numbered").wait_status("finished")
+    assert chat.words() == numbered(50)
     assert len(chat.steps()) >= 20
     # The page calls the API at its own address, in dev mode through Vite; a change is no foreign page's.
     call = "([method, path, body]) => fetch(path, {method, body, headers: {'Content-Type': 'application/json'}})"
@@ -117,8 +117,8 @@ def test_reflex_run_serves_in_prod_mode(start: Start, context: BrowserContext, n
     server = start("--env", "prod", *arguments, STREAMCHAT_GRPC_PORT=str(grpc_port), **settings)
     assert urlsplit(server.url).port == port
     chat = chat_in(context, server)
-    chat.ask("n=100 rate=50 kind=numbered").wait_status("finished")
-    assert chat.words() == numbered(100)
+    chat.ask("n=50 rate=25 kind=numbered").wait_status("finished")
+    assert chat.words() == numbered(50)
     assert len(chat.steps()) >= 20
     assert [str(address) for address, _ in server.listening() if not address.is_loopback] == []
     assert {port, grpc_port} <= {port for _, port in server.listening()}

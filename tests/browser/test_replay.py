@@ -30,7 +30,7 @@ def replayed(chat: ChatPage) -> Locator:
 def test_a_replay_ends_as_the_answer_is(reported: None, open_page: OpenPage):
     """With its Markdown, its thinking and its tool calls; step by step it grows; its recording is a file."""
     chat = open_page("/?model=simulator:tour")
-    chat.ask("Show me what you can do").wait_status("finished", timeout=PATIENCE)
+    chat.ask("Show me what you can do rate=400").wait_status("finished", timeout=PATIENCE)
     answer = chat.answers.last
     original = answer.locator("> [data-testid=answer]").all_text_contents()
     panel = replayed(chat)
@@ -81,7 +81,7 @@ def test_a_branch_begins_where_text_is_selected(open_page: OpenPage):
     """The replay goes to what is selected in the answer; from there another answer goes on. Without a selection it says
     what to do."""
     chat = open_page("/?model=simulator:tour")
-    chat.ask("n=30 rate=50 kind=numbered").wait_status("finished", timeout=PATIENCE)
+    chat.ask("n=30 rate=25 kind=numbered").wait_status("finished", timeout=PATIENCE)
     panel = replayed(chat)
     panel.get_by_test_id("replay-selection").click()
     expect(chat.said).to_contain_text("Select text in the answer")

@@ -7,11 +7,12 @@ The browser reports each of these by itself (``Oddities``); what the page is mad
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from devservers.app import Served
 from streamchat.chat.events import Finished, TextDelta
@@ -20,8 +21,11 @@ from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.storage import Storage
 from tests.browser.conftest import OpenPage
+from tests.browser.test_conversations import imported
+from tests.browser.test_markdown import OPEN, answer, finished, utf16
 from tests.support.chat_page import ChatPage
 from tests.support.loop import LoopThread
+from tests.support.tabs import Tabs
 from tests.support.vendor import Reply, Vendor
 
 HACK = "window.hacked=1;alert(1)"
@@ -96,7 +100,7 @@ FORBIDDEN = (
 def hostile_vendor(loop: LoopThread) -> Iterator[Vendor]:
     """Says what it was asked, a few characters at a time; to ``ERROR …`` with an error of that text."""
 
-    def answer(request: dict[str, Any]) -> Reply:
+    def mirror(request: dict[str, Any]) -> Reply:
         asked: str = request["messages"][-1]["content"]
         if asked.startswith("ERROR "):
             return Reply(status=400, body=json.dumps({"error": {"message": asked[6:], "type": "x", "code": None}}))
@@ -106,7 +110,7 @@ def hostile_vendor(loop: LoopThread) -> Iterator[Vendor]:
         return Reply([asked[i : i + 7] for i in range(0, len(asked), 7)])
 
     vendor = Vendor(loop).start()
-    vendor.answer = answer
+    vendor.answer = mirror
     yield vendor
     vendor.close()
 
@@ -125,12 +129,12 @@ def hostile(built: None, hostile_vendor: Vendor, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def safe_page(open_page: OpenPage, hostile: Served, context: BrowserContext) -> Iterator[Callable[[str], ChatPage]]:
+def safe_page(open_page: OpenPage, hostile: Served, tabs: Tabs) -> Iterator[Callable[..., ChatPage]]:
     """Opens the hostile server's page; at the end nothing may have run, opened or moved."""
     pages: list[ChatPage] = []
 
-    def opened(path: str) -> ChatPage:
-        pages.append(open_page(path, server=hostile))
+    def opened(path: str, wired: bool = False) -> ChatPage:
+        pages.append(open_page(path, server=hostile, wired=wired))
         # In the frame that draws diagrams, whose policy lets none of them run.
         pages[-1].oddities.allow(r"Executing inline event handler violates.*mermaid")
         return pages[-1]
@@ -140,7 +144,7 @@ def safe_page(open_page: OpenPage, hostile: Served, context: BrowserContext) -> 
         chat.paints(20)
         assert chat.page.evaluate("window.hacked") is None
         assert chat.page.url.startswith(chat.url)
-    assert len(context.pages) == len(pages), "a window was opened"
+    assert tabs.opened() == [], "a window was opened"
 
 
 def assert_harmless(chat: ChatPage) -> None:
@@ -173,7 +177,7 @@ def assert_harmless(chat: ChatPage) -> None:
     assert found == []
 
 
-def test_the_check_would_notice(safe_page: Callable[[str], ChatPage]):
+def test_the_check_would_notice(safe_page: Callable[..., ChatPage]):
     """What the other tests rely on: an element, an attribute or a link that may not be there is found."""
     chat = safe_page("/")
     chat.ask("hello").wait_status("finished")
@@ -189,14 +193,54 @@ def test_the_check_would_notice(safe_page: Callable[[str], ChatPage]):
             assert_harmless(chat)
 
 
-def test_answers_and_questions(safe_page: Callable[[str], ChatPage]):
-    """Every payload as a question and as an answer that streams in, and after a reload: text and links, no more."""
+def question(name: str, text: str) -> dict[str, Any]:
+    return finished(name, text) | {"role": "user"}
+
+
+def test_questions_and_answers_that_stream(safe_page: Callable[..., ChatPage], tabs: Tabs):
+    """Every payload as a question and as an answer that streams in, side by side: text and links, no more."""
+    chat = safe_page("/", wired=True)
+    wire = tabs.wire(chat.page)
+    wire.quiet = True
+    pairs = [(question(f"q{n}", text), answer(f"a{n}")) for n, text in enumerate(PAYLOADS)]
+    wire.tell(OPEN | {"messages": [message for pair in pairs for message in pair]})
+    expect(chat.answers).to_have_count(len(PAYLOADS))
+    for at in range(0, max(map(len, PAYLOADS)), 7):
+        for n, text in enumerate(PAYLOADS):
+            if at < len(text):
+                piece = {"m": f"a{n}", "s": at // 7 + 1, "p": 0, "o": utf16(text[:at]), "t": text[at : at + 7]}
+                wire.tell(piece)
+        chat.paints(1)
+    for n, text in enumerate(PAYLOADS):
+        end = {"k": "end", "m": f"a{n}", "s": 1000, "status": "finished", "stop_reason": "stop"}
+        wire.tell(end | {"length": utf16(text), "c": zlib.crc32(text.encode())})
+    expect(chat.page.locator("[data-testid=message][data-status=finished]")).to_have_count(2 * len(PAYLOADS))
+    assert_harmless(chat)
+
+
+def test_questions_and_answers_that_are_loaded(safe_page: Callable[..., ChatPage], hostile: Served):
+    """The same in a conversation that is opened; what looks like a link and is none does nothing."""
+    texts = [text for text in PAYLOADS for _ in ("question", "answer")]
+    chat = safe_page(f"/c/{imported(hostile, 'Hostile', *texts)}")
+    expect(chat.answers.last).to_be_visible()
+    earlier = chat.page.get_by_role("button", name="Show earlier messages")
+    while chat.answers.count() < len(PAYLOADS):
+        shown = chat.answers.count()
+        earlier.click()
+        expect(chat.answers).not_to_have_count(shown)
+    chat.page.evaluate("document.querySelector('.scroller, main')?.scrollTo(0, 0)")
+    chat.paints(60)
+    assert_harmless(chat)
+    for text in ("click", "own"):
+        chat.page.locator("[data-testid=answer]").get_by_text(text, exact=True).first.click()
+
+
+def test_questions_and_answers_of_a_model(safe_page: Callable[..., ChatPage]):
+    """The same on the whole way, from the composer to a vendor and back, and after a reload."""
     chat = safe_page("/")
-    for number, payload in enumerate(PAYLOADS):
-        chat.composer.fill(payload)
-        chat.composer.press("Enter")
+    for number, payload in enumerate(PAYLOADS[::4]):
+        chat.ask(payload).wait_status("finished")
         expect(chat.answers).to_have_count(number + 1)
-        chat.wait_status("finished")
     assert_harmless(chat)
     chat.page.reload()
     chat.ready()
@@ -204,11 +248,9 @@ def test_answers_and_questions(safe_page: Callable[[str], ChatPage]):
     chat.page.evaluate("document.querySelector('.scroller, main')?.scrollTo(0, 0)")
     chat.paints(60)
     assert_harmless(chat)
-    for text in ("click", "own"):  # what looks like a link and is none does nothing
-        chat.page.locator("[data-testid=answer]").get_by_text(text, exact=True).first.click()
 
 
-def test_reasoning(safe_page: Callable[[str], ChatPage]):
+def test_reasoning(safe_page: Callable[..., ChatPage]):
     """The same in a model's thoughts, opened."""
     chat = safe_page("/")
     for number, payload in enumerate(PAYLOADS[::4]):
@@ -220,19 +262,16 @@ def test_reasoning(safe_page: Callable[[str], ChatPage]):
     assert_harmless(chat)
 
 
-def test_errors(safe_page: Callable[[str], ChatPage]):
+def test_errors(safe_page: Callable[..., ChatPage]):
     """The same in the error text of a provider."""
     chat = safe_page("/")
     for payload in PAYLOADS[::7]:
-        chat.open("/")
-        chat.composer.fill(f"ERROR {payload}")
-        chat.composer.press("Enter")
-        chat.wait_status("failed")
-        expect(chat.errors).to_be_visible()
+        chat.ask(f"ERROR {payload}").wait_status("failed")
+        expect(chat.errors.last).to_be_visible()
         assert_harmless(chat)
 
 
-def test_titles(safe_page: Callable[[str], ChatPage], hostile: Served, loop: LoopThread):
+def test_titles(safe_page: Callable[..., ChatPage], hostile: Served, loop: LoopThread):
     """The same in the titles of the list, of the page, and of the window."""
 
     async def write() -> list[str]:
@@ -261,7 +300,7 @@ def test_titles(safe_page: Callable[[str], ChatPage], hostile: Served, loop: Loo
         assert_harmless(chat)
 
 
-def test_models_and_addresses(safe_page: Callable[[str], ChatPage]):
+def test_models_and_addresses(safe_page: Callable[..., ChatPage]):
     """The same in the names of models and in the address."""
     chat = safe_page("/?model=" + PAYLOADS[5].replace(" ", "%20"))
     expect(chat.picker.locator("option")).to_have_count(4)

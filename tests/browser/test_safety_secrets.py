@@ -28,10 +28,15 @@ class Heard:
     def __init__(self, chat: ChatPage) -> None:
         self.told: list[tuple[str, bytes]] = []
         self.frames = 0
+        self._known: set[str] = set()
         chat.page.route("**/*", self._fetch)
         chat.page.on("websocket", self._opened)
 
     def _fetch(self, route: Route) -> None:
+        if (url := route.request.url) in self._known:
+            return route.continue_()
+        if "/assets/" in url:  # the page's code, which is the same each time
+            self._known.add(url)
         with suppress(Error):  # the page went elsewhere, and does not want it any more
             response = route.fetch(max_redirects=0)
             self.told.append((response.url, json.dumps(response.headers_array).encode()))

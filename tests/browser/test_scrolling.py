@@ -5,37 +5,73 @@ from __future__ import annotations
 from tests.support.chat_page import SCROLLER, ChatPage
 
 LONG = "n=900 rate=150 kind=markdown seed=7"
+# The greatest distance from the end in any frame, until the page is told to look no longer.
+FAR = f"""() => {{
+    window.far = 0;
+    window.looking = true;
+    const look = () => {{
+        if (!window.looking) return;
+        window.far = Math.max(window.far, (s => s.scrollHeight - s.clientHeight - s.scrollTop)({SCROLLER}));
+        requestAnimationFrame(look);
+    }};
+    look();
+}}"""
+# Where the first message stands on the screen, in each frame from now on.
+STANDS = """() => {
+    const seen = new Set();
+    window.stood = seen;
+    const node = document.querySelector("[data-testid=message]");
+    const look = () => {
+        if (window.stood !== seen) return;
+        seen.add(Math.round(node.getBoundingClientRect().top));
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
 
 
 def test_following_and_leaving(tab: ChatPage) -> None:
-    """Following stays within 40 px of the end; one wheel up ends it at once, and from then on nothing moves, also at
-    the end of the stream; "jump to latest" returns and follows again."""
+    """Following stays within 40 px of the end in every frame, with Markdown of all kinds growing; one wheel up ends it
+    at once, and from then on nothing moves, also at the end of the stream and after it; "jump to latest" returns and
+    follows again, in mid-stream and after the end."""
     page = tab.choose().page
     tab.send(LONG)
+    tab.answers.first.wait_for()
+    page.evaluate(FAR)
     page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
-    for _ in range(10):
-        assert tab.left() <= 40
-        page.wait_for_timeout(50)
+    tab.wait_for_more(tab.answer_length() + 300)
+    page.evaluate("window.looking = false")
+    assert page.evaluate("window.far") <= 40
+    jump = page.get_by_test_id("jump-latest")
+    assert jump.count() == 0
     page.mouse.move(700, 400)
     page.mouse.wheel(0, -120)
-    jump = page.get_by_test_id("jump-latest")
     jump.wait_for()
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(300)  # a wheel may glide
+    page.evaluate(STANDS)
     place = tab.top()
     had = tab.answer_length()
     tab.wait_for_more(had + 300)
     assert tab.top() == place
+    assert page.evaluate("window.stood.size") == 1, "the view moved by itself"
     jump.click()
     jump.wait_for(state="detached")
-    tab.wait_for_more(tab.answer_length())
+    top = tab.top()
+    page.wait_for_function(f"(top) => {SCROLLER}.scrollTop > top + 100", arg=top)
     assert tab.left() <= 40
     page.mouse.wheel(0, -200)
     jump.wait_for()
     page.wait_for_timeout(300)
+    page.evaluate(STANDS)
     place = tab.top()
     tab.wait_message(2, "finished")
-    page.wait_for_timeout(300)
+    tab.paints(30)
     assert tab.top() == place
+    assert page.evaluate("window.stood.size") == 1, "the view moved at the end"
+    assert tab.left() > 40
+    jump.click()
+    page.wait_for_function(f"() => {SCROLLER}.scrollHeight - {SCROLLER}.clientHeight - {SCROLLER}.scrollTop <= 40")
+    jump.wait_for(state="detached")
     tab.send("n=30 rate=100")
     tab.wait_message(4, "finished")
     assert tab.left() <= 40

@@ -15,16 +15,16 @@ from tests.support.simulated import Simulated
 
 
 def test_words_are_seen_arriving(chat: ChatPage, simulated: Simulated, mark: str):
-    """150 words at 50/s are painted in at least 20 steps and end as they were sent; so does the second answer of
+    """75 words at 25/s are painted in at least 20 steps and end as they were sent; so does the second answer of
     the conversation. Each message is in the page once at all times."""
     for turn in ("one", "two"):
-        text = f"{mark} {turn} n=150 rate=50 kind=numbered"
+        text = f"{mark} {turn} n=75 rate=25 kind=numbered"
         chat.ask(text).wait_status("finished")
         steps = chat.steps()
-        assert steps[-1] == 150
+        assert steps[-1] == 75
         assert steps == sorted(set(steps)), "a word was taken back"
         assert len(steps) >= 20
-        assert chat.text() == simulated.wait_closed(text, by="server")["text"] == " ".join(numbered(150))
+        assert chat.text() == simulated.wait_closed(text, by="server")["text"] == " ".join(numbered(75))
     assert chat.answers.count() == chat.questions.count() == 2
     assert chat.seen()["doubles"] == []
 
@@ -33,7 +33,7 @@ def test_a_first_message_makes_a_conversation_with_an_address_and_a_line(chat: C
     """The address becomes that of the conversation without a load of the page, the list has it on top, and it answers
     there while it does."""
     loaded = chat.page.evaluate("window.loaded")
-    chat.ask(f"{mark} n=60 rate=30 kind=numbered")
+    chat.ask(f"{mark} n=30 rate=15 kind=numbered")
     expect(chat.page).to_have_url(re.compile(r"/c/[\w-]{16,}$"))
     line = chat.rows.first
     expect(line).to_have_attribute("data-conversation-id", chat.conversation_id or "")
@@ -46,7 +46,7 @@ def test_a_first_message_makes_a_conversation_with_an_address_and_a_line(chat: C
 
 def test_new_chat_and_the_way_back(chat: ChatPage, mark: str):
     """New chat is empty while the old answer goes on; the line in the list leads back to it, whole."""
-    chat.ask(f"{mark} first n=80 rate=40 kind=numbered")
+    chat.ask(f"{mark} first n=40 rate=20 kind=numbered")
     chat.wait_text("w000003")
     first = chat.conversation_id
     chat.page.get_by_test_id("new-chat").click()
@@ -57,7 +57,7 @@ def test_new_chat_and_the_way_back(chat: ChatPage, mark: str):
     chat.page.locator(f"[data-conversation-id='{first}']").click()
     expect(chat.questions.first).to_contain_text("first")
     chat.wait_status("finished")
-    assert chat.words() == numbered(80)
+    assert chat.words() == numbered(40)
 
 
 def test_a_conversation_is_opened_by_its_address(chat: ChatPage, open_page: OpenPage, mark: str):
@@ -74,13 +74,13 @@ def test_three_conversations_stream_at_once(open_page: OpenPage, mark: str):
     """None waits for another: each has words while all are answering."""
     chats = [open_page("/") for _ in range(3)]
     for i, chat in enumerate(chats):
-        chat.ask(f"{mark} {i} n=100 rate=10 kind=numbered")
+        chat.ask(f"{mark} {i} n=60 rate=6 kind=numbered")
     for chat in chats:
         chat.wait_text("w000005")
     assert all(chat.answers.last.get_attribute("data-status") == "streaming" for chat in chats)
     for chat in chats:
         chat.wait_status("finished")
-        assert chat.words() == numbered(100)
+        assert chat.words() == numbered(60)
 
 
 def test_characters_of_every_kind_arrive_whole(chat: ChatPage, mark: str):

@@ -59,25 +59,25 @@ def test_reload_after_the_end(chat: ChatPage, simulated: Simulated, mark: str):
 
 def test_reloads_at_random_points(chat: ChatPage, simulated: Simulated, mark: str):
     """Five reloads while the answer is written: no word is lost or doubled, and it goes on live after each."""
-    text = f"{mark} n=160 rate=10 kind=numbered"  # longer than five loads take on a busy machine
+    text = f"{mark} n=80 rate=5 kind=numbered"  # longer than five loads take on a busy machine
     chat.ask(text)
     chance = random.Random(SEED)
     at = 0
     for _ in range(5):
-        at += chance.randint(3, 15)
+        at += chance.randint(2, 7)
         chat.wait_text(f"w{at:06d}")
         chat.page.reload()
         chat.ready().wait_text("w000001")
         seen = chat.words()
         assert seen == numbered(len(seen))
         at = max(at, len(seen))
-    assert_whole(chat, simulated, text, 160)
+    assert_whole(chat, simulated, text, 80)
     assert len(chat.steps()) >= 10, "it went on live"
 
 
 def test_back_and_forward(chat: ChatPage, simulated: Simulated, mark: str):
     """Leaving for a new chat with the browser's buttons, and coming back: the answer is where it would be."""
-    first = f"{mark} first n=120 rate=40 kind=numbered"
+    first = f"{mark} first n=60 rate=20 kind=numbered"
     chat.ask(first).wait_text("w000005")
     address = chat.page.url
     chat.page.get_by_test_id("new-chat").click()
@@ -88,7 +88,7 @@ def test_back_and_forward(chat: ChatPage, simulated: Simulated, mark: str):
     chat.page.go_forward()
     expect(chat.messages).to_have_count(0)
     chat.page.go_back()
-    assert_whole(chat, simulated, first, 120)
+    assert_whole(chat, simulated, first, 60)
 
 
 def test_another_address_never_shows_the_conversation_before(chat: ChatPage, mark: str):
@@ -116,28 +116,28 @@ def test_a_sentence_is_said_once(open_page: OpenPage):
 
 def test_two_tabs_are_one_conversation(chat: ChatPage, open_page: OpenPage, simulated: Simulated, mark: str):
     """The second tab shows the running answer; what is sent in one shows in the other, as it arrives, once."""
-    first = f"{mark} first n=100 rate=50 kind=numbered"
+    first = f"{mark} first n=50 rate=25 kind=numbered"
     chat.ask(first).wait_text("w000005")
     other = open_page(f"/c/{chat.conversation_id}")
     for tab in (chat, other):
-        assert_whole(tab, simulated, first, 100)
-    second = f"{mark} second n=70 rate=30 kind=numbered"
+        assert_whole(tab, simulated, first, 50)
+    second = f"{mark} second n=40 rate=16 kind=numbered"
     other.ask(second)
     chat.page.bring_to_front()  # a tab behind another one is painted once a second
     expect(chat.questions).to_have_count(2)
-    assert_whole(chat, simulated, second, 70)
-    assert_whole(other, simulated, second, 70)
+    assert_whole(chat, simulated, second, 40)
+    assert_whole(other, simulated, second, 40)
     assert len(chat.steps()) >= 10, "it arrives in both"
 
 
 def test_a_closed_tab_changes_nothing(chat: ChatPage, open_page: OpenPage, simulated: Simulated, mark: str):
     """The only tab is closed in the middle: the answer is complete where the conversation is opened again."""
-    text = f"{mark} n=100 rate=50 kind=numbered"
+    text = f"{mark} n=50 rate=25 kind=numbered"
     chat.ask(text).wait_text("w000005")
     path = f"/c/{chat.conversation_id}"
     chat.page.close()
     simulated.wait_closed(text, by="server")
-    assert_whole(open_page(path), simulated, text, 100)
+    assert_whole(open_page(path), simulated, text, 50)
 
 
 def test_a_load_in_mid_answer_never_shows_an_empty_page(chat: ChatPage, mark: str):
@@ -156,14 +156,14 @@ def test_the_socket_is_cut_at_random_points(open_page: OpenPage, relay: Relay, s
     chat = open_page("/", url=relay.url)
     chat.oddities.allow(*OFFLINE)
     loaded = chat.page.evaluate("window.loaded")
-    text = f"{mark} n=150 rate=20 kind=numbered"
+    text = f"{mark} n=75 rate=10 kind=numbered"
     chat.ask(text)
     chance, at = random.Random(SEED), 0
     for _ in range(5):
-        at = max(at, len(chat.words())) + chance.randint(2, 10)
+        at = max(at, len(chat.words())) + chance.randint(1, 5)
         chat.wait_text(f"w{at:06d}")
         assert relay.cut() > 0
-    assert_whole(chat, simulated, text, 150)
+    assert_whole(chat, simulated, text, 75)
     assert chat.page.evaluate("window.loaded") == loaded
 
 
@@ -171,14 +171,14 @@ def test_offline_for_a_while(open_page: OpenPage, relay: Relay, simulated: Simul
     """The network goes in mid-answer and comes back after the end: the whole answer, untouched by hand."""
     chat = open_page("/", url=relay.url)
     chat.oddities.allow(*OFFLINE)
-    text = f"{mark} n=60 rate=30 kind=numbered"
+    text = f"{mark} n=30 rate=15 kind=numbered"
     chat.ask(text).wait_text("w000005")
     chat.page.context.set_offline(True)
     relay.cut()
     simulated.wait_closed(text, by="server")
     assert chat.answers.last.get_attribute("data-status") == "streaming", "nothing is made up meanwhile"
     chat.page.context.set_offline(False)
-    assert_whole(chat, simulated, text, 60)
+    assert_whole(chat, simulated, text, 30)
 
 
 @pytest.mark.parametrize("n", [100, 1000])
@@ -251,12 +251,12 @@ def test_a_half_open_socket(served: Served, simulated: Simulated, mark: str):
 def test_a_half_open_socket_of_a_browser(open_page: OpenPage, relay: Relay, simulated: Simulated, mark: str):
     """The browser's socket falls silent without an end, and the page is loaded again: the answer goes on to its end."""
     chat = open_page("/", url=relay.url)
-    text = f"{mark} n=150 rate=40 kind=numbered"
+    text = f"{mark} n=60 rate=15 kind=numbered"
     chat.ask(text).wait_text("w000005")
     assert relay.freeze() > 0
     chat.page.reload()
     chat.ready().wait_text("w000010")
-    assert_whole(chat, simulated, text, 150)
+    assert_whole(chat, simulated, text, 60)
 
 
 @pytest.fixture

@@ -15,12 +15,16 @@ class Wire:
     """To be made before the page is opened. ``mute``: what the server sends does not reach the page."""
 
     def __init__(self, page: Page) -> None:
+        self.reset()
+        page.route_web_socket(lambda url: NAMESPACE in url, self._connect)
+
+    def reset(self) -> None:
+        """Let everything pass, for another page in the same tab."""
         self.mute = False
         self.quiet = False  # as mute, but the connection stays: its pings reach the page
         self.deaf = False  # what the page says does not reach the server
         self.said: list[str] = []
         self._browser: WebSocketRoute | None = None
-        page.route_web_socket(lambda url: NAMESPACE in url, self._connect)
 
     def _connect(self, browser: WebSocketRoute) -> None:
         self._browser = browser
