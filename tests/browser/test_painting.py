@@ -7,7 +7,7 @@ from tests.browser.test_conversations import imported
 from tests.support.chat_page import ChatPage
 from tests.support.wire import Wire
 
-MARKDOWN = "n=250 rate=125 kind=markdown seed=5"
+MARKDOWN = "n=450 rate=180 kind=markdown seed=5"
 WATCH = """() => {
   window.mutations = 0;
   window.replaced = [];
@@ -34,7 +34,7 @@ WATCH = """() => {
 def test_an_answer_touches_nothing_that_is_done(tab: ChatPage) -> None:
     """While an answer streams older messages are not touched, its blocks (paragraphs, lists, tables, code) stay the
     same elements and never get fewer; a fresh load shows the same elements."""
-    tab.choose().send(MARKDOWN.replace("rate=125", "rate=0"))
+    tab.choose().send(MARKDOWN.replace("rate=180", "rate=0"))
     tab.wait_message(2, "finished")
     tab.send(MARKDOWN.replace("seed=5", "seed=6"))
     tab.wait_message(4, "streaming")

@@ -268,6 +268,7 @@ def test_what_may_have_run(open_page: OpenPage, built: None, tmp_path: Path):
         expect(panels(chat)).to_have_attribute("data-state", "unknown")
         chat.page.get_by_test_id("continue").click()
         chat.wait_status("waiting")
+        expect(chat.answers).to_have_count(1)  # the other one goes once this one is there
         expect(panels(chat)).to_contain_text("may have taken effect already")
         panels(chat).get_by_role("button", name="Do not run").click()
         chat.wait_status("finished")
