@@ -30,7 +30,7 @@ READ = """() => [...document.querySelectorAll("[data-testid=message]")].map((mes
 
 
 class Pages:
-    """Each in a browser context of its own; they speak to the server through a relay that can cut connections."""
+    """Each in a browser context of its own, which keeps the page's code while it is away; they speak to the server through a relay that can cut connections."""
 
     def __init__(self, browser: Browser, served: Served, relay: Relay, diary: Diary) -> None:
         self._browser = browser
@@ -39,6 +39,7 @@ class Pages:
         self._diary = diary
         self._paths: dict[int, str] = {}
         self.chats: dict[int, ChatPage] = {}
+        self._contexts: dict[int, BrowserContext] = {}
         self.oddities: list[Oddities] = []
 
     def come(self, paths: dict[int, str]) -> None:
@@ -103,11 +104,13 @@ class Pages:
             self._diary.write(f"still in the composer: {text[:40]}")
 
     def _open(self, number: int) -> None:
-        context = self._browser.new_context(viewport={"width": 1000, "height": 700})
-        oddities = Oddities(context)
-        oddities.own(self._relay.url)
-        oddities.allow(*AWAY)
-        self.oddities.append(oddities)
+        if number not in self._contexts:
+            context = self._contexts[number] = self._browser.new_context(viewport={"width": 1000, "height": 700})
+            oddities = Oddities(context)
+            oddities.own(self._relay.url)
+            oddities.allow(*AWAY)
+            self.oddities.append(oddities)
+        context, oddities = self._contexts[number], self.oddities[number]
         chat = self.chats[number] = ChatPage(context.new_page(), self._served, oddities, self._relay.url)
         self._load(number, chat)
         model = f"{MODEL}:tour"
