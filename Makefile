@@ -35,7 +35,7 @@ test-fast: installed-dev front  ## Lint, types and the unit tests: what to run w
 
 .PHONY: soak
 soak: installed-dev system build  ## The long version of tests/system/soak, more generated requests and cuts (SOAK_SECONDS=120 chooses how long)
-	@SOAK_SECONDS=$${SOAK_SECONDS:-120} $(BIN)/python -m pytest tests/system/soak tests/integration/web/test_openapi.py tests/integration/providers/test_recordings.py
+	@SOAK_SECONDS=$${SOAK_SECONDS:-120} $(BIN)/python -m pytest tests/system/soak tests/integration/web/test_openapi.py tests/integration/providers
 
 .PHONY: check
 check: installed-dev front  ## Lint, format and types, and the tests of the front end

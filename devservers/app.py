@@ -34,6 +34,11 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return plain | {"REFLEX_TELEMETRY_ENABLED": "false"} | dict(settings)
 
 
+def completed(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run ``streamchat …`` with these settings and no others, to its end, forked as the servers are."""
+    return PRELOADED.completed("streamchat", arguments, environment(settings))
+
+
 class Served:
     """One server; ``settings`` are environment variables. ``start`` again after ``stop`` or ``kill`` restarts it.
 

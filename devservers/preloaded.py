@@ -22,6 +22,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 # What a server imports until its first answer: third-party modules, and those of ours that read no settings.
@@ -90,10 +91,26 @@ class Preloaded:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
-    def run(self, module: str, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Child:
-        """Run ``python -m module …`` in a child whose output is appended to the file ``log``."""
-        request = {"module": module, "arguments": list(arguments), "env": dict(env), "log": str(log)}
-        return Child(self, self.call(request))
+    def run(
+        self, module: str, arguments: Sequence[str], env: Mapping[str, str], log: Path, errors: Path | None = None
+    ) -> Child:
+        """Run ``python -m module …`` in a child whose output is appended to the file ``log``; that of stderr to
+        ``errors``, if that is another file."""
+        request = {"module": module, "arguments": list(arguments), "env": dict(env)}
+        return Child(self, self.call(request | {"log": str(log), "errors": str(errors or log)}))
+
+    def completed(
+        self, module: str, arguments: Sequence[str], env: Mapping[str, str], timeout: float = 100
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, as ``subprocess.run`` does. Raises ``subprocess.TimeoutExpired``."""
+        with TemporaryDirectory() as folder:
+            log, errors = Path(folder) / "log", Path(folder) / "errors"
+            child = self.run(module, arguments, env, log, errors)
+            try:
+                code = child.wait(timeout)
+            finally:
+                child.kill()
+            return subprocess.CompletedProcess([module, *arguments], code, log.read_text(), errors.read_text())
 
     def call(self, request: dict[str, Any]) -> Any:
         """Return what the process answers to one request."""
@@ -130,11 +147,10 @@ def _run(request: dict[str, Any]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["env"])
     nothing = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+    log, errors = (os.open(request[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) for name in ("log", "errors"))
+    for source, target in ((nothing, 0), (log, 1), (errors, 2)):
         os.dup2(source, target)
-    os.close(nothing)
-    os.close(log)
+        os.close(source)
     sys.argv = [request["module"], *request["arguments"]]
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
     sys.exit(0)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, Table, create_engine, inspect, select
 
-from devservers.app import ROOT, environment
+from devservers.app import ROOT, completed, environment
 from streamchat import backup
 from streamchat.backup import BackupError
 from streamchat.chat.files import CheckedFile, FileInfo
@@ -224,7 +224,12 @@ def test_another_file_is_refused(entries: dict[str, bytes], tmp_path: Path):
     assert not (tmp_path / "outside").exists()
 
 
-def run(*arguments: str, before: Callable[[], object] | None = None, **settings: str) -> tuple[int, str, str]:
+def run(*arguments: str, **settings: str) -> tuple[int, str, str]:
+    done = completed(*arguments, **settings)
+    return done.returncode, done.stdout, done.stderr
+
+
+def run_after(before: Callable[[], object], *arguments: str, **settings: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "streamchat", *arguments],
         cwd=ROOT,
@@ -266,7 +271,7 @@ def test_a_full_disk_leaves_no_half_restore(tmp_path: Path):
     asyncio.run(fill(source, 50))
     file, target = tmp_path / "all.backup", Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")  # pyright: ignore[reportCallIssue]
     backup.backup(source, file)
-    code, out, error = run("restore", str(file), "--data-dir", str(target.data_dir), before=no_large_files)
+    code, out, error = run_after(no_large_files, "restore", str(file), "--data-dir", str(target.data_dir))
     assert (code, out, error.count("\n")) == (1, "", 1), error
     assert not target.data_dir.exists() or list(target.data_dir.iterdir()) == []
     backup.restore(target, file)
@@ -279,8 +284,8 @@ def test_a_full_disk_leaves_no_half_backup(tmp_path: Path):
     asyncio.run(fill(source, 50))
     folder = tmp_path / "backups"
     folder.mkdir()
-    code, out, error = run(
-        "backup", str(folder / "all.backup"), before=no_large_files, STREAMCHAT_DATA_DIR=str(source.data_dir)
+    code, out, error = run_after(
+        no_large_files, "backup", str(folder / "all.backup"), STREAMCHAT_DATA_DIR=str(source.data_dir)
     )
     assert (code, out, error.count("\n")) == (1, "", 1), error
     assert list(folder.iterdir()) == []

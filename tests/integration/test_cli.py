@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.app import ROOT, environment
+from devservers.app import ROOT, completed, environment
 from devservers.ports import free_port
 from streamchat import __version__, build
 
@@ -36,7 +36,7 @@ def streamchat(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
 
 def refused(**settings: str) -> str:
     """The one sentence with which ``run`` refuses these settings."""
-    done = streamchat("run", **{"PORT": str(free_port())} | settings)
+    done = completed("run", **{"PORT": str(free_port())} | settings)
     assert done.returncode == 1, (done.stdout, done.stderr)
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr

@@ -23,8 +23,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{file}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    url = prepared.postgres_database(server) if has_tables else server.new_database()
-    yield url
+    if has_tables:
+        yield (url := prepared.postgres_database(server))
+        prepared.give_back(server, url)
+        return
+    yield (url := server.new_database())
     server.drop(url)
 
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from streamchat.chat.events import ToolProgress
 from streamchat.tools import BadArguments, Toolbox
@@ -58,6 +59,17 @@ async def box() -> AsyncIterator[Toolbox]:
     async with running(f"test={ours()}") as toolbox:
         await ready(toolbox)
         yield toolbox
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Toolbox]:
+    """The same, for all tests that leave it as it is: its start is a second of CPU."""
+    async with running(f"test={ours()}") as toolbox:
+        await ready(toolbox)
+        yield toolbox
+
+
+in_its_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 async def call(box: Toolbox, name: str, /, **arguments):
@@ -131,9 +143,10 @@ async def test_a_server_over_http(tmp_path: Path) -> None:
 # What a server answers
 
 
-async def test_progress_and_text(box: Toolbox) -> None:
+@in_its_loop
+async def test_progress_and_text(shared: Toolbox) -> None:
     """Lines as the server says them, and then the result."""
-    told = await events_of(box.get("test__count"), {"n": 3})  # pyright: ignore[reportArgumentType] it is there
+    told = await events_of(shared.get("test__count"), {"n": 3})  # pyright: ignore[reportArgumentType] it is there
     lines = [event.text for event in told if isinstance(event, ToolProgress)]
     assert lines == ["", "step 1", "step 2", "3 of 3"]
     assert told[-1].result == "counted to 3"  # pyright: ignore[reportAttributeAccessIssue] the result
@@ -152,34 +165,37 @@ async def test_progress_and_text(box: Toolbox) -> None:
         ("traceback", "error", None, ""),
     ],
 )
-async def test_answers_become_results(box: Toolbox, name: str, state: str, result, error: str) -> None:
+@in_its_loop
+async def test_answers_become_results(shared: Toolbox, name: str, state: str, result, error: str) -> None:
     """Text, structure, pictures, errors: each as what it is."""
-    told = await call(box, f"test__{name}")
+    told = await call(shared, f"test__{name}")
     assert (told.state, told.result) == (state, result)
     assert error in (told.error or "")
     assert "Traceback" not in (told.error or "")
 
 
-async def test_a_picture_is_shown(box: Toolbox) -> None:
+@in_its_loop
+async def test_a_picture_is_shown(shared: Toolbox) -> None:
     """As a picture; beside a text or a structure, below it."""
-    result = (await call(box, "test__picture")).result
+    result = (await call(shared, "test__picture")).result
     assert (result["$view"], base64.b64decode(result["data"])) == ("image", b"\x89PNG")
-    both = (await call(box, "test__both")).result
+    both = (await call(shared, "test__both")).result
     assert both == {"$view": "content", "items": ["look", result, "and here", result]}
-    structured = (await call(box, "test__structured_picture")).result
+    structured = (await call(shared, "test__structured_picture")).result
     assert structured == {"$view": "content", "items": [{"a": 1}, result]}
 
 
-async def test_arguments_are_checked_before_the_server_sees_them(box: Toolbox) -> None:
+@in_its_loop
+async def test_arguments_are_checked_before_the_server_sees_them(shared: Toolbox) -> None:
     """Against the schema that it gave; the sentence says what is wanted, not what came."""
-    tool = box.get("test__count")
+    tool = shared.get("test__count")
     assert tool is not None
     assert tool.check({"n": 2}) == {"n": 2}
     for bad in ({}, {"n": "CANARY"}, {"n": 0}, {"n": 1.5}, {"n": float("nan")}, [], None, "x"):
         with pytest.raises(BadArguments) as caught:
             tool.check(bad)  # pyright: ignore[reportArgumentType] is what is tested
         assert "CANARY" not in caught.value.user_message
-    assert (await call(box, "test__count", n="3")).state == "invalid"
+    assert (await call(shared, "test__count", n="3")).state == "invalid"
 
 
 async def test_a_server_gets_no_keys_of_ours(monkeypatch) -> None:
@@ -286,11 +302,12 @@ async def test_a_list_without_an_end_is_cut() -> None:
         assert len(box.offered()) < 200
 
 
-async def test_a_server_can_be_switched_off(box: Toolbox) -> None:
+@in_its_loop
+async def test_a_server_can_be_switched_off(shared: Toolbox) -> None:
     """By its name, or tool by tool."""
-    assert box.offered({"test"}) == ()
-    assert "test__count" not in {tool.name for tool in box.offered({"test__count"})}
-    assert "test__html" in {tool.name for tool in box.offered({"test__count"})}
+    assert shared.offered({"test"}) == ()
+    assert "test__count" not in {tool.name for tool in shared.offered({"test__count"})}
+    assert "test__html" in {tool.name for tool in shared.offered({"test__count"})}
 
 
 async def test_the_end_ends_the_servers() -> None:

@@ -22,34 +22,17 @@ from streamchat.runs.approvals import Decision
 from tests.integration.runs.conftest import World, make_world
 
 HERE = Path(__file__).parent
-PACKAGES = ("pydantic-ai-slim[ag-ui]", "ag-ui-langgraph", "fastapi", "uvicorn")
 PATIENCE = 120
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both frameworks, which are no part of our own environment."""
-    folder = tmp_path_factory.mktemp("frameworks")
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
-    try:
-        done = subprocess.run(
-            [*command, "--target", str(folder), *PACKAGES], capture_output=True, text=True, timeout=PATIENCE
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("the package index does not answer in time")
-    if done.returncode:
-        pytest.skip(f"the package index does not give the frameworks: {done.stderr[-300:]}")
-    return folder
-
-
-def begun(packages: Path, name: str) -> Iterator[str]:
+def begun(frameworks: Path, name: str) -> Iterator[str]:
     """The address of an agent that is a process of its own."""
     port = free_port()
     # Without our own packages: what a framework needs is in its folder.
     process = subprocess.Popen(
         [sys._base_executable, str(HERE / name), str(port)],  # pyright: ignore[reportAttributeAccessIssue]
-        env={**os.environ, "PYTHONPATH": str(packages), "LANGSMITH_TRACING": "false"},
-        cwd=packages,
+        env={**os.environ, "PYTHONPATH": str(frameworks), "LANGSMITH_TRACING": "false"},
+        cwd=frameworks,
     )
     try:
         until = time.monotonic() + PATIENCE
@@ -68,13 +51,13 @@ def begun(packages: Path, name: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def langgraph(packages: Path) -> Iterator[str]:
-    yield from begun(packages, "langgraph_agent.py")
+def langgraph(frameworks: Path) -> Iterator[str]:
+    yield from begun(frameworks, "langgraph_agent.py")
 
 
 @pytest.fixture(scope="module")
-def pydantic_ai(packages: Path) -> Iterator[str]:
-    yield from begun(packages, "pydantic_ai_agent.py")
+def pydantic_ai(frameworks: Path) -> Iterator[str]:
+    yield from begun(frameworks, "pydantic_ai_agent.py")
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
-"""Asks a server with the real package of a client: ``python ask.py CLIENT FEATURE``, run by the package's own Python.
+"""Asks a server with the real packages of clients: ``python ask.py CLIENT=FEATURE,… …``, run by their own Python.
 
-Prints what the client made of it, as JSON. ``URL`` is the server's, ``TEXT`` the question. No module of ours is there.
+Prints what each client made of it, as JSON. ``URL`` is the server's, ``TEXT`` the question. No module of ours is there.
 """
 
 from __future__ import annotations
@@ -10,12 +10,22 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 URL, TEXT = os.environ["URL"], os.environ["TEXT"]
 BASE, KEY = f"{URL}/v1", "sk-none"
 TOUR, TOOLS, THINKS = "simulator:tour", "simulator:tools", "simulator:reasoning"
 STOP = {"X-Stop-On-Disconnect": "1"}
+# What several of the clients import: a second of CPU for each of them.
+SHARED = (
+    "openai.resources.chat.completions",
+    "openai.resources.responses",
+    "anthropic.resources.messages",
+    "langchain_core.messages",
+)
+CLIENT = ""
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"name": "weather", "description": "The weather of a city.", "parameters": SCHEMA}
 Said = dict[str, Any]
@@ -27,7 +37,7 @@ def weather(city: str) -> str:
 
 
 def tell(said: Said) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.write(json.dumps({"client": CLIENT, **said}) + "\n")
     sys.stdout.flush()
 
 
@@ -298,12 +308,24 @@ def instructor(feature: str) -> Said:
     return {"call": "Weather", "text": made.city, "usage": counts}
 
 
-client, features = sys.argv[1], sys.argv[2].split(",")
-for feature in features:
-    TEXT = os.environ.get(f"TEXT_{feature}") or os.environ["TEXT"]
-    try:
-        said = globals()[client](feature)
-    except Exception as error:  # the test says which
-        said = {"error": f"{type(error).__name__}: {error}"[:2000]}
-    tell({"feature": feature, **said})
-os._exit(0)  # clients that were left early may wait
+def play(features: list[str]) -> None:
+    """What one client, in a process of its own, makes of each feature."""
+    global TEXT
+    for feature in features:
+        TEXT = os.environ.get(f"TEXT_{feature}") or os.environ["TEXT"]
+        try:
+            said = globals()[CLIENT](feature)
+        except Exception as error:  # the test says which
+            said = {"error": f"{type(error).__name__}: {error}"[:2000]}
+        tell({"feature": feature, **said})
+    os._exit(0)  # clients that were left early may wait
+
+
+for name in SHARED:
+    with suppress(ImportError):
+        import_module(name)
+for word in sys.argv[1:]:
+    CLIENT, _, names = word.partition("=")
+    if not (pid := os.fork()):
+        play(names.split(","))
+    os.waitpid(pid, 0)

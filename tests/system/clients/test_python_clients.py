@@ -1,7 +1,7 @@
 """Clients from PyPI, each as its own package does it: streaming, tools, reasoning, usage, leaving and coming back.
 
 They are installed once, into environments of their own: those of today, and the vendors' SDKs of a year ago. Where the
-package index gives none, these tests are skipped, and say so. Asked by ``ask.py``, once per client.
+package index gives none, these tests are skipped, and say so. Asked by ``ask.py``, in a process per client.
 """
 
 from __future__ import annotations
@@ -55,22 +55,24 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | s
 
 @pytest.fixture(scope="module")
 def said(api: Api, environments: dict[str, Path | str]) -> Any:
-    """``said(client, feature)``: what the client made of it. A client is started once, for all that it can do."""
-    known: dict[str, dict[str, Any]] = {}
+    """``said(client, feature)``: what the client made of it. All of an environment are asked at once."""
+    known: dict[str, dict[Any, Any]] = {}
 
     def ask(client: str, feature: str) -> dict[str, Any]:
-        environment, name, features = CLIENTS[client]
+        environment, name, _ = CLIENTS[client]
         python = environments[environment]
         if isinstance(python, str):
             pytest.skip(python)
-        if client not in known:
+        if environment not in known:
             given = {"HOME": os.environ.get("HOME", "/"), "PATH": os.environ["PATH"], "URL": api.url, **TEXTS}
-            command = [python, ASK, name, ",".join(features)]
+            asked = [f"{name}={','.join(features)}" for its, name, features in CLIENTS.values() if its == environment]
+            command = [python, ASK, *asked]
             done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=given)
             lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-            known[client] = {line["feature"]: line for line in lines} | {"stderr": done.stderr[-3000:]}
-        assert feature in known[client], known[client]["stderr"]
-        result = known[client][feature]
+            known[environment] = {(line["client"], line["feature"]): line for line in lines}
+            known[environment]["stderr"] = done.stderr[-3000:]
+        assert (name, feature) in known[environment], known[environment]["stderr"]
+        result = known[environment][name, feature]
         assert "error" not in result, result["error"]
         return result
 

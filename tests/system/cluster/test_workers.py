@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from devservers.app import ROOT, Served, environment
+from devservers.app import Served, completed
 from devservers.ports import free_port
 from devservers.redis import RedisServer
 from tests.support.reader import tab
@@ -130,15 +128,7 @@ async def test_all_end_with_their_parent(served: Served):
 def test_what_cannot_work_is_one_sentence(settings: dict[str, str], told: str, tmp_path: Path):
     """No Redis where one is needed, or none that answers: the start stops and says which."""
     own = {"PORT": str(free_port()), "STREAMCHAT_DATA_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "streamchat", "run"],
-        cwd=ROOT,
-        env=environment(own | settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = completed("run", **own, **settings)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert told in line

@@ -24,7 +24,6 @@ from tests.support.vendor import Reply, Vendor
 from tests.system.examples.answering import answers
 
 PAGE = (ROOT / "docs" / "models.md").read_text()
-FRAMEWORKS = ("pydantic-ai-slim", "langgraph", "openai-agents")
 CODE = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "@model" in block]
 
 
@@ -42,21 +41,6 @@ async def ask(monkeypatch: pytest.MonkeyPatch, file: Path, question: str = "hell
     """The events with which the first model of a file answers."""
     monkeypatch.setenv("STREAMCHAT_MODULES", "")  # put back afterwards
     return (await answers(str(file), [question]))[0]
-
-
-@pytest.fixture(scope="module")
-def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the libraries of the examples and what we depend on, as one environment that a person installs."""
-    folder = tmp_path_factory.mktemp("frameworks")
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
-    command += ["--target", str(folder), "-r", str(ROOT / "pyproject.toml"), *FRAMEWORKS]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
-    except subprocess.TimeoutExpired:
-        pytest.skip("the package index does not answer in time")
-    if done.returncode:
-        pytest.skip(f"the package index does not give the libraries: {done.stderr[-500:]}")
-    return folder
 
 
 def answered(frameworks: Path, name: str, *questions: str, **settings: str) -> list[list[Event]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from playwright.sync_api import Browser, Error, expect
+from playwright.sync_api import Browser, BrowserContext, Error, expect
 
 from devservers.app import Served
 from tests.support.chat_page import PATIENCE, ChatPage, Oddities
@@ -30,7 +30,8 @@ READ = """() => [...document.querySelectorAll("[data-testid=message]")].map((mes
 
 
 class Pages:
-    """Each in a browser context of its own, which keeps the page's code while it is away; they speak to the server through a relay that can cut connections."""
+    """Each in a browser context of its own, which keeps the page's code while it is away; they speak to the server
+    through a relay that can cut connections."""
 
     def __init__(self, browser: Browser, served: Served, relay: Relay, diary: Diary) -> None:
         self._browser = browser

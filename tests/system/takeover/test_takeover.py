@@ -9,7 +9,9 @@ import pytest
 
 from tests.system.takeover.conftest import Reader, StartPair
 
-SENTENCE = "kind=numbered n=120 rate=40"
+WORDS = 60
+SENTENCE = f"kind=numbered n={WORDS} rate=20"
+BEGUN = 100  # characters
 
 
 def numbered(count: int) -> str:
@@ -26,13 +28,13 @@ async def test_a_killed_worker_s_answer_is_continued(start_pair: StartPair):
     pair = await start_pair()
     run_id = await pair.one.ask(SENTENCE)
     reader = Reader(pair.two, run_id).start()
-    await reader.until(lambda: len(reader.text) > 200)
+    await reader.until(lambda: len(reader.text) > BEGUN)
     pair.one.kill()
     await reader.ended()
     assert reader.names[-1] == "finished"
     assert "snapshot" not in reader.names
     assert reader.numbers_follow()
-    assert reader.text == numbered(120)
+    assert reader.text == numbered(WORDS)
     assert len(seams(reader)) == 1
     late = Reader(pair.two, run_id).start()
     await late.ended()
@@ -47,12 +49,12 @@ async def test_a_worker_that_stood_still_writes_nothing(start_pair: StartPair):
     pair = await start_pair()
     run_id = await pair.one.ask(SENTENCE)
     near, far = Reader(pair.one, run_id).start(), Reader(pair.two, run_id).start()
-    await far.until(lambda: len(far.text) > 200)
+    await far.until(lambda: len(far.text) > BEGUN)
     with pair.one.standing_still():
         await far.ended()
     await near.ended()
     assert far.names[-1] == near.names[-1] == "finished"
-    assert near.text == far.text == numbered(120)
+    assert near.text == far.text == numbered(WORDS)
     assert len(seams(far)) == 1
     assert far.numbers_follow()
     for worker in (pair.one, pair.two):
@@ -97,9 +99,9 @@ async def test_a_call_in_flight_asks_the_person(start_pair: StartPair):
 async def test_sigterm_hands_over(start_pair: StartPair):
     """A rolling restart: the answer goes on elsewhere at once, without a lost word, and may be handed on again."""
     pair = await start_pair()
-    run_id = await pair.one.ask("kind=numbered n=150 rate=20")
+    run_id = await pair.one.ask("kind=numbered n=75 rate=10")
     reader = Reader(pair.two, run_id).start()
-    await reader.until(lambda: len(reader.text) > 100)
+    await reader.until(lambda: len(reader.text) > 50)
     await asyncio.to_thread(pair.one.stop)
     await reader.until(lambda: len(seams(reader)) == 1)
     await asyncio.to_thread(pair.one.start)
@@ -109,15 +111,15 @@ async def test_sigterm_hands_over(start_pair: StartPair):
     assert back.names[-1] == "finished"
     assert len(seams(back)) == 2
     assert back.numbers_follow()
-    assert back.text == numbered(150)
+    assert back.text == numbered(75)
 
 
 async def test_stop_of_a_dead_worker_s_answer(start_pair: StartPair):
     """Stop on another worker, whose answer it is not and whose worker is gone: it ends as *stopped*."""
     pair = await start_pair(STREAMCHAT_CONTINUE="0")
-    run_id = await pair.one.ask("kind=numbered n=5000 rate=20")
+    run_id = await pair.one.ask("kind=numbered n=5000 rate=10")
     reader = Reader(pair.two, run_id).start()
-    await reader.until(lambda: len(reader.text) > 100)
+    await reader.until(lambda: len(reader.text) > 50)
     with pair.one.standing_still():
         response = await pair.two.call("DELETE", f"/api/runs/{run_id}")
         assert (response.status_code, response.json()["status"]) in ((200, "stopped"), (200, "interrupted"))
@@ -132,7 +134,7 @@ async def test_redis_is_away_meanwhile(start_pair: StartPair):
     pair = await start_pair()
     run_id = await pair.one.ask(SENTENCE)
     near = Reader(pair.one, run_id).start()
-    await near.until(lambda: len(near.text) > 200)
+    await near.until(lambda: len(near.text) > BEGUN)
     await asyncio.to_thread(pair.redis.stop)
     try:
         with pair.one.standing_still():
@@ -145,7 +147,7 @@ async def test_redis_is_away_meanwhile(start_pair: StartPair):
     first, second = [await worker.run(run_id) for worker in (pair.one, pair.two)]
     assert first == second
     assert (near.names[-1], near.text.strip()) == ("finished", first["message"]["text"].strip())
-    assert near.text == numbered(120)
+    assert near.text == numbered(WORDS)
 
 
 LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
@@ -177,9 +179,9 @@ async def test_one_process_that_restarts_goes_on(tmp_path: Path):
     worker = Worker(tmp_path / "data", {"STREAMCHAT_CONTINUE": "1"})
     await asyncio.to_thread(worker.start)
     try:
-        run_id = await worker.ask("kind=numbered n=100 rate=20")
+        run_id = await worker.ask("kind=numbered n=50 rate=10")
         reader = Reader(worker, run_id).start()
-        await reader.until(lambda: len(reader.text) > 100)
+        await reader.until(lambda: len(reader.text) > 50)
         await asyncio.to_thread(worker.stop)
         await asyncio.to_thread(worker.start)
         await reader.until(lambda: len(seams(reader)) == 1)
@@ -188,7 +190,7 @@ async def test_one_process_that_restarts_goes_on(tmp_path: Path):
         await asyncio.to_thread(worker.start)
         await reader.ended()
         assert reader.names[-1] == "finished"
-        assert reader.text == numbered(100)
+        assert reader.text == numbered(50)
         stored = await worker.run(run_id)
         assert stored["message"]["text"] == reader.text
     finally:
@@ -200,9 +202,9 @@ async def test_nothing_is_continued_without_the_setting(start_pair: StartPair):
     pair = await start_pair(STREAMCHAT_CONTINUE="0")
     run_id = await pair.one.ask(SENTENCE)
     reader = Reader(pair.two, run_id).start()
-    await reader.until(lambda: len(reader.text) > 200)
+    await reader.until(lambda: len(reader.text) > BEGUN)
     pair.one.kill()
     await reader.ended()
     assert (reader.names[-1], seams(reader)) == ("interrupted", [])
     assert reader.numbers_follow()
-    assert numbered(120).startswith(reader.text.strip())
+    assert numbered(WORDS).startswith(reader.text.strip())
