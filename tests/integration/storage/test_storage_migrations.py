@@ -165,37 +165,35 @@ async def test_down_and_up_again(storage: Storage) -> None:
 async def test_processes_that_start_together(url: str) -> None:
     """Three processes open the same fresh database at once; all of them can use it."""
     script = """
-import asyncio, sys
+import asyncio, os, sys
 from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.storage import Storage
 async def main(url, name):
     storage = Storage(url, patience=30)
-    print("ready", flush=True)
-    sys.stdin.readline()
     await storage.open()
     await storage.begin("local", NewRun(client_message_id=name, parts=[TextPart(name)], model="m:x"), worker=name)
     await storage.close()
-asyncio.run(main(*sys.argv[1:]))
+url, *names = sys.argv[1:]
+gate, opens = os.pipe()
+children = []
+for name in names:
+    if not (child := os.fork()):
+        os.close(opens)
+        os.read(gate, 1)
+        asyncio.run(main(url, name))
+        sys.exit()
+    children.append(child)
+os.close(opens)  # all of them go on
+sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
 """
-
-    async def start(name: str) -> asyncio.subprocess.Process:
-        arguments = (sys.executable, "-c", script, url, name)
-        return await asyncio.create_subprocess_exec(
-            *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-
-    processes = [await start(f"p{n}") for n in range(3)]
-    for process in processes:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-    ends = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
-    assert [(process.returncode, end[1].decode()) for process, end in zip(processes, ends, strict=True)] == [
-        (0, "")
-    ] * 3
+    names = ["p0", "p1", "p2"]
+    command = [sys.executable, "-c", script, url, *names]
+    done = await asyncio.to_thread(subprocess.run, command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
     storage = Storage(url)
     await storage.open()
-    assert sorted(row.title for row in await storage.conversations("local")) == ["p0", "p1", "p2"]
+    assert sorted(row.title for row in await storage.conversations("local")) == names
     await storage.close()
 
 

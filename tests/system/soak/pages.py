@@ -54,6 +54,12 @@ class Pages:
         for number in list(self.chats):
             self._close(number)
 
+    def close(self) -> None:
+        """For good."""
+        self.leave()
+        for context in self._contexts.values():
+            context.close()
+
     def play(self, steps: Iterable[Step]) -> None:
         """These steps, none before its time."""
         for step in steps:
@@ -136,4 +142,4 @@ class Pages:
         return chat.composer.count() == 1 and chat.messages.count() > 0
 
     def _close(self, number: int) -> None:
-        self.chats.pop(number).page.context.close()
+        self.chats.pop(number).page.close()

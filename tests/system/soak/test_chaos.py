@@ -31,12 +31,15 @@ from streamchat.client.run_state import Snapshot
 from streamchat.errors import InvalidInput, StreamchatError
 from streamchat.storage import Storage
 from tests.support.simulated import Simulated
+from tests.system.soak import LONG
 
 SEED = int(os.environ.get("SOAK_SEED", "20261129"))
 SECONDS = float(os.environ.get("SOAK_SECONDS", "30"))
 # As many a second as 200 in three minutes.
 ANSWERS = max(40, round(SECONDS * 200 / 180))
 AT_ONCE = 12
+# A word costs CPU in each process that it passes; an answer of few words lasts as long.
+WORDS, RATE = ((40, 200), (15, 40)) if LONG else ((20, 100), (8, 20))
 # A worker that stands still for so long is taken for dead by the other one.
 FROZEN_SECONDS = 12.0
 # For one answer, whatever happens meanwhile.
@@ -150,8 +153,8 @@ class Reader:
 
     async def read(self, number: int) -> None:
         """Read one answer from its question to its end."""
-        has_tool, words = self._chance.random() < 0.5, self._chance.randint(40, 200)
-        rate = self._chance.randint(15, 40)
+        has_tool, words = self._chance.random() < 0.5, self._chance.randint(*WORDS)
+        rate = self._chance.randint(*RATE)
         text = f"q{number} n={words} rate={rate} kind=numbered"
         model = "openai:tour"
         if has_tool:

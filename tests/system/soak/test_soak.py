@@ -120,7 +120,7 @@ def test_a_bad_day(
             soak.served.stop()
             assert "Traceback" not in soak.served.log
     finally:
-        pages.leave()
+        pages.close()
         loop.run(crowd.leave())
         soak.served.kill()
         relay.close()
