@@ -18,6 +18,7 @@ from devservers import postgres, redis
 from devservers.postgres import PostgresServer
 from devservers.redis import RedisCluster, RedisServer
 from tests import ROOT
+from tests.support.long import examples
 from tests.support.loop import LoopThread
 
 if TYPE_CHECKING:  # importing it takes a second, which the unit tier does not need
@@ -57,7 +58,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "untimed", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("untimed")
 
 

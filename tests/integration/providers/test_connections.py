@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import ssl
 from collections.abc import Callable
 from contextlib import aclosing
@@ -33,12 +32,13 @@ from tests.integration.providers.pools import (
     pools,
 )
 from tests.integration.providers.test_network import certificate  # noqa: F401 a fixture
+from tests.support.long import examples
 from tests.unit.providers import wire
 from tests.unit.providers.asking import KINDS, hear, provider_at, question, user
 
 both = pytest.mark.parametrize("kind", KINDS)
 N = 10
-MANY = 200 if "SOAK_SECONDS" in os.environ else 40
+MANY = examples(160)
 
 
 def whole(kind: str, text: str = "hello") -> bytes:
@@ -202,7 +202,7 @@ async def _cancelled(kind: str, make: Callable[[], Any], steps: int, again: int 
     await provider.close()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kind=st.sampled_from(KINDS),
     steps=st.integers(0, 120),

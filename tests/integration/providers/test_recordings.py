@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from itertools import pairwise
 from typing import Any
@@ -13,12 +12,13 @@ from streamchat.chat import events as e
 from streamchat.providers.anthropic import events as anthropic_events
 from streamchat.providers.openai import chat_events, responses_events
 from tests.integration.providers.replay import Reply, replay
+from tests.support.long import LONG
 from tests.unit.providers.asking import Heard, ask, places_to_cut, read
 from tests.unit.providers.recordings import FOLDER, Recording, digest, recordings
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="no recordings beside the checkout")
 # Up to how many bytes a stream is cut in two at each.
-SMALL = 5000 if "SOAK_SECONDS" in os.environ else 1500
+SMALL = 5000 if LONG else 1500
 STOP = {
     "end_turn": "stop",
     "stop": "stop",

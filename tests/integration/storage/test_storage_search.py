@@ -21,6 +21,7 @@ from streamchat.errors import InvalidInput
 from streamchat.storage import Begun, Storage, search
 from streamchat.storage.migrate import alembic_config
 from streamchat.storage.search_terms import phrases_of, snippet, words_of
+from tests.support.long import examples
 from tests.support.storing import save, sweep
 
 
@@ -328,7 +329,7 @@ def test_words_are_plain(text: str) -> None:
     snippet(text, phrases_of(text) or [("x",)])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=60))
 async def test_any_text_finds_itself(storage: Storage, text: str) -> None:
     """A text with words in it is found by them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack
@@ -31,11 +30,12 @@ from streamchat.wiring import ServiceHolder, Services
 from tests.integration.runs.conftest import make_world
 from tests.integration.web.conftest import PAGE, Api, serving
 from tests.integration.web.test_events import SAID
+from tests.support.long import LONG
 from tests.support.loop import LoopThread
 from tests.support.openapi import SPEC
 
 # Of each call; `make soak` looks longer.
-EXAMPLES = 200 if "SOAK_SECONDS" in os.environ else 5
+EXAMPLES = 200 if LONG else 5
 # As told by the OpenAPI; the vendors' shapes are told by the vendors.
 TRUE = (
     not_a_server_error,

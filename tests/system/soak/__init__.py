@@ -1,6 +1,6 @@
 """Long and rough use. ``make soak`` sets ``SOAK_SECONDS``: then the tests run for long, by themselves, with strict
 bounds. Without it they are short, and share the machine with other tests."""
 
-import os
+from tests.support.long import LONG
 
-LONG = "SOAK_SECONDS" in os.environ
+__all__ = ["LONG"]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamchat.chat.partial_json import GROWTH, PartialFields
+from tests.support.long import examples
 
 
 def grows(old: Any, new: Any) -> bool:
@@ -146,14 +147,14 @@ def argument_texts(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(argument_texts(), st.integers(1, 7), st.sampled_from([0.0, GROWTH]))
 def test_every_prefix_of_every_text(text: str, size: int, growth: float) -> None:
     """None raises, and no field goes back, however the text is cut."""
     every_answer(text, size, growth)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.dictionaries(
         _WHOLE_TEXTS, values(_WHOLE_TEXTS, st.integers() | st.floats(allow_nan=False, allow_infinity=False)), max_size=5

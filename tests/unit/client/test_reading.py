@@ -13,6 +13,7 @@ from streamchat.chat.fold import fold
 from streamchat.chat.messages import Message
 from streamchat.chat.wire import message_to_wire
 from streamchat.client.run_state import Entry, Gap, RunState, Snapshot
+from tests.support.long import examples
 from tests.unit.client.wire import RUN, encode
 
 SAID: list[e.Event] = [
@@ -33,7 +34,7 @@ WHOLE = b"".join(WIRE) + b"data: [DONE]\n\n"
 ALL = [Entry(n, event) for n, event in enumerate(SAID, 1)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(st.integers(0, len(WHOLE)), max_size=8))
 def test_connections_that_break_anywhere_give_every_event_once(cuts: list[int]) -> None:
     """Cut after any bytes, and opened again behind the last number: the same events as without a cut."""

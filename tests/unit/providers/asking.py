@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from streamchat.providers.openai.responses import OpenAIResponses
 from streamchat.providers.openai.responses_events import ResponsesNormaliser
 from streamchat.providers.provider_errors import ErrorContext
 from streamchat.providers.stream_reader import Normaliser, read_stream
+from tests.support.long import LONG
 
 KINDS = ("chat", "responses", "anthropic")
 NORMALISERS: dict[str, Callable[[], Normaliser]] = {
@@ -127,7 +127,7 @@ def places_to_cut(body: bytes) -> list[int]:
     """Where a body is cut in two: at every byte in the long version, else not between two letters or digits, where a
     reader is as it was one byte before."""
     everywhere = range(1, len(body))
-    if "SOAK_SECONDS" in os.environ:
+    if LONG:
         return list(everywhere)
     return [at for at in everywhere if not (body[at - 1 : at].isalnum() and body[at : at + 1].isalnum())]
 

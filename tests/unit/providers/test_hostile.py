@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from streamchat.chat import events as e
 from streamchat.chat.fold import fold
 from streamchat.chat.wire import event_from_wire, event_to_wire, message_to_wire
+from tests.support.long import examples
 from tests.unit.providers import wire
 from tests.unit.providers.asking import EMPTY, KINDS, read
 
 both = pytest.mark.parametrize("kind", KINDS)
-quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 
 TOOLS = {
     "chat": wire.tool(index=0, id="a", name="f", arguments='{"x": 1}')

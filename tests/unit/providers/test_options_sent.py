@@ -20,6 +20,7 @@ from streamchat.providers.model_capabilities import Families
 from streamchat.providers.openai import chat, responses
 from streamchat.providers.schema_tools import with_schema
 from streamchat.simulator import provider as simulator
+from tests.support.long import examples
 
 QUESTION = (Message("q", "user", (TextPart("hello"),)),)
 TOOLS = (ToolSpec("weather", "", {"type": "object"}), ToolSpec("time", "", {"type": "object"}))
@@ -82,7 +83,7 @@ def is_given(name: str, value: Any, default: Any) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "build", "model", "able"), CASES, ids=IDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_each_option_is_sent_or_known_not_to_be(
     kind: str, build: Build, model: str, able: Capabilities, data: st.DataObject

@@ -15,6 +15,7 @@ from streamchat.chat.messages import Message, NoticePart, TextPart
 from streamchat.runs import queue
 from streamchat.runs.queue import ITS_TURN, AnswerQueue, Ticket
 from streamchat.runs.service import ordinal
+from tests.support.long import examples
 
 
 def served(line: AnswerQueue, tickets: list[Ticket]) -> list[Ticket]:
@@ -62,7 +63,7 @@ async def test_places_are_told_as_they_change(monkeypatch: pytest.MonkeyPatch):
     assert [await second.next_place(), await third.next_place()] == [ITS_TURN, 1]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=25))
 def test_the_place_is_the_order(owners: list[str]):
     """What a ticket was told when the last one came is when it is served; no owner is served twice before another."""
@@ -87,7 +88,7 @@ def test_the_place_is_the_order(owners: list[str]):
     asyncio.run(play())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=25))
 def test_the_place_on_joining_is_right(owners: list[str]):
     """It is the one that a look at all places would give."""
