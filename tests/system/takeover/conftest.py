@@ -19,6 +19,7 @@ from httpx_sse import aconnect_sse
 from devservers.app import Served
 from devservers.postgres import PostgresServer
 from devservers.redis import RedisServer
+from tests.support import prepared
 
 MODEL = "simulator:tour"
 PATIENCE = 90
@@ -152,11 +153,12 @@ class StartPair(Protocol):
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def start_pair(request: pytest.FixtureRequest, tmp_path: Path, redis: RedisServer) -> AsyncIterator[StartPair]:
     workers: list[Worker] = []
-    if request.param == "sqlite":
+    server: PostgresServer | None = None if request.param == "sqlite" else request.getfixturevalue("postgres")
+    if server is None:
+        await asyncio.to_thread(prepared.sqlite_file, tmp_path / "chat.db")
         database = f"sqlite:///{tmp_path / 'chat.db'}"
     else:
-        server: PostgresServer = request.getfixturevalue("postgres")
-        database = server.new_database()
+        database = await asyncio.to_thread(prepared.postgres_database, server)
 
     async def start(second: Mapping[str, str] | None = None, **settings: str) -> Pair:
         calls = tmp_path / "calls"
@@ -177,3 +179,5 @@ async def start_pair(request: pytest.FixtureRequest, tmp_path: Path, redis: Redi
     yield start  # pyright: ignore[reportReturnType]
     for worker in workers:
         worker.kill()
+    if server is not None:
+        await asyncio.to_thread(prepared.give_back, server, database)
