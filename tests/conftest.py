@@ -74,6 +74,9 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+        # Without that million all objects would be looked at hundreds of times as often, and what a test left would
+        # be found in the midst of any other.
+        gc.set_threshold(700, 10, 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

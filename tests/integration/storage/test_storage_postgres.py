@@ -137,7 +137,9 @@ async def test_a_server_that_is_not_there() -> None:
 
 async def test_a_wrong_password(postgres: PostgresServer) -> None:
     """Refused, and the password is in no sentence."""
-    postgres.execute("CREATE ROLE guarded LOGIN PASSWORD 'right'")
+    postgres.execute(
+        "DO $$ BEGIN CREATE ROLE guarded LOGIN PASSWORD 'right'; EXCEPTION WHEN duplicate_object THEN END $$"
+    )
     error = await refusal(postgres.url("postgres", "guarded:hunter2"))
     assert (error.reason, error.transient) == ("refused", False)
     assert (await refusal(postgres.url("postgres", "guarded"))).reason == "refused"
