@@ -78,6 +78,18 @@ async def test_only_what_is_different_is_sent(services: Services) -> None:
         assert shown(changes, first["rows"]) == expected
 
 
+async def test_a_page_that_is_opened_waits_for_no_other_tab(services: Services) -> None:
+    """Pages that are opened one after the other have their lists at once; changes wait, so that tabs share them."""
+    await conversation(services, "Only one")
+    list_of_another = list_of(services)
+    await read(list_of_another)
+    waiting = asyncio.create_task(read(list_of_another))
+    for _ in range(3):
+        assert "rows" in await read(list_of(services), models=True, at_once=True)
+    assert not waiting.done()
+    await waiting
+
+
 async def test_what_is_pushed_off_the_first_page_is_not_gone(services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sidebar, "SHOWN", 3)
     tab = Tab(services)
