@@ -5,6 +5,9 @@ socket for every read and needs twice the time per chunk; a protocol that only b
 Rules:
 
 * Received bytes are buffered up to ``HIGH_WATER``; above that, reading pauses until the reader catches up.
+* If the event loop is crowded, a connection rests after each read, so that the next one brings more: a read, and what
+  follows from it until a browser has it, costs about the same for one word as for ten. How crowded it is shows in how
+  late readers come to what has arrived.
 * Closing is immediate and final: no lingering, no waiting for the other side.
 * Errors are those that the client expects of a backend (``httpcore2``), nothing else.
 """
@@ -26,6 +29,9 @@ import httpx2
 
 HIGH_WATER = 512 * 1024
 HAPPY_EYEBALLS_SECONDS = 0.25
+# A connection rests ``REST`` times as long as its reader came late, in the median of the last reads, so that a single
+# pause of the loop does not count; for ``MAX_REST`` seconds at most. Less than ``MIN_REST`` is not worth it.
+REST, MIN_REST, MAX_REST = 15, 0.02, 0.15
 # A middlebox may drop an idle connection silently. Keep-alive packets prevent that, and if the other end is gone
 # nevertheless, that is detected within a minute, before the connection is used again.
 _KEEP_ALIVE = (
@@ -50,6 +56,9 @@ class _Pipe(asyncio.Protocol):
         self.lost = asyncio.Event()
         self._paused = False
         self._arrival: asyncio.Future[None] | None = None
+        self._arrived_at = 0.0  # by the loop's clock
+        self._late = deque([0.0] * 5, maxlen=5)  # seconds until the reader came, of the last reads
+        self._rest: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._room.set()
 
@@ -59,9 +68,11 @@ class _Pipe(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.pieces.append(data)
         self.buffered_bytes += len(data)
-        if self.buffered_bytes > HIGH_WATER and not self._paused and self.transport is not None:
-            self._paused = True
-            self.transport.pause_reading()
+        loop = asyncio.get_running_loop()
+        self._arrived_at = loop.time()
+        if self._rest is None and (rest := min(REST * sorted(self._late)[2], MAX_REST)) >= MIN_REST:
+            self._rest = loop.call_later(rest, self.end_rest)
+        self._pause_or_resume()
         self._wake()
 
     def eof_received(self) -> bool:
@@ -71,6 +82,8 @@ class _Pipe(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended, self.error = True, self.error or exc
+        if self._rest is not None:
+            self._rest.cancel()
         self.lost.set()
         self._room.set()
         self._wake()
@@ -88,17 +101,35 @@ class _Pipe(asyncio.Protocol):
                 if self.error is not None:
                     raise self.error
                 return b""
-            self._arrival = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            self._arrival = loop.create_future()
             await self._arrival
+            self._late.append(loop.time() - self._arrived_at)
         data = self.pieces.popleft()
         if len(data) > max_bytes:
             self.pieces.appendleft(data[max_bytes:])
             data = data[:max_bytes]
         self.buffered_bytes -= len(data)
-        if self._paused and self.buffered_bytes <= HIGH_WATER // 2 and self.transport is not None:
-            self._paused = False
-            self.transport.resume_reading()
+        self._pause_or_resume()
         return data
+
+    def end_rest(self) -> None:
+        """Read on, if the connection rests."""
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+            self._pause_or_resume()
+
+    def _pause_or_resume(self) -> None:
+        full = self.buffered_bytes > (HIGH_WATER // 2 if self._paused else HIGH_WATER)
+        pause = full or self._rest is not None
+        if pause == self._paused or self.transport is None:
+            return
+        self._paused = pause
+        if pause:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
 
     async def drained(self) -> None:
         """Wait until there is room to write. Raises the connection's ``OSError``."""
@@ -138,6 +169,7 @@ class Stream(httpcore2.AsyncNetworkStream):
             async with _translate_errors(timeout, httpcore2.WriteTimeout, httpcore2.WriteError):
                 if self._transport.is_closing():
                     raise ConnectionResetError("the connection is closed")
+                self._pipe.end_rest()
                 self._transport.write(buffer)
                 await self._pipe.drained()
 

@@ -23,6 +23,7 @@ import httpx2
 
 from streamchat.providers.asyncio_backend import take_unfinished, use_backend
 from streamchat.providers.connection_times import ON_CONNECTION
+from streamchat.providers.joined_chunks import join_chunks
 from streamchat.providers.raw_recording import RawRecorder
 from streamchat.providers.response_body import MAX_DRAINS, Bodies
 
@@ -46,6 +47,7 @@ def http_client(connect_timeout: float, record: Path | None = None) -> httpx2.As
         follow_redirects=False,
     )
     use_backend(client)
+    join_chunks()
     return client
 
 

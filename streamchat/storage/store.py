@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -56,6 +56,7 @@ from streamchat.storage.usage import BY, UsageStore
 from streamchat.storage.webhooks import WebhookStore
 
 One = TypeVar("One", Change, End, Timed)
+Shown = TypeVar("Shown")
 _PLAIN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _TITLE_LENGTH = 200
 IDLE_AT_ONCE = 20
@@ -142,9 +143,17 @@ class Storage:
             lambda connection: queries.page(connection, _owner(owner), limit, before, archived)
         )
 
-    async def newest_conversations(self, owner: str, limit: int) -> list[ConversationRow]:
-        """Return the first page, as a tab shows it. All tabs of a person ask at the same moment: one query for them."""
-        return await self._tabs_queries.ask((owner, limit), lambda: self.conversations(owner, limit=limit))
+    async def newest_conversations(
+        self, owner: str, limit: int, show: Callable[[list[ConversationRow]], Shown]
+    ) -> Shown:
+        """Return what ``show`` makes of the first page. All tabs of a person ask at the same moment: it is read and
+        shown once for them, and nobody may change the result.
+        """
+
+        async def read() -> Shown:
+            return show(await self.conversations(owner, limit=limit))
+
+        return await self._tabs_queries.ask((owner, limit, show), read)
 
     async def walk(
         self, owner: str, *, limit: int, before: str | None = None, archived: bool = False

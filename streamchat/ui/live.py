@@ -64,7 +64,7 @@ class Live(rx.State):
             async for frame in frames:
                 listed = frame.get("list")
                 if frame.get("k") == "open" and not frame.get("begun"):
-                    listed = await read_list(models=True)
+                    listed = await read_list(models=True, at_once=True)
                 try:
                     async with self:
                         if listed:

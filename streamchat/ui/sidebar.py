@@ -27,16 +27,17 @@ class Listed(TypedDict):
     person: NotRequired[Person | dict[str, Never]]
 
 
-async def read_list(context: RequestContext, *, models: bool) -> Listed | None:
-    """Return the list as it is now; ``None`` if the database is away, which the transcript shows."""
+async def read_list(context: RequestContext, *, models: bool, at_once: bool = False) -> Listed | None:
+    """Return the list as it is now; ``None`` if the database is away, which the transcript shows.
+
+    ``at_once``: for a page that shows nothing yet. Otherwise it may wait for other tabs of the person.
+    """
+    store, owner = context.store, context.owner
     try:
-        stored = await context.store.newest_conversations(context.owner, SHOWN)
-        rows = [
-            _row(one.id, one.title, one.updated_at, answering=one.answering, waiting=one.waiting, pinned=one.pinned)
-            for one in stored
-        ]
-        if len(stored) == SHOWN:
-            rows[-1]["cursor"] = stored[-1].cursor
+        if at_once:
+            rows = _rows(await store.conversations(owner, limit=SHOWN))
+        else:
+            rows = await store.newest_conversations(owner, SHOWN, _rows)
         if not models:
             return Listed(rows=rows)
         catalog = await context.models()
@@ -78,6 +79,17 @@ def _changes(before: Sequence[ConversationRow], now: Sequence[ConversationRow]) 
     end = _key(now[-1]) if now and "cursor" in now[-1] else None
     gone = [one for one, row in had.items() if one not in has and not (end and _key(row) < end)]
     return ListChanges(rows=changed, gone=gone) if len(changed) + len(gone) <= MAX_CHANGES else None
+
+
+def _rows(stored: Sequence[Any]) -> list[ConversationRow]:
+    """Return rows of the store for the page, the last one with the cursor of those after it, if there may be more."""
+    rows = [
+        _row(one.id, one.title, one.updated_at, answering=one.answering, waiting=one.waiting, pinned=one.pinned)
+        for one in stored
+    ]
+    if len(stored) == SHOWN:
+        rows[-1]["cursor"] = stored[-1].cursor
+    return rows
 
 
 def _row(

@@ -39,6 +39,9 @@ HEARTBEAT_SECONDS = 5.0
 # every tab.
 LIST_AFTER_SECONDS = 0.2
 LIST_SECONDS = 1.0
+# Nor does it take more than a tenth of the time: reading it takes long while the process or the database is busy.
+LIST_SHARE = 10
+MAX_LIST_SECONDS = 5.0
 
 
 class ReadList(Protocol):
@@ -203,6 +206,7 @@ class Transcript:
         pending, models = self._begun, False
         due = monotonic() + LIST_AFTER_SECONDS
         listing: asyncio.Task[object] | None = None
+        listed_at = 0.0
         try:
             yield await self._open()
             while not self._closed:
@@ -222,10 +226,11 @@ class Transcript:
                             yield frame
                 if listing is not None and listing.done():
                     frame = {"k": "rows", "list": listing.result()}
-                    listing, due = None, monotonic() + LIST_SECONDS
+                    rest = min(LIST_SHARE * (monotonic() - listed_at), MAX_LIST_SECONDS)
+                    listing, due = None, monotonic() + max(rest, LIST_SECONDS)
                     yield frame
                 if pending and listing is None and monotonic() >= due:
-                    listing = asyncio.create_task(self._read_list(models=models), name="list")
+                    listing, listed_at = asyncio.create_task(self._read_list(models=models), name="list"), monotonic()
                     listing.add_done_callback(lambda _: self._wakeup.set())
                     pending = models = False
                 now = monotonic()

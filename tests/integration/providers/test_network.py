@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import httpcore2
 import httpx2
 import pytest
 
-from streamchat.providers.asyncio_backend import HIGH_WATER, Backend, Stream, use_backend
+from streamchat.providers.asyncio_backend import HIGH_WATER, Backend, Stream, _Pipe, use_backend
 from streamchat.providers.http_client import http_client
 from tests.integration.providers.replay import Reply, replay
 from tests.unit.providers import wire
@@ -140,6 +141,74 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
     await writer.drain()
     await reader.read()
+
+
+class Transport:
+    """Notes whether reading is paused."""
+
+    reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+async def test_a_connection_rests_only_if_readers_are_late_again_and_again() -> None:
+    """One pause of the event loop changes nothing; in a crowded one each read is followed by a rest, which ends."""
+    pipe: Any = _Pipe()
+    pipe.transport = Transport()
+
+    async def read(late: float) -> bool:
+        reading = asyncio.create_task(pipe.read(100))
+        await asyncio.sleep(0)
+        pipe.data_received(b"x")
+        rested = not pipe.transport.reading
+        time.sleep(late)  # noqa: ASYNC251 the loop stands still
+        assert await reading == b"x"
+        return rested
+
+    assert not any([await read(late) for late in (0, 0, 0.05, 0, 0, 0, 0)])
+    assert [await read(0.05) for _ in range(4)][-1]
+    async with asyncio.timeout(5):
+        while not pipe.transport.reading:
+            await asyncio.sleep(0.01)
+    [await read(0.05) for _ in range(2)]
+    assert not pipe.transport.reading
+    pipe.end_rest()  # with the next request
+    assert pipe.transport.reading
+    [await read(0) for _ in range(5)]
+    pipe.end_rest()
+    assert not await read(0)
+
+
+async def test_a_crowded_event_loop_reads_seldom_and_loses_nothing() -> None:
+    """What comes meanwhile waits in the socket: the same bytes in fewer reads, and the end of the connection."""
+    pieces = [b"%04d" % number for number in range(100)]
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.002)
+
+    async def crowd() -> None:
+        while True:
+            time.sleep(0.01)  # noqa: ASYNC251 the work of others
+            await asyncio.sleep(0)
+
+    async with served(handler) as port:
+        stream = await connected(port)
+        others = asyncio.create_task(crowd())
+        reads = []
+        async with asyncio.timeout(20):
+            while data := await stream.read(65536):
+                reads.append(data)
+        others.cancel()
+        await stream.aclose()
+    assert b"".join(reads) == b"".join(pieces)
+    assert len(reads) < len(pieces) / 2
 
 
 async def test_tls(certificate: Path) -> None:

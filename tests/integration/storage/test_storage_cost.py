@@ -168,15 +168,15 @@ async def test_all_tabs_of_a_person_share_a_query(storage: Storage) -> None:
     """Two hundred tabs that are told of the same change cost a query, and none gets a list from before its call."""
     await long_conversation(storage, 2)
     with statements(storage) as seen:
-        first = await asyncio.gather(*(storage.newest_conversations("local", 100) for _ in range(200)))
+        first = await asyncio.gather(*(storage.newest_conversations("local", 100, list) for _ in range(200)))
     assert len(seen) < 10
     assert all(len(rows) == 1 for rows in first)
-    waiting = asyncio.create_task(storage.newest_conversations("local", 100))
+    waiting = asyncio.create_task(storage.newest_conversations("local", 100, list))
     await asyncio.sleep(0)
     await turn(storage, "new")
     with statements(storage) as seen:
-        later = await asyncio.gather(*(storage.newest_conversations("local", 100) for _ in range(200)))
+        later = await asyncio.gather(*(storage.newest_conversations("local", 100, list) for _ in range(200)))
         assert await waiting
     assert len(seen) < 10
     assert all(len(rows) == 2 for rows in later)
-    assert await storage.newest_conversations("somebody else", 100) == []
+    assert await storage.newest_conversations("somebody else", 100, list) == []

@@ -15,7 +15,7 @@ from streamchat.runs.notifications import Notification
 from streamchat.settings import Settings
 from streamchat.ui import sidebar
 from streamchat.ui.sidebar import Listed, news_of, read_list
-from streamchat.ui.transcript import Transcript
+from streamchat.ui.transcript import LIST_SHARE, Transcript
 from streamchat.wiring import Services, running_services
 from streamchat.wiring.request_context import RequestContext
 
@@ -81,13 +81,13 @@ async def test_only_what_is_different_is_sent(services: Services) -> None:
 async def test_a_page_that_is_opened_waits_for_no_other_tab(services: Services) -> None:
     """Pages that are opened one after the other have their lists at once; changes wait, so that tabs share them."""
     await conversation(services, "Only one")
-    list_of_another = list_of(services)
-    await read(list_of_another)
-    waiting = asyncio.create_task(read(list_of_another))
+    tab = Tab(services)
+    await tab.listed()
+    waiting = asyncio.create_task(tab.listed())
     for _ in range(3):
-        assert "rows" in await read(list_of(services), models=True, at_once=True)
+        assert await read_list(Tab(services).context, models=True, at_once=True)
     assert not waiting.done()
-    await waiting
+    assert (await waiting)["rows"]
 
 
 async def test_what_is_pushed_off_the_first_page_is_not_gone(services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,3 +142,29 @@ async def test_a_list_that_cannot_be_read_delays_no_piece(services: Services) ->
         frame = await earlier
         assert frame is not None
         assert frame["k"] == "say"
+
+
+async def test_a_list_that_takes_long_is_read_seldom(services: Services) -> None:
+    """While the process or the database is busy, with changes all the time: it takes a tenth of the time at most."""
+    reads: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def slow(*, models: bool) -> object:
+        reads.append(loop.time())
+        await asyncio.sleep(0.15)
+        return None
+
+    transcript = Transcript(services, LOCAL_OWNER, await conversation(services, "One"), read_list=slow)
+
+    async def follow() -> None:
+        async with aclosing(transcript.frames()) as frames:
+            async for _ in frames:
+                pass
+
+    following = asyncio.create_task(follow())
+    async with asyncio.timeout(20):
+        while len(reads) < 2:
+            services.runs.feed.publish(LOCAL_OWNER, Notification("changed", "another", ""))
+            await asyncio.sleep(0.02)
+    following.cancel()
+    assert reads[1] - reads[0] >= 0.15 * LIST_SHARE
