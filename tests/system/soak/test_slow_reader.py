@@ -50,7 +50,7 @@ async def test_the_end_comes_from_the_database(tmp_path: Path):
             while services.runs.running(LOCAL_OWNER):
                 await asyncio.sleep(0.05)
             await asyncio.sleep(KEEP * 4)
-            for frame in await frames_until(frames, "message"):
+            for frame in await frames_until(frames, "messages"):
                 page.feed(frame)
             (_, answer) = page.messages.values()
             assert (answer.status, answer.text) == ("finished", whole(100))
