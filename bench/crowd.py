@@ -26,13 +26,11 @@ from devservers import redis
 
 COUNTS = (10, 25, 50, 100, 200)
 RATE = 50
-# Starts at a time, as tabs of people begin at moments of their own.
-STARTS = 10
 _tags = count(1)
 
 
 async def run(quick: bool) -> None:
-    load = Load("crowd", "numbered", 150 if quick else 500, RATE)
+    load = Load("crowd", "numbered", 300 if quick else 500, RATE)
     settings = SETTINGS | {"STREAMCHAT_ACCOUNTS": "", "STREAMCHAT_TOOLS": ""}
     rows = []
     async with simulator() as provider:
@@ -63,10 +61,9 @@ async def _crowd(provider: Simulator, running: App, load: Load, at_once: int) ->
         await _answer(first, Load("warm-up", "numbered", 20, RATE).message)
     async with AsyncExitStack() as stack:
         tabs = [await stack.enter_async_context(tab(running.port)) for _ in range(at_once)]
-        starts = asyncio.Semaphore(STARTS)
         messages = [f"{load.message} tab {next(_tags)}" for _ in tabs]
         used, own, began = tree_cpu_seconds(running.pid), _rest(provider), time.monotonic()
-        await asyncio.gather(*(_answer(one, text, starts) for one, text in zip(tabs, messages, strict=True)))
+        await asyncio.gather(*(_answer(one, text) for one, text in zip(tabs, messages, strict=True)))
         seconds = time.monotonic() - began
         cores = [(tree_cpu_seconds(running.pid) - used) / seconds, (_rest(provider) - own) / seconds]
     late, lost = await _late(provider, load, dict(zip(messages, tabs, strict=True)))
@@ -77,9 +74,8 @@ async def _crowd(provider: Simulator, running: App, load: Load, at_once: int) ->
     ]
 
 
-async def _answer(one: Tab, message: str, starts: asyncio.Semaphore | None = None) -> None:
-    async with starts or asyncio.Semaphore():
-        await one.ask(message, MODEL)
+async def _answer(one: Tab, message: str) -> None:
+    await one.ask(message, MODEL)
     await one.read()
 
 

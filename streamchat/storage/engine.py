@@ -4,7 +4,8 @@ Knows nothing of tables. Rules:
 
 * SQLite: WAL, lock time-out of 5 s, ``synchronous=NORMAL``, foreign keys on. A write transaction takes the
   write lock at once: a transaction that starts with a read may not be able to upgrade later.
-* SQLite has one writer, so the writers of this process queue here, in order, instead of polling the file.
+* SQLite has one writer, so the writers of this process queue here, in order, instead of polling the file. What keeps a
+  process alive for the others comes first: behind two hundred beginnings it would be taken for dead.
 * PostgreSQL: a pooled connection whose server was restarted costs no failed call, and no test before use: what has had
   no effect yet (a read, the beginning of a write) is done again on a new connection.
 * A transaction is a synchronous function that runs in a thread: one hop for all of its statements, so neither a long
@@ -66,7 +67,9 @@ class Database:
         self._for_writes = self.engine.execution_options(**{_KIND: _WRITE})
         self._for_reads = self.engine.execution_options(**{_KIND: _READ}, **snapshot)
         self._for_look_ups = self.engine.execution_options(**{_KIND: _NONE}, **single)
-        self._writes = asyncio.Semaphore(1 if address.file else _WRITES_AT_ONCE)
+        at_once = 1 if address.file else _WRITES_AT_ONCE
+        self._writes = asyncio.Semaphore(at_once)
+        self._line = asyncio.Semaphore(at_once)  # so that no more than these are before what comes first
         self._reads = asyncio.Semaphore(_READS)
         self._threads = DaemonPool("storage")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -85,14 +88,21 @@ class Database:
         """
         return await self._read(work, self._for_look_ups)
 
-    async def write(self, work: Work[T]) -> T:
-        """Run ``work`` in one transaction, committed as a whole or not at all. Raises ``StorageError``."""
-        return await self._complete(self._write(work))
+    async def write(self, work: Work[T], *, first: bool = False) -> T:
+        """Run ``work`` in one transaction, committed as a whole or not at all. Raises ``StorageError``.
+
+        ``first``: before all that wait already.
+        """
+        return await self._complete(self._write(work) if first else self._write_in_line(work))
 
     async def _read(self, work: Work[T], engine: Engine | None = None) -> T:
         with self._counted():
             async with self._reads:
                 return await self._in_thread(self._run_read, work, engine or self._for_reads)
+
+    async def _write_in_line(self, work: Work[T]) -> T:
+        async with self._line:
+            return await self._write(work)
 
     async def _write(self, work: Work[T]) -> T:
         with self._counted():

@@ -501,7 +501,9 @@ class Storage:
             mine = partial(_within, database is self._memory)
             batch = mine(changes), mine(ends), words, mine(timings)
             if batch[0] or batch[1] or batch[3]:
-                one = await database.write(lambda connection, batch=batch: commands.write(connection, *batch))
+                one = await database.write(
+                    lambda connection, batch=batch: commands.write(connection, *batch), first=True
+                )
                 written = Written({**written.seqs, **one.seqs}, written.ended | one.ended)
         return written
 

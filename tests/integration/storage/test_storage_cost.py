@@ -13,6 +13,7 @@ from sqlalchemy import Connection, event, insert, update
 
 from streamchat.chat.messages import Message, TextPart
 from streamchat.chat.request import NewRun
+from streamchat.chat.writes import Change
 from streamchat.errors import NotFound
 from streamchat.storage import Begun, Storage
 from streamchat.storage.mapping import message_to_columns
@@ -180,3 +181,25 @@ async def test_all_tabs_of_a_person_share_a_query(storage: Storage) -> None:
     assert len(seen) < 10
     assert all(len(rows) == 2 for rows in later)
     assert await storage.newest_conversations("somebody else", 100, list) == []
+
+
+async def test_what_proves_that_a_process_lives_waits_for_no_line(storage: Storage) -> None:
+    """Heartbeats of answers come before a hundred beginnings that wait already; the others keep their order."""
+    begun = await storage.begin(
+        "local", NewRun(client_message_id="own", parts=[TextPart("a")], model="m:x"), worker="w"
+    )
+    done: list[str] = []
+
+    async def begin(key: str) -> None:
+        await storage.begin("local", NewRun(client_message_id=key, parts=[TextPart(key)], model="m:x"), worker="w")
+        done.append(key)
+
+    async def beat() -> None:
+        written = await storage.write([Change(begun.run_id, 0, 0, 0)])
+        assert begun.run_id in written.seqs
+        done.append("beat")
+
+    await asyncio.gather(*(begin(f"{n:03}") for n in range(100)), beat())
+    assert done.index("beat") < 30
+    if storage._database.address.file:
+        assert [key for key in done if key != "beat"] == sorted(key for key in done if key != "beat")
