@@ -49,6 +49,8 @@ export interface Chat {
   compare: SharedValue<string[]>;
   /** Whether the chat that is shown, or the next one, is never stored. */
   temporary: SharedValue<boolean>;
+  /** The visit in which a question was sent last: what begins with it is shown in no other one of the empty page. */
+  askedIn: SharedValue<string>;
   /** The composer's way to send; `null` while there is none. */
   submit: SharedValue<Submit | null>;
   /** The conversations of the list, as far as they are known here. */
@@ -90,6 +92,7 @@ export function createChat(): Chat {
     presets: new SharedValue<Preset[]>([]),
     compare: new SharedValue<string[]>([]),
     temporary: new SharedValue(false),
+    askedIn: new SharedValue(""),
     submit: new SharedValue<Submit | null>(null),
     rows: new SharedValue<ConversationRow[]>([]),
     query: new SharedValue(""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -12,6 +13,27 @@ from tests.browser.conftest import OpenPage
 from tests.support.chat_page import ChatPage, numbered
 from tests.support.raw import RawTab
 from tests.support.simulated import Simulated
+
+# The timers of the router's way to what was begun fire when the test says so.
+HOLD = """
+    window.later = window.setTimeout;
+    window.held = [];
+    window.setTimeout = (action, ms, ...more) =>
+        ms === 100 || ms === 500 ? (held.push([ms, action]), 0) : later(action, ms, ...more);
+"""
+# The router's entry of the history is there within microtasks, before React renders anything.
+NEW_CHAT_THEN_HELD = """async () => {
+    document.querySelector("[data-testid=new-chat]").click();
+    for (let n = 0; n < 1000 && location.pathname !== "/"; n++) await null;
+    if (location.pathname !== "/") throw new Error("the router is not there yet");
+    window.setTimeout = later;
+    for (const [, action] of held) action();
+}"""
+ENTER_THEN_NEW_CHAT = """() => {
+    const composer = document.querySelector("[data-testid=composer]");
+    composer.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+    document.querySelector("[data-testid=new-chat]").click();
+}"""
 
 
 def test_words_are_seen_arriving(chat: ChatPage, simulated: Simulated, mark: str):
@@ -42,6 +64,42 @@ def test_a_first_message_makes_a_conversation_with_an_address_and_a_line(chat: C
     chat.wait_status("finished")
     expect(line).to_have_attribute("data-answering", "false")
     assert chat.page.evaluate("window.loaded") == loaded
+
+
+def test_new_chat_in_the_moment_in_which_the_router_goes_to_what_was_begun(tab: ChatPage, mark: str):
+    """New chat is clicked; before React shows it, the time comes for the address of the conversation that was begun: it
+    stays with its own entry of the history, and the page is empty. Back leads to it; a question begins another one."""
+    tab.page.add_init_script(HOLD)
+    tab.open().ask(f"{mark} first n=3 rate=0 kind=numbered").wait_text("w000003")
+    tab.page.wait_for_function("() => held.some(([ms]) => ms === 100)")
+    first = tab.page.url
+    tab.page.evaluate(NEW_CHAT_THEN_HELD)
+    expect(tab.messages).to_have_count(0)
+    tab.paints(30)
+    expect(tab.messages).to_have_count(0)
+    assert urlsplit(tab.page.url).path == "/"
+    tab.page.go_back()
+    expect(tab.page).to_have_url(first)
+    expect(tab.questions).to_contain_text(["first"])
+    tab.page.go_forward()
+    expect(tab.messages).to_have_count(0)
+    tab.ask(f"{mark} second n=3 rate=0 kind=numbered").wait_status("finished")
+    expect(tab.questions).to_contain_text(["second"])
+    assert tab.page.url != first
+
+
+def test_new_chat_before_the_first_one_is_there(tab: ChatPage, mark: str):
+    """New chat right after Enter: what was asked is in the list, the page is empty; a question begins another one."""
+    tab.open()
+    tab.composer.fill(f"{mark} first n=3 rate=0 kind=numbered")
+    tab.page.evaluate(ENTER_THEN_NEW_CHAT)
+    expect(tab.rows.first).to_contain_text(mark)
+    tab.paints(30)
+    expect(tab.messages).to_have_count(0)
+    expect(tab.composer).to_have_value("")
+    assert urlsplit(tab.page.url).path == "/"
+    tab.ask(f"{mark} second n=3 rate=0 kind=numbered").wait_status("finished")
+    expect(tab.questions).to_contain_text(["second"])
 
 
 def test_new_chat_and_the_way_back(chat: ChatPage, mark: str):

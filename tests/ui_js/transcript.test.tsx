@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, mock, setSystemTime, spyOn, test } from "bun:test";
+import { visitNow } from "../../assets/chat/common/address";
 import { visit } from "../../assets/chat/common/storage";
 import { crc32 } from "../../assets/chat/store/checksum";
 import type { Frame, OpenFrame } from "../../assets/chat/store/frames";
@@ -67,7 +68,8 @@ test("a hidden tab asks for fewer pieces, and for more of them when it is shown"
 
 test("a conversation that begins in a new chat is shown and has its address at once; the router goes there later", async () => {
   const opens: Frame = { k: "open", g: 1, conversation: null, title: "", messages: [], earlier: false, missing: false };
-  const { send, container } = await showOpen(opens, "/");
+  const { send, container, chat } = await showOpen(opens, "/");
+  chat.askedIn.set(visitNow());
   send(open([message("q", "Hi", { role: "user" }), streaming("a", "One", 1)], { begun: true }));
   await waitFor(() => expect(answers()).toEqual(["One"]));
   expect(location.pathname).toBe("/c/c");
@@ -84,6 +86,16 @@ test("a conversation that begins in a new chat is shown and has its address at o
   }
   expect([answers(), container.querySelector(".skeleton")]).toEqual([["One"], null]);
 }, 60_000);
+
+test("what was begun in a chat that was left at once is not shown in the new one, which is asked for again", async () => {
+  const opens: Frame = { k: "open", g: 1, conversation: null, title: "", messages: [], earlier: false, missing: false };
+  const { send, chat, onResync } = await showOpen(opens, "/");
+  chat.askedIn.set(visitNow());
+  history.pushState({ key: "another visit", idx: 1 }, "", "/");
+  send(open([message("q", "Hi", { role: "user" }), streaming("a", "One", 1)], { begun: true }));
+  expect([chat.store.meta().conversation, location.pathname]).toEqual([null, "/"]);
+  expect(onResync).toHaveBeenCalledTimes(1);
+});
 
 test("frames from Reflex's state become messages, piece by piece, and only the answer that grows changes", async () => {
   const { send } = await show(message("q", "Hi", { role: "user" }), streaming("a", "One", 1));
@@ -484,7 +496,8 @@ test("an empty page renders a first message where nobody finds it, and a first m
   });
   try {
     const about = { conversation: null, title: "", earlier: false, missing: false };
-    const { send, container } = await showOpen({ k: "open", g: 1, messages: [], ...about }, "/");
+    const { send, container, chat } = await showOpen({ k: "open", g: 1, messages: [], ...about }, "/");
+    chat.askedIn.set(visitNow());
     const spoken = () => screen.getAllByRole("status").map((element) => element.textContent);
     const before = spoken();
     watching.observe(document, { subtree: true, childList: true, characterData: true });

@@ -3,12 +3,8 @@
 import { useSyncExternalStore } from "react";
 import { useLocation } from "react-router";
 import { useChat } from "../chat";
-import type { Meta, TranscriptStore } from "../store/transcript-store";
 
 const ADDRESS = /^\/(?:[cs]\/([\w-]{1,64})\/?)?$/;
-
-// The visit of the empty page in which the conversation of this store was begun.
-const begunIn = new WeakMap<TranscriptStore, { conversation: string; visit: string }>();
 
 /** The conversation of an address, `null` for a new chat, `undefined` for an address that names nothing. */
 export function conversationAt(pathname: string): string | null | undefined {
@@ -16,16 +12,23 @@ export function conversationAt(pathname: string): string | null | undefined {
   return address ? (address[1] ?? null) : undefined;
 }
 
+/** The entry of the browser's history, as the router names it. The page shows it some milliseconds later: React takes its time. */
+export function visitNow(): string {
+  return history.state?.key ?? "default";
+}
+
 /**
  * The conversation of the address, and whether its messages are still on their way. `begun`: it began in a new chat, and
  * does not have its address yet.
  */
 export function useAddress(): { id: string | null | undefined; pending: boolean; begun: boolean } {
-  const { store } = useChat();
+  const { store, askedIn } = useChat();
   const { pathname, key } = useLocation();
   const meta = useSyncExternalStore(store.subscribeMeta, store.meta, store.meta);
   const id = conversationAt(pathname);
-  if (id === null && hasBegun(store, meta, key)) return { id: meta.conversation, pending: false, begun: true };
+  // "New chat" is another visit of the same page.
+  if (id === null && meta.begun && meta.conversation && askedIn.get() === key)
+    return { id: meta.conversation, pending: false, begun: true };
   return { id, pending: !meta.opened || (id !== undefined && id !== meta.conversation), begun: false };
 }
 
@@ -34,13 +37,4 @@ export function usePlace(): string {
   const { pathname } = useLocation();
   const { id, begun } = useAddress();
   return begun ? `/c/${id}` : pathname;
-}
-
-// "New chat" is another visit of the same page.
-function hasBegun(store: TranscriptStore, { begun, conversation }: Meta, visit: string): boolean {
-  if (!begun || !conversation) return false;
-  const known = begunIn.get(store);
-  if (known?.conversation === conversation) return known.visit === visit;
-  begunIn.set(store, { conversation, visit });
-  return true;
 }

@@ -16,7 +16,7 @@ import {
 } from "react";
 import { useLocation } from "react-router";
 import { type Chat, useChat } from "../chat";
-import { useAddress, usePlace } from "../common/address";
+import { useAddress, usePlace, visitNow } from "../common/address";
 import { hasFingersOnly, useFingersOnly } from "../common/fingers";
 import { newId } from "../common/new-id";
 import { request, runPath } from "../common/request";
@@ -272,6 +272,7 @@ function useSending(
       }
       if (meta.compared.length) return setError(strings().composer.keepOne);
       const extra = { ...extraOf(chat), ...attachments.extra };
+      chat.askedIn.set(visitNow());
       if (model) delete extra.models; // a question that names its model is for that one
       const outcome = outbox.submit(text, chosen, extra);
       if (outcome === "empty" || outcome === "busy") return;

@@ -7,7 +7,7 @@ import { ArrowDown } from "lucide-react";
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { type News, useChat } from "../chat";
-import { conversationAt, useAddress } from "../common/address";
+import { conversationAt, useAddress, visitNow } from "../common/address";
 import { basePath, goToSignIn, routePath } from "../common/base-path";
 import { appName } from "../common/page-settings";
 import { useStateVar } from "../common/reflex";
@@ -133,25 +133,33 @@ function useMessage(): MessageComponent | null {
 }
 
 function useFrames(state: string, onResync: () => void): void {
-  const { store } = useChat();
+  const { store, askedIn } = useChat();
   const callbacks = useStableCallbacks({ resync: onResync });
   useEffect(() => store.onResync(callbacks.resync), [store, callbacks]);
   useStateVar<Frame>(state, "f", (frame, hydrated) => {
-    if (!frame || !isNews(frame, hydrated, store.meta().opened)) return;
+    if (!frame) return;
+    // A chat was begun, and left for a new one at once: the server may take this one for that one.
+    const { opened } = store.meta();
+    if (opened && isBegun(frame) && askedIn.get() !== visitNow()) return callbacks.resync();
+    if (!isNews(frame, hydrated, opened)) return;
     if (frame.k === "say" && frame.sign_in) goToSignIn();
     store.feed(frame);
   });
 }
 
 // A conversation that has begun here has its address at once, for a reload or a bookmark. The router goes there after the
-// first words: that is a hundred milliseconds of work.
+// first words: that is a hundred milliseconds of work. Neither happens to an entry of the history that follows, which is
+// there before React shows it.
 function useNewAddress(): void {
   const { store, painter } = useChat();
   const navigate = useNavigate();
+  const { key } = useLocation();
   const { id, begun } = useAddress();
-  const { go } = useStableCallbacks({ go: () => id && begun && void navigate(`/c/${id}`, { replace: true }) });
+  const { go } = useStableCallbacks({
+    go: () => id && begun && visitNow() === key && void navigate(`/c/${id}`, { replace: true }),
+  });
   useEffect(() => {
-    if (!id || !begun) return;
+    if (!id || !begun || visitNow() !== key) return;
     history.replaceState(history.state, "", `${basePath()}/c/${id}`);
     let timer = setTimeout(go, ADDRESS_MS);
     const forget = painter.onPainted(() => {
@@ -165,7 +173,7 @@ function useNewAddress(): void {
       forget();
       clearTimeout(timer);
     };
-  }, [store, painter, id, begun, go]);
+  }, [store, painter, id, begun, key, go]);
 }
 
 // The server sends what this tab can show, and no more often.
@@ -198,7 +206,12 @@ function isNews(frame: Frame, hydrated: boolean, opened: boolean): boolean {
   if (frame.k === "say" || frame.k === "sent" || frame.k === "undecided" || isBarePiece(frame)) return hydrated;
   const address = conversationAt(routePath());
   if (frame.k !== "open" || address === undefined || address === frame.conversation) return true;
-  return opened && address === null && !!frame.begun; // else it was begun before a reload
+  return opened && isBegun(frame); // else it was begun before a reload
+}
+
+// Whether it shows a conversation that was begun, on the empty page.
+function isBegun(frame: Frame): boolean {
+  return frame.k === "open" && !!frame.begun && conversationAt(routePath()) === null;
 }
 
 // One that does not say which piece it is.
