@@ -32,7 +32,7 @@ export function WarmUp({ Message, wanted }: Props) {
         chat.store.feed(opened());
         startTransition(() => setStep("now"));
       } else {
-        chat.store.feed({ m: ANSWER, s: 1, p: 0, o: 0, t: "Hello" });
+        chat.store.feed({ m: ANSWER, s: 1, p: 0, o: 0, t: "1, 2" });
         flushSync(() => chat.store.flush());
         setStep("done");
       }
@@ -52,7 +52,7 @@ export function WarmUp({ Message, wanted }: Props) {
 }
 
 function opened() {
-  const messages = [message(QUESTION, "user", "Hi"), message(ANSWER, "assistant", "")];
+  const messages = [message(QUESTION, "user", "1"), message(ANSWER, "assistant", "")];
   return { k: "open" as const, g: 0, conversation: null, title: "", messages, earlier: false, missing: false };
 }
 
