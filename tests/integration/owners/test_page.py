@@ -141,7 +141,8 @@ def test_the_list_is_sent_to_a_tab_once(mine: Mine):
         tab.ending()
         tab.wait(lambda: len(tab.latest_rows()) > len(ids), what="the new row")
         assert "rows_rx_state_" not in json.dumps(tab.updates[updates:])
-        assert [row["id"] for row in tab.latest_rows()][1:] == ids
+        # In any order: an answer of another test may end meanwhile, which makes its conversation the newest.
+        assert {row["id"] for row in tab.latest_rows()} > set(ids)
 
 
 def test_without_an_owner_there_is_no_socket(mine: Mine):
