@@ -7,14 +7,15 @@ describes an update. Rule: a name of Reflex that is not documented, or begins wi
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import chdir, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, chdir, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ _DEVELOPMENT_SERVER = """    {
       }),
     },
 """
+_tasks: set[asyncio.Task[Any]] = set()
 # What of a bundle names the page's root: addresses in quotes, React Router's base, Vite's prefix of preloaded chunks.
 _ROOTED = re.compile(
     r"""(?<=["'`])/(?=assets/|favicon\.svg|look/|(?:lab|latency)[`"'])|(?<=href=")/(?=")|(?<=href:[`"'])/(?=[`"'])"""
@@ -109,6 +111,58 @@ def keep_tokens_out_of_the_log() -> None:
 
 def _names_no_token(record: logging.LogRecord) -> bool:
     return "disconnected client" not in record.getMessage()
+
+
+def keep_locks_from_cancellation() -> None:
+    """Make a handler that is cancelled while it takes or returns its tab's lock in Redis leave no lock behind.
+
+    Reflex cancels a tab's follower with each navigation. A lock that was taken for it at that moment would have no
+    owner, and nothing would reach the tab until it expires, after ten seconds. To be called once the app is there:
+    Reflex has imported the module by then, if it can.
+    """
+    module = sys.modules.get("reflex.istate.manager.redis")
+    if module is None or hasattr(module.StateManagerRedis._try_get_lock, "__wrapped__"):
+        return
+    manager: Any = module.StateManagerRedis
+    take, lock = manager._try_get_lock, manager._lock
+
+    @wraps(take)
+    async def try_get_lock(self: Any, lock_key: bytes, lock_id: bytes) -> bool | None:
+        taking = asyncio.ensure_future(take(self, lock_key, lock_id))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            _background(_return_lock(self, lock_key, lock_id, taking))
+            raise
+
+    @wraps(lock)
+    @asynccontextmanager
+    async def locked(self: Any, *arguments: Any, **more: Any) -> AsyncIterator[bytes]:
+        context = lock(self, *arguments, **more)
+        lock_id = await context.__aenter__()
+        try:
+            yield lock_id
+        except BaseException as error:
+            if not await asyncio.shield(_background(context.__aexit__(type(error), error, error.__traceback__))):
+                raise
+        else:
+            await asyncio.shield(_background(context.__aexit__(None, None, None)))
+
+    manager._try_get_lock, manager._lock = try_get_lock, locked
+
+
+async def _return_lock(manager: Any, lock_key: bytes, lock_id: bytes, taking: asyncio.Future[bool | None]) -> None:
+    """Delete a lock once it was taken, as the one who asked for it has gone."""
+    with suppress(Exception):  # Redis is away: the lock expires
+        if await taking and await manager.redis.get(lock_key) == lock_id:
+            await manager.redis.delete(lock_key)
+
+
+def _background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    task = asyncio.create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
 
 
 def keep_secrets_from_page_tools(is_inherited: Callable[[str], bool]) -> None:

@@ -21,7 +21,7 @@ import reflex as rx
 
 from streamchat.errors import StreamchatError, Unauthorized
 from streamchat.protocols.page.stream import Frame
-from streamchat.reflex_internals import is_connected, keep_tokens_out_of_the_log
+from streamchat.reflex_internals import is_connected, keep_locks_from_cancellation, keep_tokens_out_of_the_log
 from streamchat.ui.context import refused
 from streamchat.ui.transcript import Page, ReadList, Transcript
 from streamchat.wiring.request_context import RequestContext
@@ -161,6 +161,7 @@ def watch(app: rx.App) -> None:
     global _app
     _app = app
     keep_tokens_out_of_the_log()
+    keep_locks_from_cancellation()
 
 
 def is_open(token: str) -> bool:

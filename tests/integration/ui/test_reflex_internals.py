@@ -6,6 +6,7 @@ says what to do.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -21,6 +22,7 @@ from reflex_base.compiler.templates import vite_config_template
 from reflex_base.constants import ReactRouter
 from reflex_base.environment import environment
 
+from devservers.redis import RedisServer
 from streamchat import build, reflex_internals
 from streamchat.build import ROOT
 
@@ -165,3 +167,31 @@ def test_a_page_moves_below_a_path(built: None, tmp_path: Path):
     for file, text in texts.items():
         if (compressed := file.with_name(file.name + ".gz")).exists():
             assert gzip.decompress(compressed.read_bytes()).decode() == text
+
+
+async def test_a_handler_that_is_cancelled_leaves_no_lock(redis: RedisServer) -> None:
+    """Reflex cancels a tab's follower with each navigation, also while it takes the tab's lock in Redis, or returns it:
+    the next handler has the lock at once, and not when it expires."""
+    from redis.asyncio import Redis
+    from reflex.istate.manager.redis import StateManagerRedis
+    from reflex.istate.manager.token import BaseStateToken
+
+    reflex_internals.keep_locks_from_cancellation()
+    manager = StateManagerRedis(redis=Redis.from_url(redis.url))
+    tab = BaseStateToken(ident="tab", cls=rx.State)
+
+    async def handle() -> None:
+        async with manager.modify_state(tab):
+            pass
+
+    await handle()
+    for steps in range(200):
+        cancelled = asyncio.create_task(handle())
+        for _ in range(steps % 25):
+            await asyncio.sleep(0)
+        await asyncio.sleep(steps % 10 * 0.0002)
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        async with asyncio.timeout(manager.lock_expiration / 2000):
+            await handle()
+    await manager.close()
