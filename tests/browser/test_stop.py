@@ -43,6 +43,7 @@ def test_stop_before_the_first_token(chat: ChatPage, simulated: Simulated, mark:
     """While nothing has come yet, Stop closes the connection too; there is no text, and Retry answers."""
     text = f"{mark} n=5 rate=0 ttft=60000 kind=numbered"
     chat.ask(text)
+    simulated.wait_asked(text)  # stopped sooner than that, nothing is asked
     chat.stop_button.click()
     chat.wait_status("stopped")
     assert simulated.wait_closed(text, by="client")["tokens_sent"] == 0

@@ -38,6 +38,13 @@ class Simulated:
             told = json.load(answer)["requests"]
         return [record for record in told if record["message"].startswith(message[:200])]
 
+    def wait_asked(self, message: str, timeout: float = 60) -> None:
+        """Wait until a request with this message is there."""
+        end = time.monotonic() + timeout
+        while not self.requests(message):
+            assert time.monotonic() < end, "not asked"
+            time.sleep(0.05)
+
     def wait_closed(self, message: str, by: str, timeout: float = 60) -> dict[str, Any]:
         """The only request with this message, once its connection was closed by this side."""
         end = time.monotonic() + timeout
