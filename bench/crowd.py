@@ -49,7 +49,8 @@ async def run(quick: bool) -> None:
                 server.remove()
     show(
         f"Answers of {load.tokens} words at {RATE}/s, all at once",
-        ["answers", "workers", "late p50 ms", "p95", "max", "lost", "CPU of the server", "of provider and tabs"],
+        ["answers", "workers", "late p50 ms", "p95", "max", "while all came: p50", "p95", "lost"]
+        + ["CPU of the server", "of provider and tabs"],
         rows,
         f"Late: from the provider's send to the tab's socket. CPU: cores, while the answers came; this machine has "
         f"{os.cpu_count()}. Load at the end: {os.getloadavg()[0]:.1f}.",
@@ -66,9 +67,14 @@ async def _crowd(provider: Simulator, running: App, load: Load, at_once: int) ->
         await asyncio.gather(*(_answer(one, text) for one, text in zip(tabs, messages, strict=True)))
         seconds = time.monotonic() - began
         cores = [(tree_cpu_seconds(running.pid) - used) / seconds, (_rest(provider) - own) / seconds]
-    late, lost = await _late(provider, load, dict(zip(messages, tabs, strict=True)))
+    words, lost = await _late(provider, load, dict(zip(messages, tabs, strict=True)))
+    # From the first word of the last answer to the last word of the first one.
+    begun, over = max(sent[0] for sent, _ in words), min(sent[-1] for sent, _ in words)
+    late = [delay for _, delays in words for delay in delays]
+    together = [delay for sent, delays in words for at, delay in zip(sent, delays, strict=True) if begun <= at <= over]
     return [
         *(number(percentile(late, share) * 1000, 0) for share in (0.5, 0.95, 1)),
+        *(number(percentile(together, share) * 1000, 0) if together else "–" for share in (0.5, 0.95)),
         number(lost, 0),
         *(number(value, 2) for value in cores),
     ]
@@ -79,19 +85,22 @@ async def _answer(one: Tab, message: str) -> None:
     await one.read()
 
 
-async def _late(provider: Simulator, load: Load, tabs: dict[str, Tab]) -> tuple[list[float], int]:
-    """Return the delays of all words, and how many answers did not come as they were sent."""
+async def _late(
+    provider: Simulator, load: Load, tabs: dict[str, Tab]
+) -> tuple[list[tuple[list[float], list[float]]], int]:
+    """Return when each answer's words were sent and how late each came, and how many did not come as they were sent."""
     headers = {"authorization": f"Bearer {provider.address.api_key}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as client:
         url = f"{provider.address.url}/_log?limit={len(tabs)}"
         records = {one["message"]: one for one in (await client.get(url)).json()["requests"]}
-    late, lost = [], 0
+    words, lost = [], 0
     for message, one in tabs.items():
         try:
-            late += lag(one.received, records[message]["emits"], load.ends)
+            sent = records[message]["emits"]
+            words.append((sent, lag(one.received, sent, load.ends)))
         except (Unanswered, KeyError, StopIteration):
             lost += 1
-    return late, lost
+    return words, lost
 
 
 def _rest(provider: Simulator) -> float:
