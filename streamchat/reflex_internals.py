@@ -121,25 +121,20 @@ def keep_locks_from_cancellation() -> None:
     Reflex has imported the module by then, if it can.
     """
     module = sys.modules.get("reflex.istate.manager.redis")
-    if module is None or hasattr(module.StateManagerRedis._try_get_lock, "__wrapped__"):
+    if module is None or hasattr(module.StateManagerRedis._lock, "outlives_cancellation"):
         return
-    manager: Any = module.StateManagerRedis
-    take, lock = manager._try_get_lock, manager._lock
-
-    @wraps(take)
-    async def try_get_lock(self: Any, lock_key: bytes, lock_id: bytes) -> bool | None:
-        taking = asyncio.ensure_future(take(self, lock_key, lock_id))
-        try:
-            return await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            _background(_return_lock(self, lock_key, lock_id, taking))
-            raise
+    lock: Any = module.StateManagerRedis._lock
 
     @wraps(lock)
     @asynccontextmanager
     async def locked(self: Any, *arguments: Any, **more: Any) -> AsyncIterator[bytes]:
         context = lock(self, *arguments, **more)
-        lock_id = await context.__aenter__()
+        taking = _background(context.__aenter__())
+        try:
+            lock_id = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            _background(_return_lock(context, taking))
+            raise
         try:
             yield lock_id
         except BaseException as error:
@@ -148,14 +143,15 @@ def keep_locks_from_cancellation() -> None:
         else:
             await asyncio.shield(_background(context.__aexit__(None, None, None)))
 
-    manager._try_get_lock, manager._lock = try_get_lock, locked
+    setattr(locked, "outlives_cancellation", True)  # noqa: B010 so that it is done once
+    module.StateManagerRedis._lock = locked
 
 
-async def _return_lock(manager: Any, lock_key: bytes, lock_id: bytes, taking: asyncio.Future[bool | None]) -> None:
-    """Delete a lock once it was taken, as the one who asked for it has gone."""
+async def _return_lock(context: Any, taking: asyncio.Task[bytes]) -> None:
+    """Return a lock once it was taken, as the one who asked for it has gone."""
     with suppress(Exception):  # Redis is away: the lock expires
-        if await taking and await manager.redis.get(lock_key) == lock_id:
-            await manager.redis.delete(lock_key)
+        await taking
+        await context.__aexit__(None, None, None)
 
 
 def _background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

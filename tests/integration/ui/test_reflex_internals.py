@@ -185,13 +185,15 @@ async def test_a_handler_that_is_cancelled_leaves_no_lock(redis: RedisServer) ->
             pass
 
     await handle()
-    for steps in range(200):
+    for steps in range(300):
+        # Beside none, one, or two other handlers of the tab: with them there is more to do once it is taken.
+        others = [asyncio.create_task(handle()) for _ in range(steps % 3)]
         cancelled = asyncio.create_task(handle())
         for _ in range(steps % 25):
             await asyncio.sleep(0)
-        await asyncio.sleep(steps % 10 * 0.0002)
+        await asyncio.sleep(steps % 10 * 0.0004)
         cancelled.cancel()
-        await asyncio.gather(cancelled, return_exceptions=True)
+        await asyncio.gather(cancelled, *others, return_exceptions=True)
         async with asyncio.timeout(manager.lock_expiration / 2000):
             await handle()
     await manager.close()
