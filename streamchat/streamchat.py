@@ -5,7 +5,7 @@ from functools import partial
 import reflex as rx
 from starlette.types import ASGIApp
 
-from streamchat.reflex_internals import page_folder, remove_connection_banner
+from streamchat.reflex_internals import page_folder, remove_connection_banner, send_frames_without_tasks
 from streamchat.ui import context, lab, tab_session
 from streamchat.ui.chat_page import latency, not_found, page
 from streamchat.ui.live import Live
@@ -41,6 +41,7 @@ app = App(
 )
 # The page itself shows that its socket is lost; Reflex's banner would cover it.
 remove_connection_banner(app)
+send_frames_without_tasks(app)
 # One route for / and /c/<id>: moving between them keeps the page, its socket and its focus.
 # (A catch-all would leave / blank until the socket is connected.)
 app.add_page(page, route="/[[area]]/[[conversation]]", title="streamchat", on_load=Live.follow)
