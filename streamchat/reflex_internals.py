@@ -119,7 +119,7 @@ def send_frames_without_tasks(app: rx.App) -> None:
             **more: Any,
         ) -> None:
             socket = self.eio_sid_from_sid(to or room, namespace)
-            if socket is None or skip_sid or callback or isinstance(data, tuple):
+            if socket is None or skip_sid or callback or data is None or isinstance(data, tuple):
                 return await super().emit(event, data, namespace, room, skip_sid, callback, to, **more)
             with suppress(SocketIsClosedError):  # as nobody looks at the result of the task
                 await server._send_packet(socket, server.packet_class(EVENT, namespace=namespace, data=[event, data]))

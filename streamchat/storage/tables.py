@@ -34,6 +34,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
+    literal,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -83,25 +84,25 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class clock(GenericFunction[datetime]):
-    """The database's time plus so many seconds: ``clock(-6)``. The argument is a literal number, not a parameter."""
+    """The database's time plus so many seconds: ``clock(-6)``."""
 
     type = UtcDateTime()
-    inherit_cache = False  # the argument is part of the text
+    inherit_cache = True
 
     def __init__(self, seconds: float = 0) -> None:
-        self.seconds = float(seconds)
-        super().__init__()
+        super().__init__(literal(float(seconds)))
 
 
 @compiles(clock, "sqlite")
 def _sqlite_clock(element: clock, compiler: SQLCompiler, **options: Any) -> str:
     # Six digits after the point, as SQLAlchemy stores times: they are compared as texts.
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{element.seconds:+.3f} seconds')"
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
 
 
 @compiles(clock, "postgresql")
 def _postgresql_clock(element: clock, compiler: SQLCompiler, **options: Any) -> str:
-    return f"(clock_timestamp() + interval '{element.seconds:.3f} seconds')"
+    return f"(clock_timestamp() + {compiler.process(element.clauses, **options)} * interval '1 second')"
 
 
 class Table(SQLModel, registry=registry()):

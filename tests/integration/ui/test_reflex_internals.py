@@ -14,13 +14,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import reflex as rx
+from engineio.async_socket import AsyncSocket
+from engineio.exceptions import QueueEmpty
 from reflex_base.compiler.templates import vite_config_template
 from reflex_base.constants import ReactRouter
 from reflex_base.environment import environment
+from socketio import AsyncServer
 
 from devservers.redis import RedisServer
 from streamchat import build, reflex_internals
@@ -197,3 +201,48 @@ async def test_a_handler_that_is_cancelled_leaves_no_lock(redis: RedisServer) ->
         async with asyncio.timeout(manager.lock_expiration / 2000):
             await handle()
     await manager.close()
+
+
+async def test_a_frame_goes_to_its_tab_as_before_and_without_a_task():
+    """The socket library's own manager, which makes a task per recipient, says what is to arrive."""
+    arrived = []
+    for direct in (False, True):
+        server = AsyncServer(async_mode="asgi")
+        if direct:
+            reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=server))  # pyright: ignore[reportArgumentType]
+        server.manager.initialize()
+        sockets = {name: AsyncSocket(server.eio, name) for name in ("a", "b")}
+        server.eio.sockets.update(sockets)
+        sids = [await server.manager.connect(name, "/page") for name in sockets]
+        tasks = len(asyncio.all_tasks())
+        for data in ({"state": {"f": {"k": "more"}}}, ["list"], "text"):
+            sending: Any = server.emit("event", data, to=sids[0], namespace="/page")
+            if direct:
+                with pytest.raises(StopIteration):  # it never waits
+                    sending.send(None)
+                assert len(asyncio.all_tasks()) == tasks
+            else:
+                await sending
+        await server.emit("event", to=sids[0], namespace="/page")
+        await server.emit("event", {"to": "all"}, namespace="/page")
+        await server.emit("event", ("two", "arguments"), to=sids[1], namespace="/page")
+        await server.emit("event", {}, to="nobody", namespace="/page")
+        sockets["a"].closed = True
+        await server.emit("event", {}, to=sids[0], namespace="/page")
+        arrived.append([[packet.encode() for packet in await socket.poll()] for socket in sockets.values()])
+    assert arrived[0] == arrived[1]
+    assert [len(packets) for packets in arrived[1]] == [5, 2]
+
+
+async def test_the_writer_of_a_socket_ends_as_before():
+    """At the end of the queue, after what came before it; and if nothing comes for too long."""
+    reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=AsyncServer(async_mode="asgi")))  # pyright: ignore[reportArgumentType]
+    server = AsyncServer(async_mode="asgi", ping_interval=0.01, ping_timeout=0.01).eio
+    socket = AsyncSocket(server, "a")
+    for packet in ("first", "second", None):
+        await socket.queue.put(packet)
+    assert await socket.poll() == ["first", "second"]
+    assert await socket.poll() == []
+    with pytest.raises(QueueEmpty):
+        await socket.poll()
+    await asyncio.wait_for(socket.queue.join(), 5)  # as ``close`` waits for it
