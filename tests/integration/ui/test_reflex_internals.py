@@ -207,7 +207,7 @@ async def test_a_frame_goes_to_its_tab_as_before_and_without_a_task():
     """The socket library's own manager, which makes a task per recipient, says what is to arrive."""
     arrived = []
     for direct in (False, True):
-        server = AsyncServer(async_mode="asgi")
+        server: Any = AsyncServer(async_mode="asgi")
         if direct:
             reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=server))  # pyright: ignore[reportArgumentType]
         server.manager.initialize()
