@@ -25,6 +25,7 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTI
 _NPM = re.compile(r'^    "[^"]+": \["((?:@[^/"]+/)?[^@"]+)@([^"]+)",.*?"(sha512-[^"]+)"\]', re.MULTILINE)
 # What packages wrote before there were identifiers for it.
 _SPDX = {
+    "apache 2": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",
     "apache software license": "Apache-2.0",

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(f"streamchat needs Python 3.11 or newer; this is {sys.version_info[0]}.{sys.version_info[1]}.")
 
+if sys.version_info < (3, 11, 3):
+    from streamchat.timeout_fix import fix_timeouts
+
+    fix_timeouts()
+
 __version__ = "0.1.0"
 
 _MODULES = {

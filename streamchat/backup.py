@@ -82,7 +82,7 @@ def restore(settings: Settings, file: Path) -> str:
                     "STREAMCHAT_DATABASE_URL chooses the database."
                 )
             _check_empty(settings, address)
-            _restore(settings, address, archive)
+            _restore(settings, address, archive, file)
     except FileNotFoundError:
         raise BackupError(f"There is no file {file}.") from None
     except (tarfile.TarError, EOFError):
@@ -147,17 +147,27 @@ def _check_empty(settings: Settings, address: Address) -> None:
         raise BackupError(f"{address.file} exists already. " + full.format("data folder (--data-dir)"))
 
 
-def _restore(settings: Settings, address: Address, archive: tarfile.TarFile) -> None:
+def _restore(settings: Settings, address: Address, archive: tarfile.TarFile, file: Path) -> None:
     """Unpack beside the target, check, then move into place."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".restore-") as folder:
-        unpacked = Path(folder)
-        archive.extractall(unpacked, filter="data")
+        unpacked = Path(folder) / "database"
+        _unpack(archive, SQLITE if address.file else POSTGRES, unpacked, file)
         if address.file is not None:
-            _place_sqlite(unpacked / SQLITE, address)
+            _place_sqlite(unpacked, address)
         else:
-            _load_postgres(address, unpacked / POSTGRES)
+            _load_postgres(address, unpacked)
             asyncio.run(_migrate(settings.database))
+
+
+def _unpack(archive: tarfile.TarFile, name: str, target: Path, file: Path) -> None:
+    """Write one entry to ``target``, whatever else the archive has. Raises ``BackupError`` if it has none."""
+    entry = next((entry for entry in archive if entry.name == name and entry.isreg()), None)
+    content = entry and archive.extractfile(entry)
+    if content is None:
+        raise BackupError(f"{file} is not a whole backup of streamchat.")
+    with content, open(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as written:
+        shutil.copyfileobj(content, written)
 
 
 async def _migrate(url: str) -> None:

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -37,7 +38,7 @@ _PAUSE = 0.25
 
 def is_cluster(url: str) -> bool:
     """Return whether an address names a Redis Cluster: ``redis+cluster://`` or ``rediss+cluster://``."""
-    return urlsplit(url).scheme.endswith("+cluster")
+    return url.partition("://")[0].endswith("+cluster")
 
 
 def read_address(url: str) -> tuple[str, list[tuple[str, int]]]:
@@ -45,12 +46,13 @@ def read_address(url: str) -> tuple[str, list[tuple[str, int]]]:
 
     They are separated by commas: ``redis+cluster://user:password@one:6379,two:6379``. Raises ``ValueError``.
     """
-    parts = urlsplit(url.replace("+cluster", "", 1))
-    login, at, hosts = parts.netloc.rpartition("@")
+    scheme, separator, rest = url.replace("+cluster", "", 1).partition("://")
+    place, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
+    login, at, hosts = place.rpartition("@")
     first, *others = hosts.split(",")
     more = [urlsplit(f"//{other}") for other in others]
     nodes = [(one.hostname or "localhost", one.port or 6379) for one in more]
-    return parts._replace(netloc=f"{login}{at}{first}").geturl(), nodes
+    return urlsplit(f"{scheme}{separator}{login}{at}{first}{''.join(path)}").geturl(), nodes
 
 
 class ClusterLink(Link):

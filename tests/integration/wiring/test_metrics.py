@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -156,10 +156,11 @@ async def test_a_collector_gets_the_trace(opened: Open):
     received: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # pyright: ignore[reportOptionalSubscript]
-            received.put_nowait((head.split()[1].decode(), await reader.readexactly(length)))
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        with closing(writer), suppress(asyncio.IncompleteReadError):  # the exporter has closed its connection
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # pyright: ignore[reportOptionalSubscript]
+                received.put_nowait((head.split()[1].decode(), await reader.readexactly(length)))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as collector:
         port = collector.sockets[0].getsockname()[1]
