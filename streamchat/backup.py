@@ -161,9 +161,9 @@ def _restore(settings: Settings, address: Address, archive: tarfile.TarFile, fil
 
 
 def _unpack(archive: tarfile.TarFile, name: str, target: Path, file: Path) -> None:
-    """Write one entry to ``target``, whatever else the archive has. Raises ``BackupError`` if it has none."""
-    entry = next((entry for entry in archive if entry.name == name and entry.isreg()), None)
-    content = entry and archive.extractfile(entry)
+    """Write the entry ``name`` to ``target``. Raises ``BackupError`` if the archive has none, or anything else."""
+    entries = archive.getmembers()
+    content = archive.extractfile(entries[-1]) if [entry.name for entry in entries] == [MANIFEST, name] else None
     if content is None:
         raise BackupError(f"{file} is not a whole backup of streamchat.")
     with content, open(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as written:

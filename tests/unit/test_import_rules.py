@@ -27,6 +27,7 @@ BELOW = {
     "limits": {"errors"},
     "defaults": set(),
     "daemon_threads": set(),
+    "timeout_fix": set(),
     "chat": {"errors"},
     "processes": {"environment", "errors"},
     "providers": {"chat", "daemon_threads", "errors", "extras", "processes"},
@@ -81,7 +82,7 @@ BELOW = {
     },
     "client": {"backoff", "chat", "errors"},
     "__main__": {"cli"},
-    "__init__": {"chat", "providers", "tools"},
+    "__init__": {"chat", "providers", "timeout_fix", "tools"},
 }
 # Third-party packages that belong to one layer.
 OWNED = {
