@@ -47,6 +47,7 @@ from streamchat.web.compat import (
     vendor_routes,
 )
 from streamchat.web.gate import MODULES, Gate
+from streamchat.web.page_caching import with_caching
 from streamchat.web.page_socket import PageSocket
 from streamchat.web.proxies import Proxies, ProxyRules
 from streamchat.web.read_limits import ReadLimits, ResponseCache
@@ -131,10 +132,11 @@ def build_api(holder: ServiceHolder) -> FastAPI:
 def mount(page: ASGIApp, holder: ServiceHolder) -> ASGIApp:
     """Return an app that sends each request to the API or to the page, by its path."""
     api = build_api(holder)
+    files = with_caching(page)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         ours = scope["type"] in ("http", "websocket") and is_api(scope["path"])
-        await (api if ours else page)(scope, receive, send)
+        await (api if ours else files)(scope, receive, send)
 
     return app
 

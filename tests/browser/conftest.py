@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from devservers.app import Served
-from devservers.ports import free_port
+from devservers.ports import Ports, free_port
 from tests.support.chat_page import WATCH, ChatPage, Oddities
 from tests.support.loop import LoopThread
 from tests.support.relay import Relay
@@ -73,18 +73,24 @@ def served(
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def ports() -> Ports:
+    return Ports()
+
+
 @pytest.fixture
-def serve(built: None, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+def serve(built: None, tmp_path: Path, ports: Ports) -> Iterator[Callable[..., Served]]:
     """Servers of a test's own: ``serve(NAME="value", …)``."""
     servers: list[Served] = []
 
     def start(**settings: str) -> Served:
-        servers.append(Served(tmp_path / f"data{len(servers)}", settings))
+        servers.append(Served(tmp_path / f"data{len(servers)}", settings, ports.take()))
         return servers[-1].start()
 
     yield start
     for server in servers:
         server.stop()
+        ports.give_back(server.port)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ import json
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
@@ -260,11 +259,9 @@ def test_a_half_open_socket_of_a_browser(open_page: OpenPage, relay: Relay, simu
 
 
 @pytest.fixture
-def mortal(built: None, simulated: Simulated, tmp_path: Path) -> Iterator[Served]:
+def mortal(serve: Callable[..., Served], simulated: Simulated) -> Served:
     """A server that a test ends and starts again."""
-    server = Served(tmp_path / "data", simulated.settings).start()
-    yield server
-    server.stop()
+    return serve(**simulated.settings)
 
 
 def test_the_server_dies_in_mid_answer(mortal: Served, simulated: Simulated, open_page: OpenPage, mark: str):

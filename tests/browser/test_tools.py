@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -237,85 +237,76 @@ def test_always_in_this_conversation(chat: ChatPage):
     chat.ask("tools=book rate=0 Once more").wait_status("waiting")
 
 
-def test_an_approval_survives_a_restart(open_page: OpenPage, built: None, tmp_path: Path):
+def test_an_approval_survives_a_restart(open_page: OpenPage, serve: Callable[..., Served]):
     """The server may stop while a call waits: the form is there again, and the decision counts."""
-    server = Served(tmp_path / "data", SETTINGS).start()
-    try:
-        chat = open_page("/", server=server)
-        chat.oddities.allow("console: ", "WebSocket", "ERR_CONNECTION_REFUSED")
-        chat.ask("tools=book rate=0 Go").wait_status("waiting")
-        server.kill()
-        server.start()
-        again(chat).wait_status("waiting")
-        panels(chat).get_by_role("button", name="Approve").click()
-        chat.wait_status("finished")
-        expect(panels(chat).locator(".tool-result")).to_have_text("1 nights in Paris, metric, None.")
-    finally:
-        server.stop()
+    server = serve(**SETTINGS)
+    chat = open_page("/", server=server)
+    chat.oddities.allow("console: ", "WebSocket", "ERR_CONNECTION_REFUSED")
+    chat.ask("tools=book rate=0 Go").wait_status("waiting")
+    server.kill()
+    server.start()
+    again(chat).wait_status("waiting")
+    panels(chat).get_by_role("button", name="Approve").click()
+    chat.wait_status("finished")
+    expect(panels(chat).locator(".tool-result")).to_have_text("1 nights in Paris, metric, None.")
 
 
-def test_what_may_have_run(open_page: OpenPage, built: None, tmp_path: Path):
+def test_what_may_have_run(open_page: OpenPage, serve: Callable[..., Served]):
     """A call that was running when the server died is unknown, and is not run again before a person says so."""
-    server = Served(tmp_path / "data", SETTINGS).start()
-    try:
-        chat = open_page("/", server=server)
-        chat.oddities.allow("console: ", "WebSocket", "ERR_CONNECTION_REFUSED")
-        chat.ask("tools=slowly rate=0 Go")
-        expect(panels(chat).locator(".progress li")).to_have_count(5)
-        server.kill()
-        server.start()
-        again(chat).wait_status("interrupted", timeout=60_000)
-        expect(panels(chat)).to_have_attribute("data-state", "unknown")
-        chat.page.get_by_test_id("continue").click()
-        chat.wait_status("waiting")
-        expect(chat.answers).to_have_count(1)  # the other one goes once this one is there
-        expect(panels(chat)).to_contain_text("may have taken effect already")
-        panels(chat).get_by_role("button", name="Do not run").click()
-        chat.wait_status("finished")
-        expect(panels(chat)).to_have_attribute("data-state", "denied")
-    finally:
-        server.stop()
+    server = serve(**SETTINGS)
+    chat = open_page("/", server=server)
+    chat.oddities.allow("console: ", "WebSocket", "ERR_CONNECTION_REFUSED")
+    chat.ask("tools=slowly rate=0 Go")
+    expect(panels(chat).locator(".progress li")).to_have_count(5)
+    server.kill()
+    server.start()
+    again(chat).wait_status("interrupted", timeout=60_000)
+    expect(panels(chat)).to_have_attribute("data-state", "unknown")
+    chat.page.get_by_test_id("continue").click()
+    chat.wait_status("waiting")
+    expect(chat.answers).to_have_count(1)  # the other one goes once this one is there
+    expect(panels(chat)).to_contain_text("may have taken effect already")
+    panels(chat).get_by_role("button", name="Do not run").click()
+    chat.wait_status("finished")
+    expect(panels(chat)).to_have_attribute("data-state", "denied")
 
 
-def test_mcp_servers(open_page: OpenPage, built: None, tmp_path: Path):
+def test_mcp_servers(open_page: OpenPage, serve: Callable[..., Served]):
     """A real server's tool asks with the form of its schema and answers; a server that does not start is a state in
     the list, and nothing else."""
     program = shutil.which("mcp-server-time", path=str(Path(sys.executable).parent))
     if program is None:
         pytest.skip("no mcp-server-time here")
     servers = {"STREAMCHAT_MCP": f'clock="{program}" --local-timezone=UTC, broken=no-such-command-here'}
-    server = Served(tmp_path / "data", SETTINGS | servers).start()
-    try:
-        chat = open_page("/", server=server)
-        menu = chat.page.get_by_role("group", name="Tools of this conversation")
-        for _ in range(100):
-            chat.page.get_by_test_id("tools").click()
-            expect(menu.get_by_text("broken", exact=True)).to_be_visible()
-            if menu.get_by_label("clock__convert_time").count() and menu.locator("[data-state=failed]").count():
-                break
-            chat.page.keyboard.press("Escape")
-            chat.page.wait_for_timeout(200)
-        expect(menu.locator("[data-state=failed]")).to_contain_text("broken")
-        expect(menu.locator("[data-state=ready]")).to_contain_text("clock")
-        chat.page.keyboard.press("Escape")
-        chat.ask("tools=clock__convert_time rate=0 Go").wait_status("waiting")
-        panel = panels(chat)
-        expect(panel.locator(".tool-server")).to_have_text("clock")
-        panel.get_by_label("Source Timezone").fill("Europe/Paris")
-        panel.get_by_label("Time", exact=True).fill("16:30")
-        panel.get_by_label("Target Timezone").fill("Asia/Tokyo")
-        panel.get_by_role("button", name="Approve with changes").click()
-        chat.wait_status("finished")
-        expect(panel).to_have_attribute("data-state", "done")
-        expect(panel.locator(".tool-result")).to_contain_text("Asia/Tokyo")
+    server = serve(**(SETTINGS | servers))
+    chat = open_page("/", server=server)
+    menu = chat.page.get_by_role("group", name="Tools of this conversation")
+    for _ in range(100):
         chat.page.get_by_test_id("tools").click()
-        menu.get_by_label("clock", exact=True).uncheck()
-        expect(menu.get_by_label("clock__convert_time")).to_be_disabled()
+        expect(menu.get_by_text("broken", exact=True)).to_be_visible()
+        if menu.get_by_label("clock__convert_time").count() and menu.locator("[data-state=failed]").count():
+            break
         chat.page.keyboard.press("Escape")
-        chat.ask("tools=clock__convert_time rate=0 Again").wait_status("finished")
-        expect(panels(chat).last).to_have_attribute("data-state", "invalid")
-    finally:
-        server.stop()
+        chat.page.wait_for_timeout(200)
+    expect(menu.locator("[data-state=failed]")).to_contain_text("broken")
+    expect(menu.locator("[data-state=ready]")).to_contain_text("clock")
+    chat.page.keyboard.press("Escape")
+    chat.ask("tools=clock__convert_time rate=0 Go").wait_status("waiting")
+    panel = panels(chat)
+    expect(panel.locator(".tool-server")).to_have_text("clock")
+    panel.get_by_label("Source Timezone").fill("Europe/Paris")
+    panel.get_by_label("Time", exact=True).fill("16:30")
+    panel.get_by_label("Target Timezone").fill("Asia/Tokyo")
+    panel.get_by_role("button", name="Approve with changes").click()
+    chat.wait_status("finished")
+    expect(panel).to_have_attribute("data-state", "done")
+    expect(panel.locator(".tool-result")).to_contain_text("Asia/Tokyo")
+    chat.page.get_by_test_id("tools").click()
+    menu.get_by_label("clock", exact=True).uncheck()
+    expect(menu.get_by_label("clock__convert_time")).to_be_disabled()
+    chat.page.keyboard.press("Escape")
+    chat.ask("tools=clock__convert_time rate=0 Again").wait_status("finished")
+    expect(panels(chat).last).to_have_attribute("data-state", "invalid")
 
 
 def test_switched_off(chat: ChatPage, open_page: OpenPage, server: Served):

@@ -1,4 +1,5 @@
-"""Answers that have ended may be kept: by their owner's browser, and what a link shows by every proxy."""
+"""Answers that have ended may be kept: by their owner's browser, and what a link shows by every proxy. So may the
+page's code."""
 
 from __future__ import annotations
 
@@ -12,10 +13,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from devservers.ports import free_port
 from streamchat.chat.events import Finished, TextDelta
 from streamchat.chat.sse import SSEDecoder
+from streamchat.web.page_caching import with_caching
 from tests.integration.web.conftest import Api
 
 CONFIG = """
@@ -153,3 +159,31 @@ async def test_a_reader_catches_up_from_a_cdn(api: Api, tmp_path: Path):
             assert stream.headers["x-cache"] == "MISS"
             api.provider.say(TextDelta("now"), Finished())
             assert "now" in (await stream.aread()).decode()
+
+
+async def test_files_of_the_page_say_how_long_they_may_be_kept() -> None:
+    """Code has its content in its name; a document is asked for each time, also one for a name that is not there."""
+
+    async def page(request: Request) -> Response:
+        if request.url.path == "/own":
+            return Response("x", headers={"Cache-Control": "no-store"})
+        kind = "text/javascript" if request.url.path == "/assets/there-1a2b.js" else "text/html"
+        return Response("x", 404 if "missing" in request.url.path else 200, media_type=kind)
+
+    app = with_caching(Starlette(routes=[Route("/{path:path}", page)]))
+    kept = {}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:3000") as client:
+        for path in (
+            "/",
+            "/c/abc",
+            "/favicon.svg",
+            "/own",
+            "/assets/there-1a2b.js",
+            "/assets/old.js",
+            "/assets/missing",
+        ):
+            kept[path] = (await client.get(path)).headers["cache-control"]
+    code = kept.pop("/assets/there-1a2b.js")
+    assert code == "public, max-age=604800"
+    assert kept.pop("/own") == "no-store"
+    assert set(kept.values()) == {"no-cache"}
