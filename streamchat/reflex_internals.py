@@ -96,8 +96,8 @@ def remove_connection_banner(app: rx.App) -> None:
 def send_frames_without_tasks(app: rx.App) -> None:
     """Make a frame for a tab go from its handler into the socket's queue, and from there to the socket, as it is.
 
-    The socket library makes a task for each recipient of a frame, and before Python 3.12 another one for each wait of
-    the socket's writer: with the turns of the event loop that they take, a seventh of the CPU time of a streamed word.
+    The socket library makes a task for each recipient of a frame, and for each wait of the socket's writer a timer,
+    before Python 3.12 with a task of its own. The writer needs none: the reader of the socket has it, and ends both.
     """
     from engineio.async_socket import AsyncSocket
     from engineio.exceptions import QueueEmpty, SocketIsClosedError
@@ -126,9 +126,8 @@ def send_frames_without_tasks(app: rx.App) -> None:
 
     async def poll(self: Any) -> list[Any]:
         try:
-            async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
-                packets = [await self.queue.get()]
-        except (TimeoutError, asyncio.CancelledError):
+            packets = [await self.queue.get()]
+        except asyncio.CancelledError:
             raise QueueEmpty from None
         while not self.queue.empty() and packets[-1] is not None:
             packets.append(self.queue.get_nowait())
@@ -140,8 +139,7 @@ def send_frames_without_tasks(app: rx.App) -> None:
 
     server.manager = ToOneTab()
     server.manager.set_server(server)
-    if sys.version_info < (3, 12):
-        AsyncSocket.poll = poll
+    AsyncSocket.poll = poll
 
 
 def is_connected(app: rx.App, token: str) -> bool:

@@ -235,14 +235,32 @@ async def test_a_frame_goes_to_its_tab_as_before_and_without_a_task():
 
 
 async def test_the_writer_of_a_socket_ends_as_before():
-    """At the end of the queue, after what came before it; and if nothing comes for too long."""
+    """At the end of the queue, after what came before it; and if it is cancelled."""
     reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=AsyncServer(async_mode="asgi")))  # pyright: ignore[reportArgumentType]
-    server = AsyncServer(async_mode="asgi", ping_interval=0.01, ping_timeout=0.01).eio
-    socket = AsyncSocket(server, "a")
+    socket = AsyncSocket(AsyncServer(async_mode="asgi").eio, "a")
     for packet in ("first", "second", None):
         await socket.queue.put(packet)
     assert await socket.poll() == ["first", "second"]
     assert await socket.poll() == []
-    with pytest.raises(QueueEmpty):
-        await socket.poll()
     await asyncio.wait_for(socket.queue.join(), 5)  # as ``close`` waits for it
+    waiting = asyncio.create_task(socket.poll())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(QueueEmpty):
+        await waiting
+
+
+async def test_the_writer_of_a_socket_ends_with_its_reader():
+    """It has no limit of its own: who does not answer a ping is noticed by the reader."""
+    reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=AsyncServer(async_mode="asgi")))  # pyright: ignore[reportArgumentType]
+    server = AsyncServer(async_mode="asgi", ping_interval=0.01, ping_timeout=0.01).eio
+    socket = server.sockets["a"] = AsyncSocket(server, "a")
+    closed = asyncio.Event()
+
+    async def close() -> None:
+        closed.set()
+
+    silent = SimpleNamespace(wait=asyncio.Event().wait, send=lambda data: asyncio.sleep(0), close=close)
+    async with asyncio.timeout(5):
+        await socket._websocket_handler(silent)
+    assert closed.is_set()

@@ -162,17 +162,16 @@ async def test_a_collector_gets_the_trace(opened: Open):
                 received.put_nowait((head.split()[1].decode(), await reader.readexactly(length)))
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as collector:
-        port = collector.sockets[0].getsockname()[1]
-        services = await opened(
-            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
-            OTEL_BSP_SCHEDULE_DELAY="5",
-            OTEL_METRICS_EXPORTER="none",
-            OTEL_EXPORTER_OTLP_COMPRESSION="none",
-        )
-        await answered(services, "n=5 rate=0 ttft=0")
-        path, body = await received.get()
-        collector.close()
+    collector = await asyncio.start_server(serve, "127.0.0.1", 0)
+    services = await opened(
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.sockets[0].getsockname()[1]}",
+        OTEL_BSP_SCHEDULE_DELAY="5",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_EXPORTER_OTLP_COMPRESSION="none",
+    )
+    await answered(services, "n=5 rate=0 ttft=0")
+    path, body = await received.get()
+    collector.close()  # not awaited: its connection is open as long as the services are
     assert path == "/v1/traces"
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
     attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
