@@ -25,7 +25,7 @@ class Worker:
 @asynccontextmanager
 async def worker(data: Path, **settings: str) -> AsyncIterator[Worker]:
     """``async with worker(folder, STREAMCHAT_REDIS_URL=…) as one``: accounts are open, no model is started."""
-    with socket.socket() as sock:
+    with socket.socket(proto=socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         defaults = {"STREAMCHAT_ACCOUNTS": "open", "STREAMCHAT_DATA_DIR": str(data), "PORT": str(port)}

@@ -87,7 +87,7 @@ class Api:
 
 @asynccontextmanager
 async def serving_api(path: Path, catalog: Catalog, loop: LoopThread, tools: Any, **more: str) -> AsyncIterator[Api]:
-    with socket.socket() as sock:
+    with socket.socket(proto=socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         async with make_world(path, Policy(retries=0), catalog, tools) as world:

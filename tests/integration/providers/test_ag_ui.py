@@ -369,7 +369,7 @@ async def test_our_own_endpoint_is_an_agent(tmp_path: Path) -> None:
     from streamchat.wiring import ServiceHolder, Services
 
     catalog = Catalog([Source("simulator", Simulator(), MODELS)])
-    with socket.socket() as sock:
+    with socket.socket(proto=socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         async with make_world(tmp_path, None, catalog) as world:

@@ -24,7 +24,7 @@ from streamchat.wiring.build_models import build_catalog
 from streamchat.wiring.user_modules import UserModules
 from tests.integration.providers.replay import Reply, replay
 from tests.unit.providers import wire
-from tests.unit.providers.asking import KINDS, Heard, ask, hear, question
+from tests.unit.providers.asking import KINDS, Heard, ask, hear, question, user
 
 both = pytest.mark.parametrize("kind", KINDS)
 KEY = "secret-of-a-test-0123456789"
@@ -218,7 +218,7 @@ async def test_the_setting_reaches_the_providers(tmp_path: Path) -> None:
         settings = Settings.model_validate({"STREAMCHAT_RECORD": record, "STREAMCHAT_DATA_DIR": tmp_path})
         catalog = build_catalog(settings, UserModules())
         try:
-            asked = replace(question(model="tour"), run_id="run-2")
+            asked = replace(question(user("n=3 rate=0 ttft=0"), model="tour"), run_id="run-2")
             heard = await hear(catalog.provider("simulator:tour").stream(asked))
         finally:
             await catalog.close()

@@ -165,7 +165,7 @@ def make_api(tmp_path: Path) -> MakeApi:
         folder: Path = tmp_path,
         **settings: str,
     ) -> AsyncIterator[Api]:
-        with socket.socket() as sock:
+        with socket.socket(proto=socket.IPPROTO_TCP) as sock:
             listening(sock)
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]

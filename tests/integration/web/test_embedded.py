@@ -35,7 +35,7 @@ class Embedded:
 async def app(make_api: MakeApi) -> AsyncIterator[Embedded]:
     async with make_api(STREAMCHAT_CORS_ORIGINS="http://app.example") as api:
         holder = ServiceHolder(api.services)
-        with socket.socket() as sock:
+        with socket.socket(proto=socket.IPPROTO_TCP) as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False, verify=False)

@@ -225,7 +225,7 @@ async def patient_server(seconds: float) -> AsyncIterator[int]:
         await asyncio.sleep(3 * seconds)
         await send({"type": "http.response.body", "body": b"slow"})
 
-    with socket.socket() as sock:
+    with socket.socket(proto=socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         async with serving(app, sock, http=patient(seconds), timeout_keep_alive=60):
             yield sock.getsockname()[1]
