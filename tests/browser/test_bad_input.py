@@ -150,16 +150,18 @@ def test_a_provider_that_refuses(planted: Served, vendor: Vendor, open_page: Ope
         "500": (500, f"Something broke near {key[:20]}*** {html}"),
         "not accept": (400, f"Nothing like it: {key} {html}"),
     }
-    chat = open_page(None, server=planted)
+    chat = open_page("/", server=planted)
     for says, (status, told) in replies.items():
         body = json.dumps({"error": {"message": told, "type": "some_error", "code": None}})
         vendor.answer = lambda _request, status=status, body=body: Reply(status=status, body=body)
-        chat.open("/").ask("hello").wait_status("failed")
+        chat.ask("hello").wait_status("failed")
         expect(chat.errors).to_have_text(re.compile(f"^[A-Z].*({says})"))
         assert "CANARY" not in chat.page.content()
         assert "****cdef" not in chat.page.content()
         assert chat.page.locator(".thread img, .thread script").count() == 0
         assert chat.page.evaluate("window.hacked") is None
+        chat.page.get_by_test_id("new-chat").click()
+        expect(chat.messages).to_have_count(0)
     assert "CANARY" not in planted.log
 
 

@@ -11,7 +11,7 @@ from tests.browser.conftest import OpenPage
 from tests.support.chat_page import ChatPage
 from tests.support.vendor import Vendor, says
 
-ROWS = 420
+ROWS = 300
 TABLE = [
     "Here they are.\n\n",
     "| Number | Plant | Note |\n|---:|---|---|\n",
@@ -71,14 +71,14 @@ def test_an_answer_that_nobody_looks_at(chat: ChatPage, mark: str):
     frames. The title and the live region tell of the end; looked at again all of it is there, and the view is at its
     end."""
     page = chat.page
-    chat.ask(f"{mark} n=10000 rate=1500 kind=numbered").wait_text("w000003")
+    chat.ask(f"{mark} n=5000 rate=1000 kind=numbered").wait_text("w000003")
     page.evaluate(HIDE, True)
     page.wait_for_function("() => document.title.startsWith('● ')", polling=200, timeout=90_000)
-    assert page.evaluate("document.querySelector('[aria-live=polite]').textContent") == "Complete, 10,000 words"
+    assert page.evaluate("document.querySelector('[aria-live=polite]').textContent") == "Complete, 5,000 words"
     assert chat.answers.last.get_attribute("data-status") == "streaming", "nothing was painted meanwhile"
     page.evaluate(HIDE, False)
     chat.wait_status("finished")
     page.wait_for_function("() => document.title && !document.title.startsWith('● ')")
     page.wait_for_selector("[aria-busy][data-settled=true]")
-    assert len(re.findall(r"w\d{6}", chat.text())) == 10_000
+    assert len(re.findall(r"w\d{6}", chat.text())) == 5000
     assert chat.left() <= 40

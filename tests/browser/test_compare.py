@@ -12,7 +12,7 @@ from tests.browser.conftest import OpenPage
 from tests.support.chat_page import ChatPage
 
 MODELS = ["simulator:tour", "simulator:slow", "simulator:reasoning"]
-ENDLESS = "n=5000 rate=8 kind=numbered"
+ENDLESS = "n=5000 rate=5 kind=numbered"
 
 
 def choose(chat: ChatPage, *others: str) -> None:

@@ -113,7 +113,7 @@ def test_every_conversation_can_be_reached(own: Served, open_page: OpenPage) -> 
 
 def test_a_search_leads_to_the_message(own: Served, open_page: OpenPage) -> None:
     """Hits are highlighted, and a click shows the message: far above, and on another branch."""
-    texts = [f"filler {n}" for n in range(301)]
+    texts = [f"filler {n}" for n in range(161)]
     texts[7], texts[9] = "the zebrafish is small", "the quokka smiles"
     long = imported(own, "Long", *texts)
     chat = open_page("/", server=own)

@@ -21,11 +21,13 @@ from streamchat.chat.request import NewRun
 from streamchat.storage import Storage
 from tests.browser.conftest import OpenPage, new_context
 from tests.support.chat_page import ChatPage, Oddities, numbered
+from tests.support.long import LONG
 from tests.support.loop import LoopThread
 from tests.support.relay import Relay
 from tests.support.simulated import Simulated
 
 EXCHANGES = 100
+MANY = 10_000 if LONG else 4000
 FILLER = "Some **words** of an older answer, `code` and a list:\n\n- one\n- two\n\n```python\nprint('x')\n```\n"
 
 
@@ -107,7 +109,7 @@ class Visit:
     pieces: list[tuple[int, dict[str, Any]]]  # the frames of 100 words, with their sizes
     answer: str  # the id of an answer in Markdown, and how much changed in which message while it streamed
     changed: dict[str, int]
-    words: list[str]  # of 10,000 as fast as they come; the bytes of what was sent, of the frames and on the wire
+    words: list[str]  # of ``MANY`` as fast as they come; the bytes of what was sent, of the frames and on the wire
     sent: int
     framed: int
     carried: int
@@ -133,7 +135,7 @@ def visit(browser: Browser, served: Served, relay: Relay, simulated: Simulated, 
     chat.wait_status("finished")
     changed = chat.seen()["mutations"]
     before, counted = relay.received(), sum(frames.sizes)
-    text = "long thread n=10000 rate=0 kind=numbered"
+    text = f"long thread n={MANY} rate=0 kind=numbered"
     chat.ask(text).wait_status("finished", timeout=60_000)
     words, sent = chat.words(), len(simulated.wait_closed(text, by="server")["text"])
     framed, carried = sum(frames.sizes) - counted, relay.received() - before
@@ -143,9 +145,9 @@ def visit(browser: Browser, served: Served, relay: Relay, simulated: Simulated, 
 
 
 def test_a_long_answer_in_a_long_thread_is_cheap(visit: Visit):
-    """10,000 words as fast as they come after 200 messages: whole, and fewer than ten bytes on the wire per byte of
+    """As many words as fast as they come after 200 messages: whole, and fewer than ten bytes on the wire per byte of
     the answer."""
-    assert visit.words == numbered(10_000)
+    assert visit.words == numbered(MANY)
     assert visit.carried < 10 * visit.sent
     assert visit.framed < 10 * visit.sent, "without compression too"
 
@@ -170,9 +172,9 @@ def test_a_token_costs_the_same_everywhere(visit: Visit, open_page: OpenPage, ma
 
 def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark: str):
     """The page keeps up: every word is there soon after the last one was sent, and was painted in many steps."""
-    text = f"{mark} n=900 rate=300 kind=numbered"
+    text = f"{mark} n=600 rate=300 kind=numbered"
     chat.ask(text).wait_status("finished", timeout=40_000)
-    assert chat.words() == numbered(900)
+    assert chat.words() == numbered(600)
     sent = simulated.wait_closed(text, by="server")
     painted = chat.seen()["changed"][chat.message_id()] / 1000
     assert painted - sent["last_token_at"] < 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -223,3 +224,14 @@ def test_reflex_says_nothing_else_about_who_may_call(served: Served):
     for path in ("/", "/api/conversations", "/ping", "/_event/?EIO=4&transport=websocket"):
         assert served.get(path, {"Host": "evil.example"})[0] == 421, path
     assert served.get("/")[0] == 200
+
+
+def test_a_visit_asks_for_the_page_and_not_for_its_code(served: Served):
+    """What a browser has of the page's documents it asks for again; it keeps the code that they name."""
+    _, headers, document = served.get("/")
+    assert headers["cache-control"] == "no-cache"
+    assert served.get("/", {"If-None-Match": headers["etag"]})[0] == 304
+    code = re.findall(rb'"(/assets/[^"]+\.(?:js|css))"', document)
+    assert len(code) > 5
+    for path in code:
+        assert served.get(path.decode())[1]["cache-control"] == "public, max-age=604800", path

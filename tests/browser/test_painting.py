@@ -51,7 +51,7 @@ def test_an_answer_touches_nothing_that_is_done(tab: ChatPage) -> None:
 
 def test_lost_frames_and_cut_connections_heal(tab: ChatPage, wire: Wire) -> None:
     """Frames that never arrived and sockets that were cut leave no trace in what is shown."""
-    tab.choose().send("n=200 rate=40 kind=markdown seed=8")
+    tab.choose().send("n=100 rate=20 kind=markdown seed=8")
     tab.wait_for_more(20)
     wire.mute = True
     tab.page.wait_for_timeout(300)

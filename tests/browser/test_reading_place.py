@@ -61,7 +61,7 @@ def test_the_place_is_kept(thread: ChatPage):
 def test_the_place_may_be_on_a_page_that_is_not_loaded(tab: ChatPage):
     """A message far above what is loaded at first: after a reload it is where it was."""
     page = tab.page
-    tab.open(f"/c/{imported(tab.served, 'Long', *(f'{n}. {TEXT}' for n in range(230)))}")
+    tab.open(f"/c/{imported(tab.served, 'Long', *(f'{n}. {TEXT}' for n in range(130)))}")
     tab.messages.first.wait_for()
     while (earlier := page.locator(".earlier")).count():
         loaded = tab.messages.count()

@@ -16,6 +16,7 @@ from playwright.sync_api import BrowserContext
 from devservers.ports import free_port
 from devservers.reflex_run import ReflexRun, copy_checkout, wait_gone
 from tests.support.chat_page import ChatPage, Oddities, numbered
+from tests.support.long import LONG
 
 pytestmark = pytest.mark.timeout(300)  # each start builds the page
 UPGRADE = {
@@ -78,14 +79,14 @@ def ends_in_order(server: ReflexRun, chat: ChatPage, end: Callable[[], None]) ->
     assert "w000005" in row[1]
 
 
-@pytest.mark.parametrize("named", [False, True], ids=["nothing-named", "ports-named"])
-def test_reflex_run_serves(start: Start, context: BrowserContext, named: bool):
+@pytest.mark.parametrize("named", ["nothing", "ports"] if LONG else ["nothing"])
+def test_reflex_run_serves(start: Start, context: BrowserContext, named: str):
     """In dev mode a question is answered word by word, wherever page and backend are; all of it listens on this machine
     only; what the app writes into its folder restarts nothing; Ctrl-C ends it in order."""
     page, backend = free_port(), free_port()
-    ports = ["--frontend-port", str(page), "--backend-port", str(backend)] if named else []
+    ports = ["--frontend-port", str(page), "--backend-port", str(backend)] if named == "ports" else []
     server = start(*ports)
-    if named:
+    if named == "ports":
         assert (urlsplit(server.url).port, urlsplit(server.backend).port) == (page, backend)
     chat = chat_in(context, server)
     before = server.listening()
@@ -107,7 +108,7 @@ def test_reflex_run_serves(start: Start, context: BrowserContext, named: bool):
     ends_in_order(server, chat, server.press_ctrl_c)
 
 
-@pytest.mark.parametrize("named", ["PORT", "--backend-port"])
+@pytest.mark.parametrize("named", ["PORT", "--backend-port"] if LONG else ["--backend-port"])
 def test_reflex_run_serves_in_prod_mode(start: Start, context: BrowserContext, named: str):
     """In prod mode page and backend are at one port, however that was named, and gRPC is at its own; SIGTERM ends it in
     order."""

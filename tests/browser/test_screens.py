@@ -33,7 +33,8 @@ FOUND = """async (rules) => {
 
 def check(page: Page) -> None:
     """Assert that axe finds nothing serious here, in both themes."""
-    page.evaluate(AXE.read_text())
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
     for theme, rules in (("light", None), ("dark", COLOURS)):
         page.evaluate("(theme) => { document.documentElement.className = theme; }", theme)
         page.evaluate("new Promise(requestAnimationFrame)")
@@ -55,7 +56,7 @@ def test_a_conversation(chat: ChatPage, mark: str):
     check(chat.page)
     chat.stop_button.click()
     chat.wait_status("stopped")
-    chat.ask(f"{mark} n=400 rate=0 kind=markdown seed=4").wait_status("finished")
+    chat.ask(f"{mark} n=150 rate=0 kind=markdown seed=4").wait_status("finished")
     chat.answers.last.get_by_test_id("details").locator("summary").click()
     expect(chat.page.get_by_test_id("run-id")).to_be_visible()
     check(chat.page)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.chat_page import SCROLLER, ChatPage
 
-LONG = "n=900 rate=150 kind=markdown seed=7"
+LONG = "n=700 rate=120 kind=markdown seed=7"
 # The greatest distance from the end in any frame, until the page is told to look no longer.
 FAR = f"""() => {{
     window.far = 0;

@@ -37,16 +37,16 @@ ENTER_THEN_NEW_CHAT = """() => {
 
 
 def test_words_are_seen_arriving(chat: ChatPage, simulated: Simulated, mark: str):
-    """75 words at 25/s are painted in at least 20 steps and end as they were sent; so does the second answer of
+    """60 words at 20/s are painted in at least 20 steps and end as they were sent; so does the second answer of
     the conversation. Each message is in the page once at all times."""
     for turn in ("one", "two"):
-        text = f"{mark} {turn} n=75 rate=25 kind=numbered"
+        text = f"{mark} {turn} n=60 rate=20 kind=numbered"
         chat.ask(text).wait_status("finished")
         steps = chat.steps()
-        assert steps[-1] == 75
+        assert steps[-1] == 60
         assert steps == sorted(set(steps)), "a word was taken back"
         assert len(steps) >= 20
-        assert chat.text() == simulated.wait_closed(text, by="server")["text"] == " ".join(numbered(75))
+        assert chat.text() == simulated.wait_closed(text, by="server")["text"] == " ".join(numbered(60))
     assert chat.answers.count() == chat.questions.count() == 2
     assert chat.seen()["doubles"] == []
 
@@ -132,13 +132,13 @@ def test_three_conversations_stream_at_once(open_page: OpenPage, mark: str):
     """None waits for another: each has words while all are answering."""
     chats = [open_page("/") for _ in range(3)]
     for i, chat in enumerate(chats):
-        chat.ask(f"{mark} {i} n=60 rate=6 kind=numbered")
+        chat.ask(f"{mark} {i} n=45 rate=4.5 kind=numbered")
     for chat in chats:
         chat.wait_text("w000005")
     assert all(chat.answers.last.get_attribute("data-status") == "streaming" for chat in chats)
     for chat in chats:
         chat.wait_status("finished")
-        assert chat.words() == numbered(60)
+        assert chat.words() == numbered(45)
 
 
 def test_characters_of_every_kind_arrive_whole(chat: ChatPage, mark: str):

@@ -1,7 +1,8 @@
 """Tabs of a browser context that tests use one after the other: the page loads in one for half of what it costs in a
 new one, whose process has compiled nothing yet.
 
-A tab that a test changed in a way that lasts (a script for each load, a listener, its size) is closed instead.
+What a test changed in a way that lasts is taken back: listeners, the size, the media. A tab where that cannot be done
+(a script for each load, a route) is closed instead.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ from playwright.sync_api import BrowserContext, Error, Page
 
 from tests.support.wire import Wire
 
-# What lasts longer than the document that a tab shows.
+# What lasts longer than the document that a tab shows, and can be taken back.
+UNDONE = ("emulate_media", "on", "set_viewport_size")
+# As ``new_context`` makes them.
+MEDIA: dict[str, Any] = {"media": "null", "color_scheme": "light", "reduced_motion": "reduce", "forced_colors": "none"}
+# What cannot.
 LASTING = (
     "add_init_script",
     "add_locator_handler",
     "close",
-    "emulate_media",
     "expose_binding",
     "expose_function",
-    "on",
     "once",
     "route",
     "route_web_socket",
     "set_extra_http_headers",
-    "set_viewport_size",
 )
 # What pages leave in a browser beside its cache.
 STORED = "local_storage,indexeddb,cache_storage,service_workers"
@@ -42,6 +44,7 @@ class Tabs:
         self._spare: dict[bool, list[Page]] = {False: [], True: []}
         self._wires: dict[Page, Wire] = {}
         self._changed: set[Page] = set()
+        self._undo: dict[Page, list[Callable[[], Any]]] = {}
         self._emptied: set[str] = set()
         self._new_devtools = context.new_cdp_session
         context.new_cdp_session = self._noting(context.new_cdp_session)
@@ -81,6 +84,7 @@ class Tabs:
                 self._wires.pop(page, None)
         self.taken.clear()
         self._changed.clear()
+        self._undo.clear()
         self._emptied.clear()
         self.context.clear_cookies()
         self.context.clear_permissions()
@@ -92,7 +96,24 @@ class Tabs:
             self._wires[page] = Wire(page)
         for name in LASTING:
             setattr(page, name, self._noting(getattr(page, name), page))
+        for name in UNDONE:
+            setattr(page, name, self._undoing(page, name, getattr(page, name)))
         return page
+
+    def _undoing(self, page: Page, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """``method`` of this name, whose effect is taken back after the test."""
+        size = page.viewport_size
+
+        def undone(*arguments: Any, **more: Any) -> Any:
+            back = {
+                "emulate_media": lambda: method(**MEDIA),
+                "on": lambda: page.remove_listener(*arguments, **more),
+                "set_viewport_size": lambda: method(size),
+            }
+            self._undo.setdefault(page, []).append(back[name])
+            return method(*arguments, **more)
+
+        return undone
 
     def _noting(self, method: Callable[..., Any], page: Page | None = None) -> Callable[..., Any]:
         """``method``, which changes ``page`` or its first argument."""
@@ -108,6 +129,8 @@ class Tabs:
             page.evaluate("sessionStorage.clear()")
             page.goto("about:blank")
             page.mouse.move(0, 0)
+            for undo in self._undo.get(page, ()):
+                undo()
         except Error:  # it shows no page of ours, or hangs
             return False
         if page in self._wires:
