@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 from devservers.app import ROOT, completed, environment
 from devservers.ports import free_port
-from streamchat import __version__, build
+from streamchat import __version__, build, cli
 
 SENTENCE = re.compile(r"[A-Z][^\n]*(\.| PORT=\d+)")
 
@@ -128,6 +129,24 @@ def test_half_a_way_to_come_in_stops_the_start(settings: dict[str, str], tmp_pat
     told = refused(**{"STREAMCHAT_DATA_DIR": str(tmp_path), **settings})
     assert any(name in told for name in settings)
     assert "short" not in told
+
+
+async def test_what_is_written_is_sent_at_once():
+    """A connection does not wait with the rest of an answer until the reader has confirmed its beginning."""
+    accepted = asyncio.Queue[asyncio.StreamWriter]()
+
+    async def look(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.put_nowait(writer)
+
+    for listener in cli._listen("127.0.0.1", 0):
+        async with await asyncio.start_server(look, sock=listener):
+            _, client = await asyncio.open_connection(*listener.getsockname()[:2])
+            server = await accepted.get()
+            option = server.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            for writer in (client, server):
+                writer.close()
+                await writer.wait_closed()
+            assert option
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on(tmp_path: Path):
