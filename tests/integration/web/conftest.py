@@ -135,11 +135,30 @@ def services_of(settings: Settings, world: World, identify: Identify, watchdog: 
 
 @asynccontextmanager
 async def serving(app: Any, sock: socket.socket, **options: Any) -> AsyncIterator[uvicorn.Server]:
-    """uvicorn, as the program runs it, in this loop."""
+    """uvicorn, as the program runs it, in this loop. asyncio sends at once what is written to a socket only if that
+    says that it is of TCP; else each answer waits 40 ms for the reader to confirm its beginning."""
     fixed = {"log_level": "warning", "access_log": False, "lifespan": "off", "timeout_graceful_shutdown": 1}
     config = uvicorn.Config(app, **fixed, proxy_headers=False, **options)
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals
+    ended = asyncio.Event()
+
+    async def main_loop() -> None:
+        """uvicorn's own looks every 0.1 s whether it is to end, and most tests take less."""
+        await server.on_tick(0)
+        await ended.wait()
+
+    async def shutdown(sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's own waits for 0.1 s, also where everybody has gone."""
+        for _ in range(10):
+            if not (server.server_state.connections or server.server_state.tasks):
+                for listener in server.servers:
+                    listener.close()
+                return
+            await asyncio.sleep(0.001)
+        await uvicorn.Server.shutdown(server, sockets)
+
+    server.main_loop, server.shutdown = main_loop, shutdown
     task = asyncio.create_task(server.serve([sock]))
     try:
         while not server.started:
@@ -147,6 +166,7 @@ async def serving(app: Any, sock: socket.socket, **options: Any) -> AsyncIterato
         yield server
     finally:
         server.should_exit = True
+        ended.set()
         await asyncio.wait([task], timeout=10)
 
 
@@ -180,7 +200,7 @@ def make_api(tmp_path: Path) -> MakeApi:
                 # No TLS here: reading the certificates would take longer than most tests.
                 address = f"http://127.0.0.1:{port}"
                 client = httpx.AsyncClient(base_url=address, timeout=PATIENCE, trust_env=False, verify=False)
-                async with client, serving(guard(mount(PAGE, holder), holder), sock):
+                async with serving(guard(mount(PAGE, holder), holder), sock), client:
                     yield Api(port, world, client, built)
                 if built.accounts is not None:
                     await built.accounts.close()
