@@ -128,11 +128,5 @@ if __name__ == "__main__":
     ports = [int(word) for word in sys.argv[1:] if word.isdigit()]
     if ports:
         serve_http(ports[0])
-    elif "silent" in sys.argv:
-        time.sleep(600)
-    elif "noise" in sys.argv:
-        sys.stdout.write("this is no protocol\n" * 100)
-        sys.stdout.flush()
-        time.sleep(600)
     else:
         asyncio.run(main())

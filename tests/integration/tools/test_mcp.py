@@ -255,28 +255,29 @@ async def test_a_server_that_hangs_as_a_whole_is_a_state() -> None:
         assert (await call(box, "test__count", n=1)).state == "done"
 
 
-@pytest.mark.parametrize(
-    ("command", "sentence"),
-    [
-        ("no-such-program-anywhere", "The command 'no-such-program-anywhere' cannot be run."),
-        (shlex.join([sys.executable, "-c", "pass"]), "It cannot be connected"),
-        (ours("silent"), "It did not answer in time."),
-        (ours("noise"), "It did not answer in time."),
-        (ours("slow-list"), "It did not answer in time."),
-        ("http://127.0.0.1:9/mcp", "It cannot be connected"),
-    ],
-)
-async def test_a_server_that_cannot_be_used_says_why(command: str, sentence: str) -> None:
-    """One sentence, no tools, and a server beside it works."""
-    patience = Patience(connect=4, answer=4, look=5, pause=60, longest=60)
-    async with running(f"bad={command}", f"good={ours()}", patience=patience) as box:
-        assert [state.state for state in box.servers()] == ["connecting", "connecting"]
+async def test_servers_that_cannot_be_used_say_why() -> None:
+    """One sentence each, no tools, and a server beside them works."""
+    no_server = [sys.executable, str(HERE / "no_mcp_server.py")]
+    bad = {
+        "missing": ("no-such-program-anywhere", "The command 'no-such-program-anywhere' cannot be run."),
+        "ends": (shlex.join([sys.executable, "-c", "pass"]), "It cannot be connected"),
+        "silent": (shlex.join(no_server), "It did not answer in time."),
+        "noise": (shlex.join([*no_server, "noise"]), "It did not answer in time."),
+        "slow-list": (ours("slow-list"), "It did not answer in time."),
+        "nowhere": ("http://127.0.0.1:9/mcp", "It cannot be connected"),
+    }
+    patience = Patience(connect=8, answer=4, look=5, pause=60, longest=60)
+    entries = [f"{name}={command}" for name, (command, _) in bad.items()]
+    async with running(*entries, f"good={ours()}", patience=patience) as box:
+        assert {state.state for state in box.servers()} == {"connecting"}
         assert box.offered() == ()
-        await until(lambda: box.servers()[0].state == "failed")
-        bad = box.servers()[0]
-        assert sentence in bad.sentence
-        assert "\n" not in bad.sentence
-        assert bad.tools == ()
+        await until(lambda: all(state.state != "connecting" for state in box.servers()))
+        found = {state.name: state for state in box.servers()}
+        assert (await call(box, "good__count", n=1)).state == "done"
+    for name, (_, sentence) in bad.items():
+        assert (found[name].state, found[name].tools) == ("failed", ()), name
+        assert sentence in found[name].sentence, name
+        assert "\n" not in found[name].sentence, name
 
 
 async def test_a_server_that_lies_about_its_schemas_loses_those_tools() -> None:
