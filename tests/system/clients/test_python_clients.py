@@ -65,6 +65,7 @@ def said(api: Api, environments: dict[str, Path | str]) -> Any:
             pytest.skip(python)
         if environment not in known:
             given = {"HOME": os.environ.get("HOME", "/"), "PATH": os.environ["PATH"], "URL": api.url, **TEXTS}
+            given["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks GitHub for prices, again and again
             asked = [f"{name}={','.join(features)}" for its, name, features in CLIENTS.values() if its == environment]
             command = [python, ASK, *asked]
             done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=given)
