@@ -33,7 +33,7 @@ from tests.system.soak.server import Watched
 from tests.system.soak.told import Sent, Told
 
 SEED = int(os.environ.get("SOAK_SEED", "20261124"))
-SECONDS = float(os.environ.get("SOAK_SECONDS", "30"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
 # For the last answers to end, and for the readers to hear of it.
 SETTLE_SECONDS = 150
 # Ended answers are kept for so long here, instead of ten minutes.
