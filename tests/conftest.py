@@ -92,7 +92,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return how many processes ``-n auto`` is: one for each core for the unit tier, more for tests that also wait."""
     cores = os.cpu_count() or 1
     only_unit = all(Path(argument).resolve().is_relative_to(TESTS / "unit") for argument in config.args)
-    return cores if only_unit else 2 * cores
+    return cores if only_unit else 5 * cores // 2
 
 
 @pytest.hookimpl(optionalhook=True)
