@@ -49,6 +49,7 @@ _SQLITE: dict[int, Explanation] = {
 # By SQLSTATE: the full code first, then its class (two characters).
 _POSTGRES: dict[str, Explanation] = {
     "25006": _READ_ONLY,
+    "25P03": ("The database {at} ended a transaction that stood still.", "slow", True),
     "28": _REFUSED,
     "3D": _UNKNOWN,
     "3F": _TABLES,

@@ -247,11 +247,16 @@ def _postgres_engine(address: Address, patience: float) -> Engine:
         json_deserializer=loads,
     )
 
-    wait = f"SET LOCAL lock_timeout = '{int(patience * 1000)}ms'"
+    # A process that stands still in the middle of a transaction (a paused machine, SIGSTOP) would keep its rows locked,
+    # and nobody could take its answers over: the server ends such a transaction.
+    limits = "; ".join(
+        f"SET LOCAL {name} = '{int(patience * 1000)}ms'"
+        for name in ("lock_timeout", "idle_in_transaction_session_timeout")
+    )
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get(_KIND) == _WRITE:
-            connection.exec_driver_sql(wait)
+            connection.exec_driver_sql(limits)
 
     return engine

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 from devservers.postgres import PostgresServer
 from streamchat.chat.messages import TextPart
@@ -112,6 +114,35 @@ async def test_a_row_that_somebody_else_holds(storage: Storage, url: str) -> Non
             await save(storage, [(begun.answer, 1)])
         assert (caught.value.reason, caught.value.transient) == ("locked", True)
     assert await storage.end(replace(begun.answer, status="finished"), 2)
+
+
+async def test_a_row_that_a_process_holds_which_stands_still(storage: Storage, url: str) -> None:
+    """Its transaction is ended, so that others can go on; for itself that is a transient sentence, and it goes on too."""
+    begun = await begin(storage)
+    held, go_on = threading.Event(), threading.Event()
+
+    def stand_still(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT * FROM message FOR UPDATE")
+        held.set()
+        go_on.wait()
+        connection.exec_driver_sql("UPDATE message SET status = 'failed'")
+
+    other = Storage(url, patience=30)
+    await other.open()
+    standing = asyncio.create_task(storage._database.write(stand_still))
+    try:
+        await asyncio.to_thread(held.wait)
+        async with asyncio.timeout(20):
+            assert await other.end(replace(begun.answer, status="finished"), 1)
+        go_on.set()
+        with pytest.raises(StorageError) as caught:
+            await standing
+        assert caught.value.transient
+    finally:
+        go_on.set()
+        await other.close()
+    assert (await storage.answer("local", begun.run_id)).message.status == "finished"
+    assert (await begin(storage, "new")).created
 
 
 async def test_a_claim_that_its_living_owner_overtakes(storage: Storage, url: str) -> None:
