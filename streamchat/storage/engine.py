@@ -249,10 +249,8 @@ def _postgres_engine(address: Address, patience: float) -> Engine:
 
     # A process that stands still in the middle of a transaction (a paused machine, SIGSTOP) would keep its rows locked,
     # and nobody could take its answers over: the server ends such a transaction.
-    limits = "; ".join(
-        f"SET LOCAL {name} = '{int(patience * 1000)}ms'"
-        for name in ("lock_timeout", "idle_in_transaction_session_timeout")
-    )
+    names = ("lock_timeout", "idle_in_transaction_session_timeout")
+    limits = "; ".join(f"SET LOCAL {name} = '{int(patience * 1000)}ms'" for name in names)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

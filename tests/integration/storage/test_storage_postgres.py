@@ -117,7 +117,7 @@ async def test_a_row_that_somebody_else_holds(storage: Storage, url: str) -> Non
 
 
 async def test_a_row_that_a_process_holds_which_stands_still(storage: Storage, url: str) -> None:
-    """Its transaction is ended, so that others can go on; for itself that is a transient sentence, and it goes on too."""
+    """Its transaction is ended, so that others can go on; for itself that is a transient sentence, and it goes on."""
     begun = await begin(storage)
     held, go_on = threading.Event(), threading.Event()
 
