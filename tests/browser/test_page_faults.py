@@ -38,15 +38,25 @@ def piece(told: Told, offset: int, text: str) -> None:
 # ---------------------------------------------------------------- selection
 
 
+# The beginning of a paragraph of two lines or more in the middle of the view.
+TEXT_IN_VIEW = """() => {
+  const boxes = [...document.querySelectorAll("[data-testid=message] p")].map(p => p.getBoundingClientRect());
+  const box = boxes.find(box => box.top > 120 && box.bottom < 500 && box.height > 40);
+  return box && [box.left + 5, box.top + 8];
+}"""
+
+
 def test_a_selection_by_mouse_holds_the_view(chat: ChatPage, mark: str):
     """While the mouse is down nothing moves, and as long as text is selected neither; Jump to latest goes on."""
     chat.ask(f"{mark} n=200 rate=0 kind=markdown seed=2").wait_status("finished")
     chat.ask(f"{mark} n=5000 rate=30 kind=markdown seed=2").wait_status("streaming")
     page = chat.page
     page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
-    page.mouse.move(600, 200)
+    # From one line of text to the next, wherever they are: what is under a fixed place depends on when it is looked at.
+    x, y = page.wait_for_function(TEXT_IN_VIEW).json_value()
+    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(700, 260, steps=5)
+    page.mouse.move(x + 100, y + 30, steps=5)
     # Where it is on the screen: what is coloured above it meanwhile may become higher, which moves nothing in view.
     held = "() => Math.round(getSelection().getRangeAt(0).getBoundingClientRect().top)"
     place, top = page.evaluate(held), chat.top()

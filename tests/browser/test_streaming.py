@@ -155,7 +155,7 @@ def test_the_real_local_model_answers(open_page: OpenPage):
     chat = open_page("/?model=local:smollm2")
     if chat.picker.input_value() != "local:smollm2":
         pytest.skip("the local model's weights are not installed here")
-    chat.ask("Say hello in one short sentence.").wait_status("finished", timeout=150_000)
+    chat.ask("Count slowly from one to thirty, in words.").wait_status("finished", timeout=150_000)
     assert len(chat.text()) > 3
     lengths = chat.seen()["lengths"][chat.message_id()]
     assert len([length for length in lengths if length]) >= 2
