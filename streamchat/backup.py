@@ -82,7 +82,7 @@ def restore(settings: Settings, file: Path) -> str:
                     "STREAMCHAT_DATABASE_URL chooses the database."
                 )
             _check_empty(settings, address)
-            _restore(settings, address, archive, file)
+            _restore(settings, address, archive)
     except FileNotFoundError:
         raise BackupError(f"There is no file {file}.") from None
     except (tarfile.TarError, EOFError):
@@ -147,12 +147,12 @@ def _check_empty(settings: Settings, address: Address) -> None:
         raise BackupError(f"{address.file} exists already. " + full.format("data folder (--data-dir)"))
 
 
-def _restore(settings: Settings, address: Address, archive: tarfile.TarFile, file: Path) -> None:
+def _restore(settings: Settings, address: Address, archive: tarfile.TarFile) -> None:
     """Unpack beside the target, check, then move into place."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".restore-") as folder:
         unpacked = Path(folder) / "database"
-        _unpack(archive, SQLITE if address.file else POSTGRES, unpacked, file)
+        _unpack(archive, SQLITE if address.file else POSTGRES, unpacked)
         if address.file is not None:
             _place_sqlite(unpacked, address)
         else:
@@ -160,12 +160,12 @@ def _restore(settings: Settings, address: Address, archive: tarfile.TarFile, fil
             asyncio.run(_migrate(settings.database))
 
 
-def _unpack(archive: tarfile.TarFile, name: str, target: Path, file: Path) -> None:
-    """Write the entry ``name`` to ``target``. Raises ``BackupError`` if the archive has none, or anything else."""
+def _unpack(archive: tarfile.TarFile, name: str, target: Path) -> None:
+    """Write the entry ``name`` to ``target``. Raises ``TarError`` if the archive has none, or anything else."""
     entries = archive.getmembers()
     content = archive.extractfile(entries[-1]) if [entry.name for entry in entries] == [MANIFEST, name] else None
     if content is None:
-        raise BackupError(f"{file} is not a whole backup of streamchat.")
+        raise tarfile.ReadError("these are not the entries of a backup")
     with content, open(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as written:
         shutil.copyfileobj(content, written)
 

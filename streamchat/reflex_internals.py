@@ -118,7 +118,8 @@ def send_frames_without_tasks(app: rx.App) -> None:
             to: str | None = None,
             **more: Any,
         ) -> None:
-            socket = self.eio_sid_from_sid(to or room, namespace)
+            tab = to or room
+            socket = self.eio_sid_from_sid(tab, namespace) if isinstance(tab, str) else None
             if socket is None or skip_sid or callback or data is None or isinstance(data, tuple):
                 return await super().emit(event, data, namespace, room, skip_sid, callback, to, **more)
             with suppress(SocketIsClosedError):  # as nobody looks at the result of the task

@@ -226,12 +226,13 @@ async def test_a_frame_goes_to_its_tab_as_before_and_without_a_task():
         await server.emit("event", to=sids[0], namespace="/page")
         await server.emit("event", {"to": "all"}, namespace="/page")
         await server.emit("event", ("two", "arguments"), to=sids[1], namespace="/page")
+        await server.emit("event", {"to": "a list"}, to=sids[1:], namespace="/page")
         await server.emit("event", {}, to="nobody", namespace="/page")
         sockets["a"].closed = True
         await server.emit("event", {}, to=sids[0], namespace="/page")
         arrived.append([[packet.encode() for packet in await socket.poll()] for socket in sockets.values()])
     assert arrived[0] == arrived[1]
-    assert [len(packets) for packets in arrived[1]] == [5, 2]
+    assert [len(packets) for packets in arrived[1]] == [5, 3]
 
 
 async def test_the_writer_of_a_socket_ends_as_before():
