@@ -50,15 +50,18 @@ async def app(
     bytecode: Path | None = None,
     public_url: str = "",
     settings: Mapping[str, str] | None = None,
+    checkout: Path = ROOT,
 ) -> AsyncIterator[App]:
     """Serve on a free port until the block ends.
 
     ``data``: the data directory (a new one). ``bytecode``: where modules are kept compiled (where they always
     are). ``public_url``: another address that the page is loaded from, as behind a proxy. ``settings``: further ones.
+    ``checkout``: where the program is, with its page built.
     """
     with tempfile.TemporaryDirectory(prefix="streamchat-bench-") as empty:
         environment = os.environ | {
             "PORT": str(free_port()),
+            "PYTHONPATH": str(checkout),
             "STREAMCHAT_DATA_DIR": str(data or empty),
             "STREAMCHAT_PUBLIC_URL": public_url,
             "STREAMCHAT_MODELS": MODEL,
@@ -68,16 +71,16 @@ async def app(
         environment |= settings or {}
         if bytecode:
             environment = {**environment, "PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
-        async with _serving([sys.executable, *server], environment) as running:
+        async with _serving([sys.executable, *server], environment, checkout) as running:
             yield running
 
 
 @asynccontextmanager
-async def _serving(command: Sequence[str], environment: dict[str, str]) -> AsyncIterator[App]:
+async def _serving(command: Sequence[str], environment: dict[str, str], folder: Path) -> AsyncIterator[App]:
     port = int(environment["PORT"])
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)  # noqa: ASYNC220 it returns at once
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)  # noqa: ASYNC220 it returns at once
         try:
             if not await _served(f"http://127.0.0.1:{port}/", process):
                 output.seek(0)
