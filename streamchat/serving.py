@@ -5,6 +5,7 @@ Knows nothing of other processes, and builds nothing.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import gc
 import os
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from streamchat import build
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 GRACE_SECONDS = 3
+TICK_SECONDS = 1.0
 # Files that are open beside clients' connections: databases, Redis, providers, subprocesses, modules.
 FILES = 256
 # Python begins its collector after 700 new objects that are still there. With two hundred answers at once it did that
@@ -61,6 +64,24 @@ def serve(sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
     )
 
     class Server(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config) -> None:
+            super().__init__(config)
+            self._signalled = asyncio.Event()
+            self._loop: asyncio.AbstractEventLoop | None = None
+
+        async def main_loop(self) -> None:
+            # uvicorn's own wakes up ten times a second, to see whether a signal came. The tick renews the header Date.
+            self._loop = asyncio.get_running_loop()
+            while not await self.on_tick(0):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._signalled.wait()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._signalled.set)
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if not self.should_exit:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from streamchat.watchdog import INTERVAL_SECONDS, LIMIT_SECONDS, MAX_FRAMES, Watchdog, place_of
+from streamchat.watchdog import LIMIT_SECONDS, MAX_FRAMES, Watchdog, place_of
 
 
 def block(watchdog: Watchdog) -> None:
@@ -55,31 +55,51 @@ async def test_a_process_that_is_not_scheduled_has_no_pause() -> None:
     """Its thread used no time, and nobody could look: the machine had other things to do."""
     clocks = Clocks()
     watchdog = Watchdog(clock=lambda: clocks.now, busy=lambda: clocks.used)
-    watchdog._loop = asyncio.get_running_loop()
-    watchdog._rest()
+    select = watchdog.watched(lambda timeout: clocks.pass_by(60.0, used=0.0))
+    select(None)
     clocks.pass_by(3.0, used=0.01)
-    watchdog.beat()
+    select(None)
     assert watchdog.pauses.count == 0
     clocks.pass_by(1.0, used=0.9)
-    watchdog.beat()
-    assert (watchdog.pauses.count, watchdog.pauses.longest) == (1, 1.0 - INTERVAL_SECONDS)
-    clocks.pass_by(INTERVAL_SECONDS + LIMIT_SECONDS / 2, used=LIMIT_SECONDS / 2)
-    watchdog.beat()
+    select(None)
+    assert (watchdog.pauses.count, watchdog.pauses.longest) == (1, 1.0)
+    clocks.pass_by(0.9 * LIMIT_SECONDS, used=LIMIT_SECONDS)
+    select(None)
     assert watchdog.pauses.count == 1
-    watchdog.close()
 
 
-async def test_closing_ends_its_timer_and_its_thread() -> None:
+async def test_a_pause_after_short_turns_is_measured_by_itself() -> None:
+    """What the thread used before the pause does not make a pause of the machine one of the loop."""
+    clocks = Clocks()
+    watchdog = Watchdog(clock=lambda: clocks.now, busy=lambda: clocks.used)
+    select = watchdog.watched(lambda timeout: None)
+    for _ in range(1000):
+        clocks.pass_by(0.001, used=0.001)
+        select(None)
+    clocks.pass_by(2 * LIMIT_SECONDS + 0.01, used=0.0)
+    select(None)
+    assert watchdog.pauses.count == 0
+
+
+async def test_closing_ends_its_thread_and_leaves_the_selector() -> None:
     watchdog = Watchdog()
     watchdog.start()
     thread = watchdog._thread
     assert thread is not None
+    assert "select" in vars(watchdog._selector)
     watchdog.close()
     await asyncio.to_thread(thread.join)
-    beats = watchdog._beats
-    await asyncio.sleep(2 * INTERVAL_SECONDS)
-    assert watchdog._beats == beats
+    assert "select" not in vars(watchdog._selector)
     assert "watchdog" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_loop_without_a_selector_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(asyncio.get_running_loop(), "_selector")
+    watchdog = Watchdog()
+    watchdog.start()
+    watchdog.close()
+    monkeypatch.undo()
+    assert watchdog.pauses.count == 0
 
 
 def test_a_place_has_the_innermost_frames_first() -> None:
