@@ -39,7 +39,7 @@ MAX_PACE_MS = 1000
 class Live(rx.State):
     """One tab's view of one conversation."""
 
-    f: Frame = {}
+    f: dict = {}  # a ``Frame``; Reflex looks at each item of a ``dict[str, Any]``, for 2 % of the server's work
 
     @rx.event(background=True)
     async def follow(self):
