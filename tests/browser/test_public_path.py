@@ -27,7 +27,8 @@ def below(built: None, tmp_path: Path, open_page: OpenPage) -> Iterator[ChatPage
 
 
 def test_a_chat_below_a_path(below: ChatPage):
-    """Socket, transcript, lazily loaded parts, links and a reload work there; nothing is asked for outside the path."""
+    """Socket, transcript, lazily loaded parts, links and a reload work there, and its modules are kept; nothing is asked
+    for outside the path."""
     outside: list[str] = []
     below.page.on("request", lambda request: outside.append(request.url) if PATH not in request.url else None)
     below.ask("n=20 rate=0 kind=markdown")
@@ -41,7 +42,9 @@ def test_a_chat_below_a_path(below: ChatPage):
     with below.page.expect_download() as download:
         below.page.get_by_role("link", name="Events of this answer").click()
     assert "event: finished" in Path(download.value.path()).read_text()
-    below.page.reload()
+    with below.page.expect_response(f"**{PATH}/assets/*.js") as module:
+        below.page.reload()
+    assert "max-age" in module.value.headers["cache-control"]
     below.wait_status("finished")
     below.page.get_by_test_id("new-chat").click()
     expect(below.answers).to_have_count(0)

@@ -47,3 +47,43 @@ test("one slow paint does not delay the next one; two in a row do", async () => 
   await frame();
   expect(paints.length).toBe(2);
 });
+
+test("after a rest it renders before the next frame, and a moment later what came meanwhile in that frame", async () => {
+  const { store, painter } = createChat();
+  const next = globalThis.requestAnimationFrame;
+  const due: FrameRequestCallback[] = [];
+  globalThis.requestAnimationFrame = (callback) => due.push(callback);
+  const show = () => {
+    for (const callback of due.splice(0)) callback(0);
+  };
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const lags: number[] = [];
+    painter.onPainted(() => lags.push(painter.lag));
+    store.feed(open([streaming("a", "", 0)]));
+    store.feed({ m: "a", s: 1, p: 0, o: 0, t: "x" });
+    while (!painter.paints) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(textIn(store, "a")).toBe("x");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(lags).toEqual([]); // nothing is on the screen yet
+    store.feed({ m: "a", s: 2, p: 0, o: 1, t: "y" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(painter.paints).toBe(1);
+    show();
+    expect(painter.paints).toBe(2);
+    expect(textIn(store, "a")).toBe("xy");
+    while (!lags.length) await new Promise((resolve) => setTimeout(resolve, 1));
+  } finally {
+    globalThis.requestAnimationFrame = next;
+  }
+});
+
+test("what was rendered before its frame has been shown when that frame was", async () => {
+  const painter = new Painter(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  const shown = new Promise<void>((resolve) => painter.onPainted(resolve));
+  painter.request();
+  await shown;
+  expect(painter.paints).toBe(1);
+  expect(painter.cost).toBeLessThanOrEqual(painter.lag);
+});
