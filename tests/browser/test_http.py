@@ -235,3 +235,13 @@ def test_a_visit_asks_for_the_page_and_not_for_its_code(served: Served):
     assert len(code) > 5
     for path in code:
         assert served.get(path.decode())[1]["cache-control"] == "public, max-age=604800", path
+
+
+def test_the_date_of_responses_goes_on(served: Served):
+    """The server's own loop, which waits for a signal, renews it."""
+    dates = {served.get("/healthz")[1]["date"]}
+    end = time.monotonic() + 30
+    while len(dates) < 3 and time.monotonic() < end:
+        time.sleep(0.2)
+        dates.add(served.get("/healthz")[1]["date"])
+    assert len(dates) == 3
