@@ -27,7 +27,7 @@ def below(built: None, tmp_path: Path, open_page: OpenPage) -> Iterator[ChatPage
 
 
 def test_a_chat_below_a_path(below: ChatPage):
-    """Socket, transcript, lazily loaded parts, links and a reload work there, and its modules are kept; nothing is asked
+    """Socket, transcript, lazily loaded parts, links and a reload work there, its modules are kept, nothing is asked
     for outside the path."""
     outside: list[str] = []
     below.page.on("request", lambda request: outside.append(request.url) if PATH not in request.url else None)
