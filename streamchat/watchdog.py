@@ -74,20 +74,23 @@ class Watchdog:
             return
         self._watched = threading.get_ident()
         self._woken()
-        self._selector.select = self.watched(self._selector.select)
+        self._select = self._selector.select
+        self._selector.select = self._watched_select = self.watched(self._select)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop to watch. Call in the loop's thread; does not wait for the watchdog's thread."""
         self._closed.set()
-        if self._selector is not None:
-            del self._selector.select
+        if self._selector is not None and self._selector.select is self._watched_select:
+            self._selector.select = self._select
 
     def watched(self, select: Callable[[float | None], Any]) -> Callable[[float | None], Any]:
         """Return ``select``, which records the time since its last call returned."""
 
         def selected(timeout: float | None = None) -> Any:
+            if self._closed.is_set():  # another watchdog of this loop began later, and goes on
+                return select(timeout)
             pause = self._clock() - self._woken_at
             if pause > LIMIT_SECONDS and (self.sampled or self._busy() - self._busy_at > self._since_mark() / 2):
                 self._record(pause)

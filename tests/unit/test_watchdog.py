@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -81,16 +82,34 @@ async def test_a_pause_after_short_turns_is_measured_by_itself() -> None:
     assert watchdog.pauses.count == 0
 
 
-async def test_closing_ends_its_thread_and_leaves_the_selector() -> None:
+async def test_closing_ends_its_thread_and_gives_the_selector_back() -> None:
+    loop: Any = asyncio.get_running_loop()
+    before = loop._selector.select
     watchdog = Watchdog()
     watchdog.start()
     thread = watchdog._thread
     assert thread is not None
-    assert "select" in vars(watchdog._selector)
+    assert loop._selector.select != before
     watchdog.close()
     await asyncio.to_thread(thread.join)
-    assert "select" not in vars(watchdog._selector)
+    assert loop._selector.select == before
     assert "watchdog" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_two_of_one_loop_end_in_any_order(order: tuple[int, int]) -> None:
+    """The one that goes on counts, the other one does not any more."""
+    both = Watchdog(), Watchdog()
+    for watchdog in both:
+        watchdog.start()
+    ended, going_on = (both[place] for place in order)
+    ended.close()
+    block(going_on)
+    while not going_on.pauses.count:
+        await asyncio.sleep(0)
+    assert ended.pauses.count == 0
+    going_on.close()
+    await asyncio.sleep(0)
 
 
 async def test_a_loop_without_a_selector_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
