@@ -186,4 +186,4 @@ for (const form of document.querySelectorAll("form[data-creates]")) {
   });
 }
 
-await attempt(async () => {});
+await attempt(async () => {}).finally(() => document.querySelector("main").removeAttribute("aria-busy"));

@@ -164,4 +164,4 @@ async function show() {
 }
 
 days.addEventListener("change", () => attempt(async () => {}));
-await attempt(async () => {});
+await attempt(async () => {}).finally(() => document.querySelector("main").removeAttribute("aria-busy"));
