@@ -6,8 +6,8 @@ Knows nothing of what runs on the loop. Rules:
   selector. It is counted, and logged with the stack of the loop's thread during the pause.
 * A process that the machine did not schedule is not a pause: then the loop's thread used no time, and the watchdog's
   own thread was late too.
-* It costs two looks at the clock per turn of the loop, and ten wake-ups of a thread per second: waking up is dear for a
-  process that has little to do. So a pause shorter than ``REST_SECONDS`` is not always seen by the thread. Then its
+* It costs a few looks at the clock per turn of the loop, and ten wake-ups of a thread per second: waking up is dear for
+  a process that has little to do. So a pause shorter than ``REST_SECONDS`` is not always seen by the thread. Then its
   place is unknown, and it counts only if the loop's thread computed.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from devservers.app import Served
 from tests.browser.conftest import OpenPage
@@ -171,6 +171,19 @@ def test_an_invitation(tab: ChatPage, other: Page):
     other.get_by_test_id("delete-person").click()
     expect(other.get_by_test_id("user-name")).to_be_visible()
     expect(other).to_have_url(re.compile("/sign-in"))
+
+
+def test_the_account_is_shown_once_its_lists_are_there(tab: ChatPage):
+    """Else what somebody is about to click moves away."""
+    signed_up(tab)
+    held: list[Route] = []
+    tab.page.route("**/api/account/keys", lambda route: held.append(route))
+    with tab.page.expect_request("**/api/account/keys"):
+        tab.page.goto(tab.url + "/account", wait_until="commit")
+    expect(tab.page.locator("main")).to_have_attribute("aria-busy", "true")
+    expect(tab.page.get_by_test_id("create-invitation")).to_be_hidden()
+    held[0].continue_()
+    expect(tab.page.get_by_test_id("create-invitation")).to_be_visible()
 
 
 def test_a_passkey(tab: ChatPage, context: BrowserContext):

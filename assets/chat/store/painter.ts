@@ -5,7 +5,8 @@
 // animation frames: there the text waits in the store.
 //
 // What comes after a rest is rendered before the next frame, which is 8 ms away on average: it is most of an answer's work,
-// and what is there when a frame is due is shown in it. It waits only as long as first words take to come after their message.
+// and what is there when a frame is due is shown in it. It waits only as long as first words take to come after their
+// message; what comes later is rendered in that frame as well.
 
 import { flushSync } from "react-dom";
 import { keepSelection } from "../common/keep-selection";

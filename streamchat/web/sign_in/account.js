@@ -5,6 +5,7 @@ import { caller, when } from "./api.js";
 import { create as createPasskey, isSupported } from "./passkeys.js";
 
 const main = document.querySelector("main");
+main.setAttribute("aria-busy", "true"); // here, so that a page whose script does not come is no empty one
 const { base, ways, role } = main.dataset;
 const call = caller(base, "/account");
 const error = document.querySelector("[role=alert]");
@@ -186,4 +187,4 @@ for (const form of document.querySelectorAll("form[data-creates]")) {
   });
 }
 
-await attempt(async () => {}).finally(() => document.querySelector("main").removeAttribute("aria-busy"));
+await attempt(async () => {}).finally(() => main.removeAttribute("aria-busy"));

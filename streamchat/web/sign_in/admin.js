@@ -4,6 +4,7 @@ import { number as count, t } from "../look/page.js";
 import { caller, when } from "./api.js";
 
 const main = document.querySelector("main");
+main.setAttribute("aria-busy", "true"); // here, so that a page whose script does not come is no empty one
 const { base, self, accounts } = main.dataset;
 const call = caller(base, "/admin");
 const error = document.querySelector("[role=alert]");
@@ -164,4 +165,4 @@ async function show() {
 }
 
 days.addEventListener("change", () => attempt(async () => {}));
-await attempt(async () => {}).finally(() => document.querySelector("main").removeAttribute("aria-busy"));
+await attempt(async () => {}).finally(() => main.removeAttribute("aria-busy"));
