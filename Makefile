@@ -43,7 +43,7 @@ check: installed-dev front  ## Lint, format and types, and the tests of the fron
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/python -m deptry --no-ansi . >/dev/null 2>&1 || $(BIN)/python -m deptry .
 	@$(BIN)/python -m streamchat.protos
-	@$(BIN)/pyright
+	@$(BIN)/pyrefly check --summary=none
 	@$(BIN)/bun run --silent --bun check
 	@$(BIN)/bun test --only-failures
 

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devservers.ports import free_port
@@ -45,7 +45,7 @@ class Served:
     It offers the simulator's model only, unless the settings say otherwise: ``STREAMCHAT_MODELS=""`` is everything.
     """
 
-    arguments = ("-m", "streamchat", "run")
+    arguments: Sequence[str] = ("-m", "streamchat", "run")
     preloaded = True  # forked from a process that has imported what it needs
 
     def __init__(self, data_dir: Path, settings: Mapping[str, str] | None = None, port: int | None = None) -> None:

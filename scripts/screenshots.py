@@ -127,7 +127,7 @@ def attachments(page: Page, url: str) -> None:
         {"name": "owls.csv", "mimeType": "text/csv", "buffer": b"owl,km\nBarn,12\n"},
         {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"# Notes\n"},
     ]
-    page.get_by_test_id("attach").set_input_files(files)  # pyright: ignore[reportArgumentType] dictionaries will do
+    page.get_by_test_id("attach").set_input_files(files)
     expect(page.locator("[data-testid=attachment][data-state=ready]")).to_have_count(2, timeout=60_000)
     page.get_by_test_id("composer").fill("Compare these two files")
 
@@ -267,7 +267,7 @@ def states(browser: Browser, url: str, wanted: list[str]) -> None:
         for theme in ("light", "dark"):
             if wanted and name not in wanted:
                 continue
-            context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")  # pyright: ignore[reportArgumentType]
+            context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
             page = context.new_page()
             try:
                 show(page, url)

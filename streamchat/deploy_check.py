@@ -147,7 +147,7 @@ class _Deployment:
     async def _socket(self) -> str:
         try:
             began = time.monotonic()
-            async with connect(self._socket_url(), origin=self._origin, open_timeout=CHECK_SECONDS) as socket:  # pyright: ignore[reportArgumentType]
+            async with connect(self._socket_url(), origin=self._origin, open_timeout=CHECK_SECONDS) as socket:  # pyrefly: ignore[bad-argument-type]
                 await socket.recv()
             return f"WebSockets work ({(time.monotonic() - began) * 1000:.0f} ms to the first message)"
         except InvalidStatus as error:
@@ -165,7 +165,7 @@ class _Deployment:
     async def _foreign(self) -> str:
         """A page of another site opens the socket, and starts an answer."""
         try:
-            async with connect(self._socket_url(), origin=FOREIGN, open_timeout=CHECK_SECONDS):  # pyright: ignore[reportArgumentType]
+            async with connect(self._socket_url(), origin=FOREIGN, open_timeout=CHECK_SECONDS):  # pyrefly: ignore[bad-argument-type]
                 raise _Failed("pages of other sites may open the socket; does the proxy remove the Origin header?")
         except (InvalidHandshake, OSError):
             pass
@@ -242,5 +242,5 @@ def _is_json(response: httpx2.Response) -> bool:
 
 def _reason(error: BaseException) -> str:
     while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # pyright: ignore[reportAssignmentType]
+        error = error.__cause__ or error.__context__  # pyrefly: ignore[bad-assignment]
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -18,7 +18,7 @@ def patient(seconds: float) -> type[H11Protocol]:
     class PatientProtocol(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
             self._watch()
 

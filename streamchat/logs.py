@@ -42,7 +42,7 @@ def _json_formatter() -> logging.Formatter:
         run = event["_record"].run
         return event | {"run": run} if run else event
 
-    shared = [
+    shared: list[Any] = [
         about,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -168,5 +168,6 @@ def chat(
     ``history``: whether it has a list of conversations.
     """
     props = {"conversation": conversation, "model": model, "token": token, "heading": heading}
-    given = {name: value for name, value in (props | {"placeholder": placeholder}).items() if value is not None}
+    props |= {"placeholder": placeholder}
+    given: dict[str, Any] = {name: value for name, value in props.items() if value is not None}
     return _StreamChat.create(url=_api_url(), history=history, **given, **style)

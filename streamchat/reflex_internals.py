@@ -83,7 +83,7 @@ def import_app(web: Path, project: Path, load: Callable[[], rx.App]) -> ASGIApp:
     """
     os.environ |= serving_environment(web)
     with _hidden(_UNUSED):
-        import socketio  # noqa: F401  pyright: ignore[reportUnusedImport]
+        import socketio  # noqa: F401
     with chdir(project):
         return load()()
 

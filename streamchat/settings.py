@@ -381,7 +381,7 @@ def _address_and_port(value: str) -> tuple[str, int]:
 def load_settings() -> Settings:
     """Read the environment. Raises ``SettingsError``, which names every bad setting, and no secret value."""
     try:
-        settings = Settings()  # pyright: ignore[reportCallIssue] filled from the environment
+        settings = Settings()
     except ValidationError as error:
         errors = "; ".join(
             f"{'.'.join(str(p) for p in item['loc'])}: {item['msg'].removeprefix('Value error, ')}"

@@ -107,7 +107,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return together or (nodeid if path.startswith(SPREAD) else path)
 
     config.option.loadscopereorder = False  # it would put files of few tests last
-    return InOrder(config, log)  # pyright: ignore[reportArgumentType]
+    return InOrder(config, log)  # pyrefly: ignore[bad-argument-type]
 
 
 @pytest.hookimpl(wrapper=True)

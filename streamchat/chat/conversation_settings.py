@@ -65,4 +65,4 @@ def options_to_fields(options: RunOptions) -> dict[str, Any]:
 
 
 def _is_number(value: object, kind: type | tuple[type, ...] = (int, float)) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)  # pyright: ignore[reportArgumentType]
+    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)

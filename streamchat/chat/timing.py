@@ -178,7 +178,7 @@ class Stopwatch:
         if kind is TextDelta or kind is ReasoningDelta:
             self._token(at, thinking=kind is ReasoningDelta)
         elif kind is UsageReported:
-            self._usage = event  # pyright: ignore[reportAttributeAccessIssue]
+            self._usage = event  # pyrefly: ignore[bad-assignment]
         elif isinstance(event, ToolCallReady):
             if not self._running:
                 self._tools_since = at

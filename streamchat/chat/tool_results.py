@@ -130,7 +130,8 @@ def _is_file(item: Json) -> bool:
 
 
 def _file(item: Mapping[str, Any]) -> FilePart:
-    return FilePart(**{"name": "file", **{name: item[name] for name in _FILE_FIELDS if name in item}})
+    fields: dict[str, Any] = {"name": "file", **{name: item[name] for name in _FILE_FIELDS if name in item}}
+    return FilePart(**fields)
 
 
 def pictures_in(result: Json) -> list[ImagePart]:

@@ -51,7 +51,7 @@ def main(options: AskOptions) -> int:
     if options.follow is None:
         options = _with_question(options)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue] what the terminal cannot show
+        stream.reconfigure(errors="replace")  # pyrefly: ignore[missing-attribute] what the terminal cannot show
     try:
         return asyncio.run(_Session(options).work())
     except BrokenPipeError:

@@ -50,7 +50,7 @@ class SharedSubprocess:
                     response = json.loads(await reader.readline())
                 finally:
                     writer.close()
-        except (OSError, ValueError, TimeoutError):
+        except (OSError, ValueError):  # a TimeoutError is an OSError
             text = f"The {self._name} cannot be reached: the server is being restarted."
             raise ProviderError(text, kind="unavailable", retryable=True) from None
         if "error" in response:

@@ -99,4 +99,5 @@ def _call(old: ToolCallPart | None, now: ToolCallPart) -> Iterator[e.Event]:
         if now.arguments is not None:
             yield e.ToolCallReady(now.id, now.arguments, now.opaque, now.schema)
     if old.state in UNSETTLED and now.state not in UNSETTLED:
+        # pyrefly: ignore[bad-argument-type] it is settled
         yield e.ToolResult(now.id, now.state, now.result, now.error, now.opaque, now.duration_ms)

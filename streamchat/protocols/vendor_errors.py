@@ -47,7 +47,7 @@ def error_of(ending: Ending) -> StreamchatError:
     if isinstance(ending, Failed | Interrupted):
         error = StreamchatError(ending.message, kind=ending.kind)
         if isinstance(ending, Failed) and ending.retry_after is not None:
-            error.retry_after = ending.retry_after  # pyright: ignore[reportAttributeAccessIssue]
+            error.retry_after = ending.retry_after  # pyrefly: ignore[missing-attribute]
         return error
     return StreamchatError(STOPPED, kind="stopped")
 

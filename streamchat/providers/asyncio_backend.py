@@ -63,7 +63,7 @@ class _Pipe(asyncio.Protocol):
         self._room.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # pyright: ignore[reportAttributeAccessIssue] a stream's is one
+        self.transport = transport  # pyrefly: ignore[bad-assignment] a stream's is one
 
     def data_received(self, data: bytes) -> None:
         self.pieces.append(data)
@@ -190,7 +190,7 @@ class Stream(httpcore2.AsyncNetworkStream):
             async with _translate_errors(timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError):
                 self._pipe.transport = await loop.start_tls(
                     self._transport, self._pipe, ssl_context, server_hostname=server_hostname
-                )  # pyright: ignore[reportAttributeAccessIssue] not None if it does not raise
+                )
         except BaseException:
             self._transport.abort()
             raise

@@ -23,7 +23,7 @@ class RunLocks:
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Return its result. If the caller is cancelled, the work still completes."""
-        task = asyncio.create_task(work, name=work.__qualname__)
+        task = asyncio.create_task(work, name=getattr(work, "__qualname__", None))
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)

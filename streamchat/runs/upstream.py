@@ -66,9 +66,10 @@ class Checkpoint:
         if len(parts) < self.parts or len(_text(parts[-1] if parts else None)) < self.length:
             raise Diverged
         if parts and isinstance(last := parts[-1], TextPart | ReasoningPart):
-            parts[-1] = replace(last, text=last.text[: self.length])
-            if isinstance(last, ReasoningPart) and not self.closed:
-                parts[-1] = replace(parts[-1], opaque=None)
+            cut = replace(last, text=last.text[: self.length])
+            if isinstance(cut, ReasoningPart) and not self.closed:
+                cut = replace(cut, opaque=None)
+            parts[-1] = cut
         return replace(answer, parts=tuple(parts), usage=self.usage)
 
     def to_json(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Peer:
             except h11.RemoteProtocolError:
                 raise Gone from None
             if event is not h11.NEED_DATA:
-                return event  # pyright: ignore[reportReturnType] NEED_DATA is excluded
+                return event  # pyrefly: ignore[bad-return] NEED_DATA is excluded
             if self._http.they_are_waiting_for_100_continue:
                 await self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
             self._http.receive_data(await self._read())

@@ -56,7 +56,7 @@ def _read(events: list[dict[str, object]]) -> Recording:
             if kind == "text-delta" and steps and isinstance(steps[-1], Reasoning):
                 steps.append(ReasoningEnd(""))
             steps.append(Text(text) if kind == "text-delta" else Reasoning(text))
-            at = min(max(float(event["at_ms"]) / 1000, 0.0), 86_400.0)  # pyright: ignore[reportArgumentType]
+            at = min(max(float(event["at_ms"]) / 1000, 0.0), 86_400.0)  # pyrefly: ignore[bad-argument-type]
             times.append(max(at, times[-1] if times else 0.0))
         elif kind == "finished":
             reason = event.get("reason", "stop")

@@ -113,7 +113,7 @@ def parse(text: str) -> Words:
             near = difflib.get_close_matches(value, choices, 1, 0.5)
             hint = f" Did you mean {name}={near[0]}?" if near else ""
             raise UnknownWord(f"The simulator does not know {name}={value[:40]}.{hint}")
-    return Words(**values)  # pyright: ignore[reportArgumentType] names and types are those above
+    return Words(**values)  # pyrefly: ignore[bad-argument-type] names and types are those above
 
 
 def _number(value: str) -> float | None:

@@ -11,7 +11,7 @@ Knows nothing of queries. Rules:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Text, UniqueConstraint
 from sqlmodel import Field
@@ -42,7 +42,7 @@ class AccountTable(Table, table=True):
     ``password_hash`` is ``NULL`` for those who come in by other means only.
     """
 
-    __tablename__: ClassVar[str] = "account"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "account"
     __table_args__ = (UniqueConstraint("name_key"),)
 
     id: str = _id()
@@ -57,7 +57,7 @@ class AccountTable(Table, table=True):
 class AccountIdentityTable(Table, table=True):
     """Who an account is elsewhere: ``subject`` at ``issuer``, a provider's address or ``"proxy"``."""
 
-    __tablename__: ClassVar[str] = "account_identity"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "account_identity"
     __table_args__ = (Index(None, "account_id"),)
 
     issuer: str = _id()
@@ -68,7 +68,7 @@ class AccountIdentityTable(Table, table=True):
 class SessionTable(Table, table=True):
     """Sessions of browsers. ``method``: how the person signed in. ``agent``: what the browser says it is."""
 
-    __tablename__: ClassVar[str] = "account_session"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "account_session"
     __table_args__ = (UniqueConstraint("token_hash"), Index(None, "account_id"))
 
     id: str = _id()
@@ -85,7 +85,7 @@ class SessionTable(Table, table=True):
 class ApiKeyTable(Table, table=True):
     """API keys. ``hint``: the beginning of the key, to recognise it by. ``per_minute``: requests, or no limit."""
 
-    __tablename__: ClassVar[str] = "api_key"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "api_key"
     __table_args__ = (UniqueConstraint("token_hash"), Index(None, "account_id"))
 
     id: str = _id()
@@ -103,7 +103,7 @@ class ApiKeyTable(Table, table=True):
 class InvitationTable(Table, table=True):
     """Invitations, each for one account. ``account_id``: who invited."""
 
-    __tablename__: ClassVar[str] = "invitation"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "invitation"
     __table_args__ = (UniqueConstraint("token_hash"), Index(None, "account_id"))
 
     id: str = _id()
@@ -117,7 +117,7 @@ class InvitationTable(Table, table=True):
 class PasskeyTable(Table, table=True):
     """Passkeys; ``id`` is the credential's, in base64url, ``public_key`` likewise."""
 
-    __tablename__: ClassVar[str] = "passkey"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "passkey"
     __table_args__ = (Index(None, "account_id"),)
 
     id: str = _id()
@@ -135,7 +135,7 @@ class CeremonyTable(Table, table=True):
     A row is taken once. ``id`` is the hash of a token that only the browser has.
     """
 
-    __tablename__: ClassVar[str] = "sign_in_ceremony"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "sign_in_ceremony"
     __table_args__ = (Index(None, "expires_at"),)
 
     id: str = _id()

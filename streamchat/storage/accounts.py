@@ -389,8 +389,8 @@ class AccountStore:
                 raise Conflict("This is known already.") from None
             raise
 
-    async def _of(self, table: Table, account_id: str) -> Sequence[Row[Any]]:
-        def work(connection: Connection) -> Sequence[Row[Any]]:
+    async def _of(self, table: Table, account_id: str) -> Sequence[Row]:
+        def work(connection: Connection) -> Sequence[Row]:
             own = select(table).where(table.c.account_id == account_id)
             return connection.execute(own.order_by(table.c.created_at.desc(), table.c.id)).all()
 
@@ -417,7 +417,7 @@ def _of_token(table: Table, token_hash: str) -> Any:
     return select(table).join(account).where(table.c.token_hash == token_hash, valid, active)
 
 
-def _owner_of(connection: Connection, row: Row[Any]) -> Account:
+def _owner_of(connection: Connection, row: Row) -> Account:
     return _account(connection.execute(select(account).where(account.c.id == row.account_id)).one())
 
 
@@ -425,21 +425,21 @@ def _values(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
 
 
-def _account(row: Row[Any]) -> Account:
+def _account(row: Row) -> Account:
     return Account(row.id, row.name, row.role, row.password_hash, row.disabled_at is not None, row.created_at)
 
 
-def _session(row: Row[Any]) -> Session:
+def _session(row: Row) -> Session:
     return Session(*(getattr(row, name) for name in Session.__slots__))
 
 
-def _key(row: Row[Any]) -> ApiKey:
+def _key(row: Row) -> ApiKey:
     return replace(ApiKey(*(getattr(row, name) for name in ApiKey.__slots__)), scopes=tuple(row.scopes))
 
 
-def _invitation(row: Row[Any]) -> Invitation:
+def _invitation(row: Row) -> Invitation:
     return Invitation(*(getattr(row, name) for name in Invitation.__slots__))
 
 
-def _passkey(row: Row[Any]) -> Passkey:
+def _passkey(row: Row) -> Passkey:
     return Passkey(*(getattr(row, name) for name in Passkey.__slots__))

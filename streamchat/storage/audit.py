@@ -17,7 +17,7 @@ from streamchat.storage.audit_tables import AuditTable
 from streamchat.storage.engine import Database
 from streamchat.storage.tables import now
 
-entry: Table = AuditTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+entry: Table = AuditTable.__table__
 ERASED = "erased:"
 """Begins what stands in place of the id of a person who was deleted."""
 

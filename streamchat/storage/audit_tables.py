@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text
 from sqlmodel import Field
@@ -25,7 +25,7 @@ class AuditTable(Table, table=True):
     ``address``: from which it came, if that is known. ``detail``: a few short values, ids of other things among them.
     """
 
-    __tablename__: ClassVar[str] = "audit_entry"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "audit_entry"
     __table_args__ = (Index(None, "at"),)
 
     id: int = Field(sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))

@@ -43,7 +43,7 @@ def part_of_branch(
 
 def part_up_to(
     connection: Connection,
-    row: Row[Any],
+    row: Row,
     leaf_id: str | None,
     limit: int,
     before: str | None = None,
@@ -171,7 +171,7 @@ def _tree(connection: Connection, conversation_id: str) -> _Tree:
     return _Tree([_Node(*row) for row in connection.execute(query)])
 
 
-def _locked(connection: Connection, owner: str, message_id: str) -> Row[Any]:
+def _locked(connection: Connection, owner: str, message_id: str) -> Row:
     conversation_id = queries.conversation_of(connection, owner, message_id)
     return queries.owned(connection, owner, conversation_id, lock=True)
 

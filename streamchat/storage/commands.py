@@ -139,7 +139,7 @@ def compare(
     return begun
 
 
-def _history(connection: Connection, row: Row[Any], parent_id: str | None) -> tuple[Message, ...]:
+def _history(connection: Connection, row: Row, parent_id: str | None) -> tuple[Message, ...]:
     """Return the branch that a question continues. Raises ``NotFound`` for a parent in another conversation."""
     if parent_id == ROOT:
         return ()
@@ -230,7 +230,7 @@ def _write_changes(connection: Connection, changes: Sequence[Change]) -> dict[st
     return owned
 
 
-def _is_owned(row: Row[Any] | None, epoch: int) -> bool:
+def _is_owned(row: Row | None, epoch: int) -> bool:
     return row is not None and row.epoch == epoch and row.status in ("streaming", "waiting")
 
 
@@ -263,7 +263,7 @@ def _write_whole(
 ) -> None:
     """Store whole messages with their seq and epoch, in place of their pieces. ``more``: further columns."""
     more = {"updated_at": now(), **(more or {})}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"run": whole.id, "token": epoch, "up_to": seq, "seq": seq} | message_to_columns(whole) | more
         for whole, seq, epoch in entries
     ]
@@ -274,7 +274,7 @@ def _write_whole(
         connection.execute(_REMOVE_PIECES, kept)
 
 
-def _rows(connection: Connection, run_ids: Sequence[str], *, lock: bool = False) -> dict[str, Row[Any]]:
+def _rows(connection: Connection, run_ids: Sequence[str], *, lock: bool = False) -> dict[str, Row]:
     """Return id, status, seq and epoch of these answers."""
     result: Any = connection.execute(_LOCKED_STATES if lock else _STATES, {"runs": list(run_ids)})
     return {row.id: row for row in result}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,9 +35,9 @@ from streamchat.storage.mapping import plain_text
 from streamchat.storage.queries import conversation, message
 from streamchat.storage.tables import FileContentTable, FileTable, MessageFileTable, new_id, now
 
-file: Table = FileTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-file_content: Table = FileContentTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-message_file: Table = MessageFileTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+file: Table = FileTable.__table__
+file_content: Table = FileContentTable.__table__
+message_file: Table = MessageFileTable.__table__
 _INFO = tuple(file.c[name] for name in ("id", "name", "media_type", "bytes", "width", "height", "pages", "tokens"))
 _USED = exists().where(message_file.c.file_id == file.c.id).correlate(file)
 GONE = "This file does not exist."
@@ -170,5 +169,5 @@ def sweep(connection: Connection, before: datetime) -> int:
     return len(orphans)
 
 
-def _info(row: Row[Any]) -> FileInfo:
+def _info(row: Row) -> FileInfo:
     return FileInfo(*(getattr(row, column.name) for column in _INFO))

@@ -26,7 +26,7 @@ from streamchat.storage.records import BranchPage, StoredRun
 from streamchat.storage.search import index, message_words
 from streamchat.storage.tables import ShareTable, new_id, now
 
-share: Table = ShareTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+share: Table = ShareTable.__table__
 
 
 def change(connection: Connection, owner: str, conversation_id: str, columns: Mapping[str, Any]) -> None:
@@ -87,7 +87,7 @@ def drop_idle(connection: Connection, before: datetime, limit: int | None = None
     return rows
 
 
-def _any(connection: Connection, owner: str, conversation_id: str) -> Row[Any]:
+def _any(connection: Connection, owner: str, conversation_id: str) -> Row:
     """Return the row of a conversation, also if it is deleted. Raises ``NotFound``."""
     query = select(conversation).where(
         conversation.c.id == queries.known_id(conversation_id, "conversation"), conversation.c.owner == owner
@@ -150,7 +150,7 @@ def shared_file(connection: Connection, share_id: str, file_id: str) -> FileInfo
     return files.shared_info(connection, row.shared_leaf, file_id)
 
 
-def _shared(connection: Connection, share_id: str) -> Row[Any]:
+def _shared(connection: Connection, share_id: str) -> Row:
     """Return the conversation behind a link, with the leaf and the title of the snapshot. Raises ``NotFound``."""
     query = (
         select(conversation, share.c.leaf_id.label("shared_leaf"), share.c.title.label("shared_title"))

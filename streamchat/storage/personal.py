@@ -30,7 +30,7 @@ BATCH = 20
 _MERGED_PAGES = 500
 _MERGE = text("INSERT INTO message_words_fts (message_words_fts, rank) VALUES ('merge', :pages)")
 _CHANGES = text("SELECT total_changes()")
-_account: Table = account_tables.AccountTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+_account: Table = account_tables.AccountTable.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class PersonalStore:
         """Return what each table has of this person, by its name; conversations are read with ``conversations``."""
 
         def work(connection: Connection) -> dict[str, list[dict[str, Any]]]:
-            result = {}
+            result: dict[str, list[dict[str, Any]]] = {}
             for table in owned_tables():
                 if table is conversation:
                     continue

@@ -6,8 +6,9 @@ first; what is not theirs is not found.
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, Text, UniqueConstraint, delete, func, insert, or_, select, update
 from sqlmodel import Field
@@ -26,7 +27,7 @@ MAX_PRESETS = 500
 class PresetTable(Base, table=True):
     """Presets and prompts (``kind``). ``data``: their content."""
 
-    __tablename__: ClassVar[str] = "preset"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "preset"
     __table_args__ = (UniqueConstraint("owner", "kind", "name"),)
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -37,7 +38,7 @@ class PresetTable(Base, table=True):
     data: Any = json_field(nullable=False)
 
 
-preset: Table = PresetTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+preset: Table = PresetTable.__table__
 
 
 class PresetStore:
@@ -47,7 +48,7 @@ class PresetStore:
         self._database = database
         self._check_account = check_account
 
-    async def list(self, owner: str) -> list[Preset]:
+    async def list(self, owner: str) -> builtins.list[Preset]:
         """Return all of an owner, by name."""
 
         def read(connection: Connection) -> list[Preset]:
@@ -113,7 +114,7 @@ def _get(connection: Connection, owner: str, reference: str, kind: str | None) -
     return _preset(row)
 
 
-def _preset(row: Row[Any]) -> Preset:
+def _preset(row: Row) -> Preset:
     data = row.data
     return Preset(
         row.id,

@@ -6,10 +6,11 @@ person takes ``owner`` first.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, Text, delete, insert, select, update
 from sqlmodel import Field
@@ -23,7 +24,7 @@ from streamchat.storage.tables import Table as Base
 class ProviderKeyTable(Base, table=True):
     """Keys that people bring, by vendor. ``sealed``: the key, encrypted. ``ending``: its last characters."""
 
-    __tablename__: ClassVar[str] = "provider_key"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "provider_key"
 
     owner: str = Field(sa_column=Column(Text, primary_key=True))
     vendor: str = Field(sa_column=Column(Text, primary_key=True))
@@ -33,7 +34,7 @@ class ProviderKeyTable(Base, table=True):
     used_at: Any = time_field(nullable=True)
 
 
-provider_key: Table = ProviderKeyTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+provider_key: Table = ProviderKeyTable.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class ProviderKeyStore:
         self._database = database
         self._check_account = check_account
 
-    async def list(self, owner: str) -> list[ProviderKey]:
+    async def list(self, owner: str) -> builtins.list[ProviderKey]:
         """Return the keys of a person, by vendor."""
 
         def read(connection: Connection) -> list[ProviderKey]:
@@ -64,7 +65,7 @@ class ProviderKeyStore:
 
         return await self._database.read(read)
 
-    async def all(self) -> list[ProviderKey]:
+    async def all(self) -> builtins.list[ProviderKey]:
         """Return the keys of everybody."""
 
         def read(connection: Connection) -> list[ProviderKey]:
@@ -117,5 +118,5 @@ def _is(owner: str, vendor: str) -> tuple[Any, Any]:
     return provider_key.c.owner == owner, provider_key.c.vendor == vendor
 
 
-def _key(row: Row[Any]) -> ProviderKey:
+def _key(row: Row) -> ProviderKey:
     return ProviderKey(row.owner, row.vendor, row.sealed, row.ending, row.set_at, row.used_at)

@@ -64,12 +64,12 @@ from streamchat.storage.tables import (
     now,
 )
 
-account: Table = AccountTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-conversation: Table = ConversationTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-message: Table = MessageTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-piece: Table = PieceTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-feedback: Table = FeedbackTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-deleted_message: Table = DeletedMessageTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+account: Table = AccountTable.__table__
+conversation: Table = ConversationTable.__table__
+message: Table = MessageTable.__table__
+piece: Table = PieceTable.__table__
+feedback: Table = FeedbackTable.__table__
+deleted_message: Table = DeletedMessageTable.__table__
 
 MESSAGE = tuple(
     message.c[name]
@@ -133,7 +133,7 @@ def is_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and ID.fullmatch(value) is not None
 
 
-def owned(connection: Connection, owner: str, conversation_id: object, *, lock: bool = False) -> Row[Any]:
+def owned(connection: Connection, owner: str, conversation_id: object, *, lock: bool = False) -> Row:
     """Return the conversation's row. ``lock`` blocks other writers of the conversation. Raises ``NotFound``."""
     query = select(conversation).where(
         conversation.c.id == known_id(conversation_id, "conversation"),
@@ -146,7 +146,7 @@ def owned(connection: Connection, owner: str, conversation_id: object, *, lock: 
     return row
 
 
-def owned_with(connection: Connection, owner: str, message_id: object) -> Row[Any]:
+def owned_with(connection: Connection, owner: str, message_id: object) -> Row:
     """Return the row of the conversation that a message is in. Raises ``NotFound``."""
     query = (
         select(conversation)
@@ -189,7 +189,7 @@ def conversation_of(connection: Connection, owner: str, message_id: object) -> s
     return conversation_id
 
 
-def read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
+def read(connection: Connection, rows: Sequence[Row]) -> list[Message]:
     """Return the messages of these rows, with the pieces of those in progress."""
     pieces: dict[str, list[Any]] = {row.id: [] for row in rows if row.status in ("streaming", "waiting")}
     if pieces:
@@ -241,7 +241,7 @@ def siblings_of(
     return {one: tuple(versions[groups[one]]) for one in ids if one in groups and len(versions[groups[one]]) > 1}
 
 
-def compared_with(row: Row[Any], message_id: str | None) -> tuple[str, ...]:
+def compared_with(row: Row, message_id: str | None) -> tuple[str, ...]:
     """Return the answers that stand side by side with this one, itself included; ``()`` if none do.
 
     ``row``: of their conversation.
@@ -258,7 +258,7 @@ def visible(connection: Connection, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(one for one in ids if one in found)
 
 
-def settings_of(row: Row[Any], models: Iterable[str] = ()) -> ConversationSettings:
+def settings_of(row: Row, models: Iterable[str] = ()) -> ConversationSettings:
     """Return the settings of a conversation. ``models``: those of its answers, oldest first.
 
     The last one counts if the conversation has none of its own: it is older than that setting.
@@ -378,14 +378,14 @@ def _listed(owner: str, archived: bool, limit: int) -> Any:
     )
 
 
-def _rows_of(connection: Connection, query: Select[Any], archived: bool) -> list[ConversationRow]:
+def _rows_of(connection: Connection, query: Select, archived: bool) -> list[ConversationRow]:
     return [
         ConversationRow(row.id, row.title, row.updated_at, bool(row.answering), row.pinned, archived, bool(row.waiting))
         for row in connection.execute(query)
     ]
 
 
-def answers(owner: str, *columns: Any) -> Select[Any]:
+def answers(owner: str, *columns: Any) -> Select:
     """Return a query over the answers in this owner's conversations."""
     # EXISTS instead of a join: the few answers in progress are selected first, and then filtered by owner.
     is_owned = exists().where(
@@ -419,7 +419,7 @@ def stored(connection: Connection, owner: str, run_id: object) -> StoredRun:
     return _stored_run(connection, owner, row)
 
 
-def _stored_run(connection: Connection, owner: str, row: Row[Any]) -> StoredRun:
+def _stored_run(connection: Connection, owner: str, row: Row) -> StoredRun:
     (answer,) = read(connection, [row])
     return StoredRun(
         owner=owner,

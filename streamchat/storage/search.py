@@ -22,7 +22,7 @@ from streamchat.storage.records import Hit
 from streamchat.storage.search_terms import MAX_INDEXED, Phrase, phrases_of, snippet, words_of
 from streamchat.storage.tables import MessageWordsTable
 
-message_words: Table = MessageWordsTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+message_words: Table = MessageWordsTable.__table__
 
 _LAST_PAGE = 100
 _MAX_POSITION = 16383  # the limit of PostgreSQL

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from secrets import token_urlsafe
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -37,6 +37,7 @@ from sqlalchemy import (
     literal,
     text,
 )
+from sqlalchemy import Table as SQLTable
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import registry
@@ -108,7 +109,10 @@ def _postgresql_clock(element: clock, compiler: SQLCompiler, **options: Any) -> 
 class Table(SQLModel, registry=registry()):
     """Base class with its own metadata, which no other SQLModel table in the process can enter."""
 
-    metadata: ClassVar[MetaData] = MetaData(  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    if TYPE_CHECKING:  # SQLModel sets it, and does not say so
+        __table__: ClassVar[SQLTable]
+
+    metadata: ClassVar[MetaData] = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -141,7 +145,7 @@ class ConversationTable(Table, table=True):
     ends in one of them. ``labels``: texts by name that clients of the Conversations API keep with it.
     """
 
-    __tablename__: ClassVar[str] = "conversation"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "conversation"
     __table_args__ = (Index("ix_conversation_list", "owner", "archived", "pinned", "updated_at", "id"),)
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -171,7 +175,7 @@ class MessageTable(Table, table=True):
     Long columns come last, so that SQLite reads the short ones without following a row's overflow pages.
     """
 
-    __tablename__: ClassVar[str] = "message"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "message"
     __table_args__ = (
         UniqueConstraint("request_key"),
         UniqueConstraint("conversation_id", "position"),
@@ -212,7 +216,7 @@ class PieceTable(Table, table=True):
     ``seq``: of the last entry of the piece. ``events``: the private wire form, to be folded in the order of ``seq``.
     """
 
-    __tablename__: ClassVar[str] = "message_piece"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "message_piece"
 
     message_id: str = Field(sa_column=Column(Text, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True))
     seq: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -226,7 +230,7 @@ class DeletedMessageTable(Table, table=True):
     to read past them.
     """
 
-    __tablename__: ClassVar[str] = "deleted_message"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "deleted_message"
     __table_args__ = (Index("ix_deleted_message_conversation_id", "conversation_id"),)
 
     message_id: str = Field(sa_column=Column(Text, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True))
@@ -239,7 +243,7 @@ class DeletedMessageTable(Table, table=True):
 class FeedbackTable(Table, table=True):
     """What the owner thinks of an answer. ``rating``: ``up`` or ``down``. ``reason``: ``""`` without one."""
 
-    __tablename__: ClassVar[str] = "feedback"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "feedback"
     __table_args__ = (Index("ix_feedback_conversation_id", "conversation_id"),)
 
     message_id: str = Field(sa_column=Column(Text, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True))
@@ -255,7 +259,7 @@ class FeedbackTable(Table, table=True):
 class ShareTable(Table, table=True):
     """Links to read-only snapshots, one per conversation. ``leaf_id``: the end of the branch that is shown."""
 
-    __tablename__: ClassVar[str] = "share"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "share"
     __table_args__ = (UniqueConstraint("conversation_id"),)
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -270,7 +274,7 @@ class ShareTable(Table, table=True):
 class FileTable(Table, table=True):
     """Uploaded files without their content. Fields: ``chat.files.FileInfo``. ``text``: "" for a picture."""
 
-    __tablename__: ClassVar[str] = "file"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "file"
     __table_args__ = (Index("ix_file_owner", "owner"), Index("ix_file_created_at", "created_at"))
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -289,7 +293,7 @@ class FileTable(Table, table=True):
 class FileContentTable(Table, table=True):
     """The bytes of uploaded files. A table of its own: no query over files reads past them."""
 
-    __tablename__: ClassVar[str] = "file_content"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "file_content"
 
     file_id: str = Field(sa_column=Column(Text, ForeignKey("file.id", ondelete="CASCADE"), primary_key=True))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -298,7 +302,7 @@ class FileContentTable(Table, table=True):
 class MessageFileTable(Table, table=True):
     """Which messages have which files. A file that no message has is deleted after a while."""
 
-    __tablename__: ClassVar[str] = "message_file"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "message_file"
     __table_args__ = (Index("ix_message_file_file_id", "file_id"),)
 
     message_id: str = Field(sa_column=Column(Text, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True))
@@ -312,7 +316,7 @@ class MessageWordsTable(Table, table=True):
     both.
     """
 
-    __tablename__: ClassVar[str] = "message_words"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "message_words"
     __table_args__ = (UniqueConstraint("message_id"),)
 
     id: int = Field(sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True))

@@ -137,7 +137,7 @@ class UsageStore:
 
         for database in self._databases():
             await database.read(work)
-        rows = [DayUsage(*key, *sums) for key, sums in totals.items()]  # pyright: ignore[reportArgumentType] as summed
+        rows = [DayUsage(*key, *sums) for key, sums in totals.items()]  # pyrefly: ignore[bad-argument-type] as summed
         rows.sort(key=lambda row: (row.owner, row.credential, row.model))
         return sorted(rows, key=lambda row: row.day, reverse=True)
 

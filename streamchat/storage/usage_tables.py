@@ -9,7 +9,7 @@ Knows nothing of queries. Rules:
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Integer, Text
 from sqlmodel import Field
@@ -36,7 +36,7 @@ class DailyUsageTable(Table, table=True):
     ``own_key_cost``: what of both was made with keys that people brought.
     """
 
-    __tablename__: ClassVar[str] = "daily_usage"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "daily_usage"
 
     day: str = _key()
     owner: str = _key()
@@ -58,7 +58,7 @@ class UsageLimitTable(Table, table=True):
     day; ``running``: answers at the same time; the others are counts of a day.
     """
 
-    __tablename__: ClassVar[str] = "usage_limit"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "usage_limit"
 
     subject: str = _key()
     owner: str = Field(sa_column=Column(Text, nullable=False))
@@ -71,6 +71,6 @@ class UsageLimitTable(Table, table=True):
 class ModelOffTable(Table, table=True):
     """Models that an admin has switched off."""
 
-    __tablename__: ClassVar[str] = "model_off"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "model_off"
 
     model: str = _key()

@@ -11,11 +11,12 @@ Knows rows, no HTTP and no signature. Rules:
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import (
     JSON,
@@ -59,7 +60,7 @@ def _text(**options: Any) -> Any:
 class WebhookTable(Base, table=True):
     """Webhooks. ``secret``: what its deliveries are signed with. ``disabled_at``: the receiver said that it is gone."""
 
-    __tablename__: ClassVar[str] = "webhook"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "webhook"
     __table_args__ = (Index("ix_webhook_owner", "owner"),)
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -77,7 +78,7 @@ class DeliveryTable(Base, table=True):
     ``attempts``: how many were begun. ``response_status`` and ``error``: of the last one.
     """
 
-    __tablename__: ClassVar[str] = "webhook_delivery"  # pyright: ignore[reportIncompatibleVariableOverride] as SQLAlchemy requires
+    __tablename__ = "webhook_delivery"
     __table_args__ = (
         Index("ix_webhook_delivery_next_at", "next_at"),
         Index("ix_webhook_delivery_log", "webhook_id", "created_at", "id"),
@@ -101,8 +102,8 @@ class DeliveryTable(Base, table=True):
     body: str = _text()
 
 
-webhook: Table = WebhookTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
-delivery: Table = DeliveryTable.__table__  # pyright: ignore[reportAttributeAccessIssue] set by SQLModel
+webhook: Table = WebhookTable.__table__
+delivery: Table = DeliveryTable.__table__
 _LOG = [column for column in delivery.columns if column is not delivery.c.body]
 
 
@@ -170,7 +171,7 @@ class WebhookStore:
         await self._database.write(write)
         return new
 
-    async def list(self, owner: str) -> list[Webhook]:
+    async def list(self, owner: str) -> builtins.list[Webhook]:
         """Return the webhooks of a person, oldest first."""
 
         def read(connection: Connection) -> list[Webhook]:
@@ -192,7 +193,9 @@ class WebhookStore:
 
         await self._database.write(write)
 
-    async def deliveries(self, owner: str, webhook_id: str, *, limit: int, before: str | None) -> list[Delivery]:
+    async def deliveries(
+        self, owner: str, webhook_id: str, *, limit: int, before: str | None
+    ) -> builtins.list[Delivery]:
         """Return a page of the log, newest first. ``before``: the id of the previous page's last one.
 
         Raises ``NotFound``.
@@ -227,7 +230,7 @@ class WebhookStore:
 
         return await self._database.write(write)
 
-    async def claim(self, limit: int, busy: Collection[str], lease: float) -> list[Claimed]:
+    async def claim(self, limit: int, busy: Collection[str], lease: float) -> builtins.list[Claimed]:
         """Claim deliveries that are due, one of each webhook, and of none in ``busy``. ``lease``: in seconds.
 
         Owners take turns, so that many webhooks of one do not come before those of another.
@@ -281,7 +284,7 @@ class WebhookStore:
         done = (delivery.c.next_at.is_(None), delivery.c.created_at < before)
         await self._database.write(lambda connection: connection.execute(delete(delivery).where(*done)))
 
-    async def secrets(self) -> list[tuple[str, str, str]]:
+    async def secrets(self) -> builtins.list[tuple[str, str, str]]:
         """Return id, owner and secret of each webhook."""
 
         def read(connection: Connection) -> list[tuple[str, str, str]]:
@@ -334,7 +337,7 @@ def enqueue(connection: Connection, ended: Sequence[tuple[Message, int]]) -> Non
 
 def _body(kind: str, time: datetime, conversation_id: str, one: Message, seq: int) -> str:
     wire = message_to_wire(one)
-    data = {"run_id": one.id, "conversation_id": conversation_id, "seq": seq}
+    data: dict[str, Any] = {"run_id": one.id, "conversation_id": conversation_id, "seq": seq}
     data |= {name: wire[name] for name in _TOLD if wire.get(name) is not None}
     if kind == WAITING:
         asked = [part for part in one.parts if isinstance(part, ToolCallPart) and part.state == "awaiting-approval"]
@@ -372,5 +375,5 @@ def _is(webhook_id: str, delivery_id: str) -> tuple[Any, Any]:
     return delivery.c.webhook_id == webhook_id, delivery.c.id == delivery_id
 
 
-def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(**{name: value for name, value in row._mapping.items() if name != "webhook_id"})
+def _delivery(row: Row) -> Delivery:
+    return Delivery(**{name: value for name, value in row._asdict().items() if name != "webhook_id"})

@@ -21,7 +21,6 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import ParseError, parse
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError
@@ -130,8 +129,8 @@ def read_signature(function: Callable[..., Any]) -> Signature:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             model = create_model(name, __config__=config, **fields)
-            schema = model.model_json_schema(by_alias=True, schema_generator=_Plain)
-    except (PydanticUserError, PydanticSchemaGenerationError, PydanticSerializationError, Warning) as error:
+            schema: dict[str, Any] = model.model_json_schema(by_alias=True, schema_generator=_Plain)
+    except (PydanticUserError, PydanticSerializationError, Warning) as error:
         raise TypeError(f"the types of tool {name} have no JSON schema: {_first_line(error)}") from error
     schema = {"type": "object", "properties": {}, **schema}
     for key in ("title", "description"):

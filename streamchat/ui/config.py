@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import reflex as rx
 
@@ -22,12 +23,14 @@ def page_config(settings: Settings, bun: Path | None = None) -> rx.Config:
     os.environ.setdefault("REFLEX_REDIS_MAX_CONNECTIONS", str(settings.redis_connections))
     # The page's packages are locked for Bun: npm would resolve them anew, and Reflex would then delete the lock.
     os.environ["REFLEX_USE_NPM"] = "0"
+    given: dict[str, Any] = {"bun_path": bun} if bun else {}
+    # One port in prod mode; ``reflex run`` in dev mode adds 8000 for the backend. Left out unless it is set: then
+    # Reflex uses ``--backend-port`` alone for both in prod mode, and the next port if 3000 is in use.
+    if "port" in settings.model_fields_set:
+        given["frontend_port"] = settings.port
     return rx.Config(
         app_name="streamchat",
-        **({"bun_path": bun} if bun else {}),
-        # One port in prod mode; ``reflex run`` in dev mode adds 8000 for the backend. Left out unless it is set: then
-        # Reflex uses ``--backend-port`` alone for both in prod mode, and the next port if 3000 is in use.
-        **({"frontend_port": settings.port} if "port" in settings.model_fields_set else {}),
+        **given,
         # Reflex would bind every address.
         backend_host="127.0.0.1",
         # Never empty: an empty list switches the websocket's origin check off.
@@ -36,7 +39,7 @@ def page_config(settings: Settings, bun: Path | None = None) -> rx.Config:
         show_built_with_reflex=False,
         # Shared by all workers if there is a Redis. Reflex stores pickles: see docs/deploy.md.
         redis_url=settings.page_redis_url,
-        state_manager_mode="redis" if settings.page_redis_url else "memory",
+        state_manager_mode="redis" if settings.page_redis_url else "memory",  # pyrefly: ignore[bad-argument-type]
         plugins=[SameOriginPlugin(), BundleOnlyPlugin(), LoopbackOnlyPlugin()],
         disable_plugins=[rx.plugins.SitemapPlugin],
     )

@@ -178,7 +178,7 @@ def _address(grpc_context: ServicerContext) -> str:
 
 
 async def _refuse(context: ServicerContext, error: StreamchatError) -> None:
-    metadata = [("streamchat-kind", error.kind)]
+    metadata: list[tuple[str, str]] = [("streamchat-kind", error.kind)]
     if (after := getattr(error, "retry_after", None)) is not None:
         metadata.append(("retry-after", str(max(1, round(after)))))
     await context.abort(as_pb.code_of(error), error.user_message, tuple(metadata))

@@ -51,7 +51,7 @@ async def grpc_lifespan(holder: ServiceHolder) -> AsyncIterator[None]:
     )
     server = grpc.aio.server(options=_OPTIONS + limits, maximum_concurrent_rpcs=settings.connections)
     server.add_generic_rpc_handlers((RunsServicer(holder.services).handlers(),))
-    healthy = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] bound by hand there
+    healthy = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     for name in ("", SERVICE):
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -38,7 +38,7 @@ class PresetIn(PresetChange):
     """A preset, or a prompt. ``conversation_id``: take what is left out from this conversation."""
 
     kind: Kind = "preset"
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]  # pyright: ignore[reportGeneralTypeIssues]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     conversation_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
 
 

@@ -48,7 +48,7 @@ def run_json(conversation_id: str, snapshot: Snapshot) -> dict[str, Any]:
     """Return a run in the form of ``RunOut``."""
     message = snapshot.message
     wire = message_to_wire(message)
-    run = {
+    run: dict[str, Any] = {
         "run_id": message.id,
         "conversation_id": conversation_id,
         "status": message.status,

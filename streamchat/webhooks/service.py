@@ -13,6 +13,7 @@ Knows the outbox and how an attempt is made. Rules:
 from __future__ import annotations
 
 import asyncio
+import builtins
 import logging
 import time
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ class Webhooks:
         kept = tuple(event for event in EVENTS if event in events)
         return await self._store.add(owner, webhook_id, url, kept, sealed), secret
 
-    async def list(self, owner: str) -> list[Webhook]:
+    async def list(self, owner: str) -> builtins.list[Webhook]:
         """Return the webhooks of a person."""
         return await self._store.list(owner)
 
@@ -77,7 +78,7 @@ class Webhooks:
 
     async def deliveries(
         self, owner: str, webhook_id: str, *, limit: int = 50, before: str | None = None
-    ) -> list[Delivery]:
+    ) -> builtins.list[Delivery]:
         """Return a page of the log of a webhook, newest first. Raises ``NotFound``."""
         return await self._store.deliveries(owner, webhook_id, limit=limit, before=before)
 

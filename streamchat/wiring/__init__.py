@@ -87,8 +87,8 @@ class Services:
     accounts: Accounts | None = None
     record: CompletionLog | None = None
     telemetry: Telemetry | None = None
-    keys: PersonalKeys = None  # pyright: ignore[reportAssignmentType] set below
-    webhooks: Webhooks = None  # pyright: ignore[reportAssignmentType] set below
+    keys: PersonalKeys = None  # pyrefly: ignore[bad-assignment] set below
+    webhooks: Webhooks = None  # pyrefly: ignore[bad-assignment] set below
     administration: Administration = field(init=False)
     usage: Usage = field(init=False)
     uploads: Uploads = field(init=False)
@@ -327,7 +327,7 @@ async def _drop_temporary(store: Storage, feed: Feed) -> None:
 @asynccontextmanager
 async def _behind(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run these in the background while the context is open."""
-    tasks = [asyncio.create_task(one, name=one.__qualname__) for one in work]
+    tasks = [asyncio.create_task(one, name=getattr(one, "__qualname__", None)) for one in work]
     try:
         yield
     finally:

@@ -141,7 +141,8 @@ def context(tabs: Tabs) -> BrowserContext:
 
 def new_context(browser: Browser, **options: Any) -> BrowserContext:
     """Nothing moves by itself, as each frame of it costs: tests that are about what moves ask for it."""
-    made = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options)
+    usual: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
+    made = browser.new_context(**usual | options)
     made.add_init_script(WATCH)
     return made
 

@@ -66,7 +66,7 @@ def test_an_admin_sees_and_decides(open_page: OpenPage, serve: Callable[..., Ser
     expect(page.get_by_role("paragraph").filter(has_text="You have used what a day allows")).to_be_visible()
 
     # Nobody but an admin gets here, and who is kept out has to sign in.
-    assert page.goto(tab.url + "/admin").status == 403  # pyright: ignore[reportOptionalMemberAccess] it answers
+    assert page.goto(tab.url + "/admin").status == 403  # pyrefly: ignore[missing-attribute] it answers
     page.goto(tab.url + "/")
     bert.ready()
     person.get_by_test_id("disable").click()

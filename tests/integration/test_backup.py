@@ -217,7 +217,7 @@ MANIFEST = {"format": backup.FORMAT, "version": "x", "database": backup.SQLITE}
 )
 def test_another_file_is_refused(entries: dict[str, bytes], tmp_path: Path):
     """Whatever is in it: one sentence, and the data folder stays empty."""
-    settings = Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")  # pyright: ignore[reportCallIssue]
+    settings = Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")
     with pytest.raises(BackupError):
         backup.restore(settings, archive(tmp_path / "file", entries))
     assert list(tmp_path.glob("target/**/*")) == []
@@ -245,14 +245,14 @@ def run_after(before: Callable[[], object], *arguments: str, **settings: str) ->
 
 def test_the_commands(tmp_path: Path):
     """As a person types them; what goes wrong is one line and exit code 1."""
-    source = Settings(STREAMCHAT_DATA_DIR=tmp_path / "source")  # pyright: ignore[reportCallIssue]
+    source = Settings(STREAMCHAT_DATA_DIR=tmp_path / "source")
     asyncio.run(fill(source, 2))
     file = str(tmp_path / "all.backup")
     assert run("backup", file, STREAMCHAT_DATA_DIR=str(source.data_dir))[0] == 0
     code, out, _ = run("restore", file, "--data-dir", str(tmp_path / "target"))
     assert code == 0
     assert out.count("\n") == 1
-    target = Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")  # pyright: ignore[reportCallIssue]
+    target = Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")
     assert tables(target) == tables(source)
     for arguments in (("restore", file, "--data-dir", str(tmp_path / "target")), ("restore", str(tmp_path / "no"))):
         code, out, error = run(*arguments, STREAMCHAT_DATA_DIR=str(tmp_path / "third"))
@@ -267,9 +267,9 @@ def no_large_files() -> None:
 
 def test_a_full_disk_leaves_no_half_restore(tmp_path: Path):
     """One line, nothing in the data folder; with room the same file is restored there."""
-    source = Settings(STREAMCHAT_DATA_DIR=tmp_path / "source")  # pyright: ignore[reportCallIssue]
+    source = Settings(STREAMCHAT_DATA_DIR=tmp_path / "source")
     asyncio.run(fill(source, 50))
-    file, target = tmp_path / "all.backup", Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")  # pyright: ignore[reportCallIssue]
+    file, target = tmp_path / "all.backup", Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")
     backup.backup(source, file)
     code, out, error = run_after(no_large_files, "restore", str(file), "--data-dir", str(target.data_dir))
     assert (code, out, error.count("\n")) == (1, "", 1), error
@@ -280,7 +280,7 @@ def test_a_full_disk_leaves_no_half_restore(tmp_path: Path):
 
 def test_a_full_disk_leaves_no_half_backup(tmp_path: Path):
     """The kernel refuses to write more: one line, and no file that looks like a backup."""
-    source = Settings(STREAMCHAT_DATA_DIR=tmp_path / "source")  # pyright: ignore[reportCallIssue]
+    source = Settings(STREAMCHAT_DATA_DIR=tmp_path / "source")
     asyncio.run(fill(source, 50))
     folder = tmp_path / "backups"
     folder.mkdir()
@@ -297,7 +297,7 @@ def test_no_password_is_shown(postgres: Any, tmp_path: Path):
         "DO $$ BEGIN CREATE ROLE guarded LOGIN PASSWORD 'right'; EXCEPTION WHEN duplicate_object THEN END $$"
     )
     url = postgres.new_database().replace("postgres@", "guarded:s3cret@")
-    settings = Settings(STREAMCHAT_DATA_DIR=tmp_path, STREAMCHAT_DATABASE_URL=url)  # pyright: ignore[reportCallIssue]
+    settings = Settings(STREAMCHAT_DATA_DIR=tmp_path, STREAMCHAT_DATABASE_URL=url)
     with pytest.raises(StorageError) as error:
         backup.backup(settings, tmp_path / "all.backup")
     assert "s3cret" not in error.value.user_message

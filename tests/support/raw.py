@@ -46,9 +46,9 @@ class RawTab:
         self.closed = False
         self._frozen = False
         self._changed = threading.Condition()
-        self._connection = connect(
+        self._connection = connect(  # pyrefly: ignore[no-matching-overload] an origin of any text, on purpose
             page_socket.address(url, self.token),
-            origin=(url if origin == "" else origin),  # pyright: ignore[reportArgumentType] any text, on purpose
+            origin=(url if origin == "" else origin),
             additional_headers=headers,
             max_size=None,
             open_timeout=PATIENCE,

@@ -39,7 +39,7 @@ async def entries(log: Log, run_id: str, after: int = 0) -> list[Entry]:
     """The same where no snapshot comes."""
     found = await items(log, run_id, after)
     assert not any(isinstance(item, Snapshot) for item in found)
-    return found  # type: ignore[return-value]
+    return found  # pyrefly: ignore[bad-return]
 
 
 def _items(batch: Batch) -> list[Entry] | list[Snapshot]:

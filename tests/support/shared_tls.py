@@ -12,5 +12,5 @@ from httpx2._transports import default as httpx2_transport
 def share() -> None:
     """From now on."""
     for transport in (httpx_transport, httpx2_transport):
-        shared = cache(transport.create_ssl_context)  # pyright: ignore[reportAttributeAccessIssue] not exported
-        transport.create_ssl_context = shared  # pyright: ignore[reportAttributeAccessIssue]
+        shared = cache(transport.create_ssl_context)
+        transport.create_ssl_context = shared

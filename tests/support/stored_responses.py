@@ -120,13 +120,13 @@ class StoredResponses:
         task.add_done_callback(self._tasks.discard)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(task := asyncio.current_task())  # pyright: ignore[reportArgumentType]
+        self._tasks.add(task := asyncio.current_task())  # pyrefly: ignore[bad-argument-type]
         try:
             await self._serve(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client went, or the test ends
         finally:
-            self._tasks.discard(task)  # pyright: ignore[reportArgumentType]
+            self._tasks.discard(task)
             writer.close()
             with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()

@@ -82,7 +82,7 @@ class ResponsesWriter:
 
     def _encode(self, event: tuple[str, dict[str, Any]]) -> bytes:
         kind, fields = event
-        data = {"type": kind, "sequence_number": self._number, **fields}
+        data: dict[str, Any] = {"type": kind, "sequence_number": self._number, **fields}
         self._number += 1
         if data["sequence_number"] <= self._after:
             return b""

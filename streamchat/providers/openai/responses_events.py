@@ -435,7 +435,7 @@ class ResponsesNormaliser:
         self.builder.ready(call, items.call_arguments(item))
         if (outcome := items.call_outcome(item)) is not None:
             state, result, error = outcome
-            self.builder.result(call, state, result=result, error=error)  # pyright: ignore[reportArgumentType]
+            self.builder.result(call, state, result=result, error=error)  # pyrefly: ignore[bad-argument-type]
 
     def _server_output(self, item: dict[str, Any]) -> None:
         key = items.call_key(item)

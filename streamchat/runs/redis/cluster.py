@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -93,7 +94,8 @@ class ClusterLink(Link):
         except RedisClusterException as error:
             raise RedisConnectionError(str(error)) from None
         assert node is not None
-        connection = await connected(node.connection_class(**(node.connection_kwargs | REPLIES)))
+        options: dict[str, Any] = node.connection_kwargs | REPLIES
+        connection = await connected(node.connection_class(**options))
         try:
             if key:  # whether it is there
                 await Line(connection).call("EXISTS", key)

@@ -95,7 +95,7 @@ class RedisFeed:
             return
         try:
             worker, owner, *fields = map(str, json.loads(data))
-            note = Notification(*fields)  # pyright: ignore[reportArgumentType] an unknown kind is ignored
+            note = Notification(*fields)  # pyrefly: ignore[bad-argument-type] an unknown kind is ignored
         except (ValueError, TypeError):
             logger.warning("an unreadable notification was ignored")
             return

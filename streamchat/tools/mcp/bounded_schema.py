@@ -53,7 +53,7 @@ class BoundedValidator:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         validator_class = validator_for(schema, default=Draft202012Validator)
-        validator_class.check_schema(schema, format_checker=None)  # pyright: ignore[reportCallIssue] patterns: below
+        validator_class.check_schema(schema, format_checker=None)  # pyrefly: ignore[unexpected-keyword] patterns: below
         self.schema = schema
         _inspect(schema)
         self._validator: Any = _bounded(validator_class)(schema, registry=Registry())  # empty: no reference is loaded

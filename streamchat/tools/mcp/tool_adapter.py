@@ -125,7 +125,8 @@ def _describe(error: ValidationError) -> str:
     match error.validator:
         case "required":
             required: Any = error.validator_value
-            missing = [name for name in required if name not in (error.instance or {})]
+            given: Any = error.instance or {}
+            missing = [name for name in required if name not in given]
             text = f"{', '.join(map(str, missing))} missing"
         case "additionalProperties":
             text = "a field that is not known"

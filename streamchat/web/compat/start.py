@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from secrets import token_urlsafe
+from typing import Any
 
 from streamchat.chat.messages import Message, Part, TextPart, ToolCallPart
 from streamchat.chat.request import ROOT, UNKEPT, NewRun, RunOptions, is_unkept
@@ -98,7 +99,8 @@ def check_model(models: Models, model: str) -> None:
 def check_request(models: Models, client_request: ClientRequest) -> None:
     """Raise ``InvalidInput`` for a parameter whose loss would change the answer, if the model does not take it."""
     model = models.info(client_request.model)
-    chosen = replace(client_request.options, **dict.fromkeys(client_request.demanded))
+    nothing: dict[str, Any] = dict.fromkeys(client_request.demanded)
+    chosen = replace(client_request.options, **nothing)
     check_options(model, chosen, client_request.names)
     if client_request.tools and not (model.capabilities.tools or model.capabilities.schema_tools):
         raise InvalidInput(f"tools: {model.label} cannot call any. Leave them out, or choose another model.")

@@ -229,7 +229,7 @@ async def _page(
         "form": f"{base_of(request)}/{'sign-up' if signs_up else 'sign-in'}",
     }
     status = 200 if error is None else status_of(error)
-    headers = HEADERS | ({} if error is None else retry_header(error, status))
+    headers: dict[str, str] = HEADERS | ({} if error is None else retry_header(error, status))
     headers.pop("WWW-Authenticate", None)  # a browser would ask for a password by itself
     return Response(filled("sign_in.html", values, parts), status, headers, "text/html")
 

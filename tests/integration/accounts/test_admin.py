@@ -47,7 +47,7 @@ async def test_people_with_their_use(api: Api, two: tuple[Person, Person]):
     anna, bert = two
     key = (await bert.new_key())["key"]
     assert [await answer(api, bert), await answer(api, bert, {"Authorization": f"Bearer {key}"})] == [201, 201]
-    await api.services.accounts.sessions.flush()  # pyright: ignore[reportOptionalMemberAccess] there are accounts
+    await api.services.accounts.sessions.flush()  # pyrefly: ignore[missing-attribute] there are accounts
     shown = (await anna.client.get("/api/admin/people")).json()
     by_name = {row["name"]: row for row in shown["people"]}
     assert (by_name["anna"]["role"], by_name["bert"]["role"]) == ("admin", "user")

@@ -63,7 +63,7 @@ def everything(database: str) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table that is there, whoever made it: the search index and the tables of libraries too."""
     engine = create_engine(read_address(database).url)
     with engine.connect() as connection:
-        rows = {}
+        rows: dict[str, list[dict[str, Any]]] = {}
         for name in inspect(connection).get_table_names():
             result = connection.exec_driver_sql(f'SELECT * FROM "{name}"')
             rows[name] = [dict(row._mapping) for row in result]

@@ -220,7 +220,7 @@ async def test_a_reader_that_closes_the_pipe_ends_quietly(api: Api):
     async with asking("--url", api.url, "hi") as asked:
         api.provider.say(e.TextDelta("first\n"))
         await asked.until("first")
-        asked.process._transport.get_pipe_transport(1).close()  # pyright: ignore[reportAttributeAccessIssue] the pipe's reader goes
+        asked.process._transport.get_pipe_transport(1).close()  # pyrefly: ignore[missing-attribute] the pipe's reader goes
         run_id = await run_of(api)
         for _ in range(100):
             api.provider.say(e.TextDelta("more\n"))

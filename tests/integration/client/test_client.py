@@ -62,7 +62,7 @@ async def test_text_that_is_not_complete_does_not_end_like_one_that_is(
     with pytest.raises(Incomplete) as told:
         await client(serve(api)).text()
     assert told.value.message.text == "half"
-    assert told.value.user_message == ending.message  # pyright: ignore[reportAttributeAccessIssue] both have one
+    assert told.value.user_message == ending.message  # pyrefly: ignore[missing-attribute] both have one
     heard, message = await client(serve(Api(api.events))).entries()
     assert heard[-1].event == ending
     assert message.status in ("failed", "interrupted")

@@ -136,7 +136,7 @@ async def test_pieces_come_one_by_one_through_nginx(server: Service):
                 server.world.provider.say(e.TextDelta(f"w{n}"))
                 assert (await call.read()).text_delta == f"w{n}"
             health = health_pb2_grpc.HealthStub(channel)
-            answer = await health.Check(health_pb2.HealthCheckRequest())  # pyright: ignore[reportAttributeAccessIssue]
+            answer = await health.Check(health_pb2.HealthCheckRequest())  # pyrefly: ignore[missing-attribute]
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
             assert (await stub.Stop(pb.StopRequest(run_id=run_id))).message.status == pb.STOPPED
             assert (await call.read()).WhichOneof("event") == "stopped"

@@ -27,7 +27,7 @@ from streamchat.web.error_responses import TooManyStreams
 from streamchat.web.grpc_encoding import code_of, event_pb
 from tests.integration.grpc.conftest import MakeServer, Served, pb
 
-EOF = grpc.aio.EOF  # pyright: ignore[reportAttributeAccessIssue] it has no stub
+EOF = grpc.aio.EOF
 SAID: list[e.Event] = [
     e.ReasoningDelta("Well…"),
     e.TextDelta("Grüße 👩‍🚀\u2028"),

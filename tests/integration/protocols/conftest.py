@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import anthropic
 import httpx
-import openai
 import pytest
+from anthropic import Anthropic, AsyncAnthropic
+from openai import AsyncOpenAI, OpenAI
 
 from streamchat.processes.subprocess_server import Address, SubprocessServer
 from streamchat.providers.catalog import Catalog, Source
@@ -50,17 +50,17 @@ class Api:
     def http(self) -> httpx.Client:
         return self._keep(httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False, verify=False))
 
-    def openai(self, **more: Any) -> openai.OpenAI:
-        return self._keep(openai.OpenAI(base_url=f"{self.url}/v1", api_key=KEY, timeout=PATIENCE, **more))
+    def openai(self, **more: Any) -> OpenAI:
+        return self._keep(OpenAI(base_url=f"{self.url}/v1", api_key=KEY, timeout=PATIENCE, **more))
 
-    def anthropic(self, **more: Any) -> anthropic.Anthropic:
-        return self._keep(anthropic.Anthropic(base_url=self.url, api_key=KEY, timeout=PATIENCE, **more))
+    def anthropic(self, **more: Any) -> Anthropic:
+        return self._keep(Anthropic(base_url=self.url, api_key=KEY, timeout=PATIENCE, **more))
 
-    def async_openai(self, **more: Any) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, timeout=PATIENCE, **more)
+    def async_openai(self, **more: Any) -> AsyncOpenAI:
+        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, timeout=PATIENCE, **more)
 
-    def async_anthropic(self, **more: Any) -> anthropic.AsyncAnthropic:
-        return anthropic.AsyncAnthropic(base_url=self.url, api_key=KEY, timeout=PATIENCE, **more)
+    def async_anthropic(self, **more: Any) -> AsyncAnthropic:
+        return AsyncAnthropic(base_url=self.url, api_key=KEY, timeout=PATIENCE, **more)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """The run as every other client sees it, once it has ended."""

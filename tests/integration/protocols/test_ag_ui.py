@@ -58,7 +58,7 @@ def told(answer: httpx.Response) -> Events:
 def check_types(events: Events) -> None:
     """The events fit the types of AG-UI's own package, if it is installed."""
     try:
-        from ag_ui.core import Event  # pyright: ignore[reportMissingImports]
+        from ag_ui.core import Event  # pyrefly: ignore[missing-import]
     except ImportError:
         return
     from pydantic import TypeAdapter

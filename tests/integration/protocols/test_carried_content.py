@@ -46,7 +46,7 @@ class Recording(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Recording  # pyright: ignore[reportIncompatibleVariableOverride] it is one
+    server: Recording  # pyrefly: ignore[bad-override-mutable-attribute] it is one
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from typing import Any
 
 import openai
 import pytest
@@ -23,7 +24,7 @@ WEATHER = {
 }
 
 
-def ask(text: str, **more):
+def ask(text: str, **more: Any) -> dict[str, Any]:
     return {"model": "simulator:tour", "messages": [{"role": "user", "content": f"{text} {FAST}"}], **more}
 
 
@@ -143,11 +144,11 @@ def test_a_clients_tools(api: Api):
     message = first.choices[0].message
     assert (first.choices[0].finish_reason, message.content) == ("tool_calls", "Let me look that up.")
     calls = message.tool_calls or []
-    assert [call.function.name for call in calls] == ["weather", "weather"]  # pyright: ignore[reportAttributeAccessIssue]
-    assert json.loads(calls[0].function.arguments) == {"city": "Paris"}  # pyright: ignore[reportAttributeAccessIssue]
+    assert [call.function.name for call in calls] == ["weather", "weather"]
+    assert json.loads(calls[0].function.arguments) == {"city": "Paris"}
     results = [{"role": "tool", "tool_call_id": call.id, "content": f"rain {n}"} for n, call in enumerate(calls)]
     history = [*asked["messages"], message.model_dump(exclude_none=True), *results]
-    raw = client.chat.completions.with_raw_response.create(**{**asked, "messages": history})
+    raw = client.chat.completions.with_raw_response.create(**(asked | {"messages": history}))
     text = raw.parse().choices[0].message.content or ""
     assert "`rain 0`" in text
     assert "Let me look" not in text
@@ -189,13 +190,13 @@ def test_results_in_a_stored_conversation(api: Api):
     (call,) = first.parse().choices[0].message.tool_calls or []
     headers = {"X-Conversation-Id": first.headers["x-conversation-id"]}
     result = [{"role": "tool", "tool_call_id": call.id, "content": "sun"}]
-    answer = client.chat.completions.create(**{**asked, "messages": result}, extra_headers=headers)
+    answer = client.chat.completions.create(**(asked | {"messages": result}), extra_headers=headers)
     assert "`sun`" in (answer.choices[0].message.content or "")
     user, told = api.conversation(headers["X-Conversation-Id"])
     assert (user["role"], [part["type"] for part in told["parts"]]) == ("user", ["text", "tool_call", "text"])
     stray = [{"role": "tool", "tool_call_id": "call_stray", "content": "sun"}]
     with pytest.raises(openai.BadRequestError, match="call_stray"):
-        client.chat.completions.create(**{**asked, "messages": stray}, extra_headers=headers)
+        client.chat.completions.create(**(asked | {"messages": stray}), extra_headers=headers)
 
 
 def test_a_history_is_stored_with_the_question(api: Api):
@@ -206,7 +207,7 @@ def test_a_history_is_stored_with_the_question(api: Api):
         {"role": "assistant", "content": "First answer"},
     ]
     asked = ask("n=1")
-    raw = api.openai().chat.completions.with_raw_response.create(**{**asked, "messages": history + asked["messages"]})
+    raw = api.openai().chat.completions.with_raw_response.create(**(asked | {"messages": history + asked["messages"]}))
     messages = api.conversation(raw.headers["x-conversation-id"])
     assert [m["text"] for m in messages][:2] == ["First question", "First answer"]
     assert len(messages) == 4
@@ -223,7 +224,7 @@ def test_pictures_files_and_formats(api: Api):
     content = [{"type": "text", "text": f"n=1 {FAST}"}, image, file]
     raw = client.chat.completions.with_raw_response.create(
         model="simulator:tour",
-        messages=[{"role": "user", "content": content}],  # pyright: ignore[reportArgumentType]
+        messages=[{"role": "user", "content": content}],  # pyrefly: ignore[bad-argument-type]
     )
     (question, _) = api.conversation(raw.headers["x-conversation-id"])
     assert [part["type"] for part in question["parts"]] == ["text", "image", "file"]
@@ -234,7 +235,7 @@ def test_pictures_files_and_formats(api: Api):
     assert json.loads(told or "") == {"city": "Paris"}
     content[1] = {"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/a.png"}}
     with pytest.raises(openai.BadRequestError, match="not a public address"):
-        client.chat.completions.create(model="simulator:tour", messages=[{"role": "user", "content": content}])  # pyright: ignore[reportArgumentType]
+        client.chat.completions.create(model="simulator:tour", messages=[{"role": "user", "content": content}])  # pyrefly: ignore[bad-argument-type]
 
 
 FAULTS = {
@@ -297,7 +298,7 @@ def test_what_is_asked_wrongly(api: Api):
     assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
     for wrong in ({"messages": []}, {"temperature": 9}, {"n": 2}, {"response_format": {"type": "xml"}}):
         with pytest.raises(openai.BadRequestError):
-            client.chat.completions.create(**{**ask("n=1"), **wrong})
+            client.chat.completions.create(**ask("n=1", **wrong))
     for body in (b"{", b"[]", b"null", b'"x"'):
         answer = api.http.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == 400, answer.text

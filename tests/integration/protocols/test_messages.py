@@ -91,23 +91,23 @@ def test_seals_stay_here_and_are_found_again(api: Api):
     first = client.messages.create(**ask("wire=anthropic", "reasoning"))
     assert [block.type for block in first.content] == ["thinking", "redacted_thinking", "text"]
     assert "c2lnbmVkLWJ5LXRoZS1zaW11bGF0b3I=" not in first.to_json()
-    history = [
+    history: list[Any] = [
         *ask("wire=anthropic")["messages"],
         {"role": "assistant", "content": [block.to_dict() for block in first.content]},
         {"role": "user", "content": f"n=1 {FAST}"},
     ]
-    raw = client.messages.with_raw_response.create(**{**ask("", "reasoning"), "messages": history})
+    raw = client.messages.with_raw_response.create(**ask("", "reasoning", messages=history))
     run_id = raw.headers["x-run-id"]
     _, answer, _ = api.loop.run(api.world.store.question_branch("local", run_id))
-    seals = [part.opaque for part in answer.parts if part.type == "reasoning"]  # pyright: ignore[reportAttributeAccessIssue]
+    seals = [part.opaque for part in answer.parts if part.type == "reasoning"]  # pyrefly: ignore[missing-attribute]
     assert [seal["anthropic"].get("signature") or seal["anthropic"]["data"] for seal in seals if seal] == [
         "c2lnbmVkLWJ5LXRoZS1zaW11bGF0b3I=",
         "aGlkZGVuLXRob3VnaHRz",
     ]
     history[1]["content"][0]["thinking"] += "!"
-    raw = client.messages.with_raw_response.create(**{**ask("", "reasoning"), "messages": history})
+    raw = client.messages.with_raw_response.create(**ask("", "reasoning", messages=history))
     _, answer, _ = api.loop.run(api.world.store.question_branch("local", raw.headers["x-run-id"]))
-    assert [part.opaque for part in answer.parts if part.type == "reasoning"][0] is None  # pyright: ignore[reportAttributeAccessIssue]
+    assert [part.opaque for part in answer.parts if part.type == "reasoning"][0] is None  # pyrefly: ignore[missing-attribute]
 
 
 def test_a_clients_tools(api: Api):
@@ -122,12 +122,12 @@ def test_a_clients_tools(api: Api):
         {"type": "tool_result", "tool_use_id": calls[0].id, "content": "rain"},
         {"type": "tool_result", "tool_use_id": calls[1].id, "content": "no such city", "is_error": True},
     ]
-    history = [
+    history: list[Any] = [
         *asked["messages"],
         {"role": "assistant", "content": [block.to_dict() for block in first.content]},
         {"role": "user", "content": results},
     ]
-    raw = client.messages.with_raw_response.create(**{**asked, "messages": history})
+    raw = client.messages.with_raw_response.create(**(asked | {"messages": history}))
     (text,) = raw.parse().content
     assert text.type == "text"
     assert "`rain`" in text.text
@@ -175,7 +175,7 @@ def test_what_fails_before_the_first_piece_has_a_status(api: Api, scene: str, st
     kind, word = FAULTS[scene]
     with pytest.raises(kind) as caught:
         api.anthropic().messages.create(**ask("hello", scene), stream=stream)
-    assert caught.value.body["error"]["type"] == word  # pyright: ignore[reportIndexIssue, reportOptionalSubscript, reportGeneralTypeIssues]
+    assert caught.value.body["error"]["type"] == word  # pyrefly: ignore[bad-index, unsupported-operation]
     assert len(api.http.get("/api/conversations").json()["conversations"]) == 1
 
 
@@ -198,13 +198,14 @@ def test_what_is_asked_wrongly(api: Api):
     with pytest.raises(anthropic.NotFoundError):
         client.messages.create(**ask("n=1", "nobody"))
     url = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    wrong: dict[str, Any]
     for wrong in (
         {"messages": []},
         {"extra_body": {"temperature": 2}},
         {"messages": [{"role": "user", "content": [url]}]},
     ):
         with pytest.raises(anthropic.BadRequestError):
-            client.messages.create(**{**ask("n=1"), **wrong})
+            client.messages.create(**ask("n=1", **wrong))
     answer = api.http.post("/v1/messages", content=b"{", headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (400, "error")
     assert api.http.get("/api/conversations").json()["conversations"] == []
@@ -225,7 +226,7 @@ def test_pictures_files_and_formats(api: Api):
         },
         {"type": "document", "title": "a.txt", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}},
     ]
-    raw = client.messages.with_raw_response.create(**{**ask(""), "messages": [{"role": "user", "content": content}]})
+    raw = client.messages.with_raw_response.create(**ask("", messages=[{"role": "user", "content": content}]))
     question = api.conversation(raw.headers["x-conversation-id"])[0]
     assert [part["type"] for part in question["parts"]] == ["text", "image", "file"]
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

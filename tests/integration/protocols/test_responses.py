@@ -98,8 +98,9 @@ def test_a_clients_tools(api: Api):
     assert [json.loads(call.arguments)["city"] for call in calls] == ["Paris", "Tokyo"]
     outputs = [{"type": "function_call_output", "call_id": call.call_id, "output": "rain"} for call in calls]
     kept = [{"role": "user", "content": asked["input"]}, *(item.to_dict() for item in first.output), *outputs]
+    more: dict[str, Any]
     for more in ({"input": kept}, {"input": outputs, "previous_response_id": first.id}):
-        raw = client.responses.with_raw_response.create(**{**asked, **more})
+        raw = client.responses.with_raw_response.create(**(asked | more))
         assert "`rain`" in raw.parse().output_text
         assert "Let me look" not in raw.parse().output_text
         parts = api.run(raw.headers["x-run-id"])["message"]["parts"]

@@ -20,7 +20,8 @@ MODEL = "simulator:tour"
 
 
 def ask(api: Api, question: str = f"n=3 {FAST}", **more: Any) -> Any:
-    return api.openai().responses.create(**{"model": MODEL, "input": question, **more})
+    asked: dict[str, Any] = {"model": MODEL, "input": question, **more}
+    return api.openai().responses.create(**asked)
 
 
 def gone(api: Api, path: str) -> None:
@@ -176,7 +177,7 @@ def test_retrieved_whole(api: Api):
     again = api.openai().responses.retrieve(first.id)
     one, other = first.to_dict(), again.to_dict()
     one.pop("created_at")
-    assert abs(other.pop("created_at") - first.created_at) < 60  # pyright: ignore
+    assert abs(other.pop("created_at") - first.created_at) < 60
     assert other == one
 
 

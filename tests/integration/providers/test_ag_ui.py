@@ -307,7 +307,7 @@ BAD = {
     "arguments-of-no-call": ([START, text("Some. "), call_event("ARGS", delta="{}"), END], "bad-event"),
     "two-runs-at-once": ([START, text("Some. "), START, END], "spliced"),
     "no-type": ([START, text("Some. "), {"delta": "x"}, END], "bad-event"),
-    "text-of-a-number": ([START, text("Some. "), text(3), END], "bad-event"),  # pyright: ignore[reportArgumentType]
+    "text-of-a-number": ([START, text("Some. "), text(3), END], "bad-event"),  # pyrefly: ignore[bad-argument-type]
     "change-of-no-state": (
         [START, text("Some. "), {"type": "STATE_DELTA", "delta": [{"op": "remove", "path": "/a"}]}, END],
         "bad-event",

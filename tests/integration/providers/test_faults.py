@@ -24,7 +24,7 @@ KEY = "sk-CANARY0123456789abcdef"
 
 async def played(kind: str, *replies: Reply, **more: object) -> tuple[Heard, int]:
     async with replay(*replies) as server:
-        heard = await ask(kind, server.url, **more)  # pyright: ignore[reportArgumentType]
+        heard = await ask(kind, server.url, **more)  # pyrefly: ignore[bad-argument-type]
     return heard, len(server.asked)
 
 
@@ -230,7 +230,7 @@ async def test_endless_header(kind: str) -> None:
 async def test_connection_ends_in_the_middle(kind: str, ending: str, chunked: bool, want: str) -> None:
     """However the bytes end before the provider's own end: broken off, the words kept, Retry makes sense."""
     body = [wire.said(kind, "one ", "two "), b": wait\n\n"]
-    heard, _ = await played(kind, Reply(body, ending=ending, chunked=chunked, between=0.02))  # pyright: ignore
+    heard, _ = await played(kind, Reply(body, ending=ending, chunked=chunked, between=0.02))  # pyrefly: ignore[bad-argument-type]
     error = told(heard)
     assert isinstance(error, StreamBroken)
     assert (heard.text, error.retryable) == ("one two ", True)
@@ -250,7 +250,7 @@ async def test_what_follows_the_end_does_not_matter(kind: str, ending: str) -> N
     """Once the provider ended the answer, a missing marker, an open socket or a reset change nothing."""
     body = wire.said(kind, "all") + wire.finish(kind)
     for data in (body, body + wire.marker(kind)):
-        heard, _ = await played(kind, Reply([data, b": x\n\n"], ending=ending))  # pyright: ignore
+        heard, _ = await played(kind, Reply([data, b": x\n\n"], ending=ending))  # pyrefly: ignore[bad-argument-type]
         assert (heard.text, heard.reason, heard.error) == ("all", "stop", None)
 
 

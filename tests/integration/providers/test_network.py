@@ -49,7 +49,7 @@ async def connected(port: int) -> Stream:
 async def test_the_sdks_use_it() -> None:
     """The clients that the adapters are given have it: an update of the client that takes it away shows here."""
     client = http_client(1.0)
-    assert isinstance(client._transport._pool._network_backend, Backend)  # pyright: ignore
+    assert isinstance(client._transport._pool._network_backend, Backend)  # pyrefly: ignore[missing-attribute]
     await client.aclose()
     for kind in ("chat", "anthropic"):
         provider: Any = provider_at(kind, "http://127.0.0.1:9")

@@ -61,7 +61,7 @@ def test_the_picker_gets_every_scene():
     assert len({model.label for model in MODELS}) == len(MODELS) == len({model.id for model in MODELS})
     assert all(model.label and model.note and model.unavailable is None for model in MODELS)
     with pytest.raises(AttributeError):
-        _ = simulator.Nothing  # pyright: ignore[reportAttributeAccessIssue]
+        _ = simulator.Nothing
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -197,22 +197,23 @@ async def test_declared_tools_are_called_and_answered(address: Address, wire: st
                 second: Any = await openai.chat.completions.create(model="tools", messages=user, tools=tools)
                 told = second.choices[0].message.content
             case "responses":
-                tools = [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": False}]
-                first = await openai.responses.create(model="tools", input=user, tools=tools)
+                tools: Any = [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": False}]
+                first: Any = await openai.responses.create(model="tools", input=user, tools=tools)
                 call = first.output[-1]
                 name, arguments = call.name, json.loads(call.arguments)
                 result = {"type": "function_call_output", "call_id": call.call_id, "output": "17 degrees"}
                 user += [*first.output, result]
-                second = await openai.responses.create(model="tools", input=user)
+                second: Any = await openai.responses.create(model="tools", input=user)
                 told = second.output_text
             case _:
-                tools = [{"name": "weather", "input_schema": WEATHER}]
-                first = await anthropic.messages.create(model="tools", messages=user, tools=tools, max_tokens=9999)
+                tools: Any = [{"name": "weather", "input_schema": WEATHER}]
+                asked: Any = {"model": "tools", "tools": tools, "max_tokens": 9999}
+                first: Any = await anthropic.messages.create(messages=user, **asked)
                 call = first.content[-1]
                 name, arguments = call.name, call.input
                 result = {"type": "tool_result", "tool_use_id": call.id, "content": "17 degrees"}
                 user += [{"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}]
-                second = await anthropic.messages.create(model="tools", messages=user, tools=tools, max_tokens=9999)
+                second: Any = await anthropic.messages.create(messages=user, **asked)
                 told = second.content[0].text
     assert name == "weather"
     assert isinstance(arguments["city"], str)

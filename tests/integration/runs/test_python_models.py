@@ -211,14 +211,14 @@ async def test_a_function_that_raises(tmp_path: Path, error: BaseException, told
 
 
 ODD_ERRORS: dict[str, ProviderError] = {
-    "no-text": ModelError(None),  # pyright: ignore[reportArgumentType]
-    "bytes": ModelError(b"bytes"),  # pyright: ignore[reportArgumentType]
+    "no-text": ModelError(None),  # pyrefly: ignore[bad-argument-type]
+    "bytes": ModelError(b"bytes"),  # pyrefly: ignore[bad-argument-type]
     "half-a-surrogate-pair": ModelError("half \ud800"),
     "long": ModelError("x" * 1_000_000),
-    "kind-of-a-list": ModelError("x", kind=[1]),  # pyright: ignore[reportArgumentType]
+    "kind-of-a-list": ModelError("x", kind=[1]),  # pyrefly: ignore[bad-argument-type]
     "wait-of-nan": ModelError("x", retryable=True, retry_after=float("nan")),
     "wait-for-ever": ModelError("x", retryable=True, retry_after=float("inf")),
-    "wait-of-a-text": ModelError("x", retryable=True, retry_after="soon"),  # pyright: ignore[reportArgumentType]
+    "wait-of-a-text": ModelError("x", retryable=True, retry_after="soon"),  # pyrefly: ignore[bad-argument-type]
 }
 
 
@@ -257,7 +257,7 @@ BAD = {
     "result-of-no-call": (ToolResult("nothing", "done"), "there is no call 'nothing'"),
     "arguments-not-json": (ToolCall("double", {"number": object()}), "not JSON serializable"),
     "nan": (ToolCall("double", {"number": float("nan")}), "not JSON compliant"),
-    "text-of-a-number": (ReasoningDelta(3), "int instead of text"),  # pyright: ignore[reportArgumentType]
+    "text-of-a-number": (ReasoningDelta(3), "int instead of text"),  # pyrefly: ignore[bad-argument-type]
     "class": (ToolCall, "type"),
 }
 

@@ -300,7 +300,7 @@ class Recorder(Encoder[str]):
     def snapshot(self, snapshot: Snapshot) -> list[str]:
         return [f"snapshot {snapshot.seq}"]
 
-    def entries(self, entries: list[Entry], answer: AnswerView) -> list[str]:  # type: ignore[override]
+    def entries(self, entries: list[Entry], answer: AnswerView) -> list[str]:  # pyrefly: ignore[bad-override]
         self.done = entries[-1].seq >= self._ends_at
         return [str(entry.seq) for entry in entries]
 

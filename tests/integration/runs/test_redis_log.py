@@ -360,7 +360,7 @@ async def test_entries_of_an_older_version_can_be_read(pair: Pair, redis: RedisS
         Notice("k", "t", {"at": 5}),
         Finished(),
     ]
-    (first,) = one.log.entries_after("run", 0)  # type: ignore[misc]
+    (first,) = one.log.entries_after("run", 0)  # pyrefly: ignore[not-iterable]
     assert items[0] == first
     assert first.at < items[1].at <= items[2].at <= items[3].at
 

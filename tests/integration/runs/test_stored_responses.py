@@ -64,7 +64,7 @@ class Worlds:
 @asynccontextmanager
 async def make_worlds(path: Path, **settings: object) -> AsyncIterator[Worlds]:
     ran.clear()
-    async with StoredResponses(**settings) as server, AsyncExitStack() as stack:  # pyright: ignore[reportArgumentType]
+    async with StoredResponses(**settings) as server, AsyncExitStack() as stack:  # pyrefly: ignore[bad-argument-type]
         yield Worlds(path, server, stack)
 
 

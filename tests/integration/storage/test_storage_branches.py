@@ -18,7 +18,7 @@ from tests.integration.storage.test_storage_cost import long_conversation, state
 
 
 async def turn(storage: Storage, key: str, to: str | None = None, **more: object) -> Begun:
-    new = NewRun(conversation_id=to, client_message_id=key, parts=[TextPart(key)], model="m:x", **more)  # pyright: ignore[reportArgumentType]
+    new = NewRun(conversation_id=to, client_message_id=key, parts=[TextPart(key)], model="m:x", **more)  # pyrefly: ignore[bad-argument-type]
     begun = await storage.begin("local", new, worker="w")
     await storage.end(replace(begun.answer, status="finished", parts=(TextPart(f"re {key}"),)), 1)
     return begun
@@ -215,10 +215,10 @@ async def test_the_end_of_a_long_conversation_is_read_alone(storage: Storage) ->
         read = sum(len(values) for statement, values in seen if " IN (" in statement)
     assert counts[0] == counts[1]
     assert read < 500
-    texts = [m.text for m in page.messages]  # pyright: ignore[reportPossiblyUnboundVariable]
+    texts = [m.text for m in page.messages]
     assert texts == [text for n in range(950, 1000) for text in (f"t{n}", f"re t{n}")]
-    assert page.earlier  # pyright: ignore[reportPossiblyUnboundVariable]
-    while page.earlier:  # pyright: ignore[reportPossiblyUnboundVariable]
+    assert page.earlier
+    while page.earlier:
         page = await storage.branch_page("local", long, limit=300, before=page.ids[0])
         texts[:0] = [m.text for m in page.messages]
     assert texts == [m.text for m in (await storage.conversation("local", long)).messages]

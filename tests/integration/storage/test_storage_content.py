@@ -86,7 +86,7 @@ async def through(storage: Storage, message: Message) -> Message:
 
 async def test_every_part_comes_back(storage: Storage) -> None:
     """All kinds of parts with all their fields, opaque provider data, error and usage: equal after storage."""
-    assert {type(part) for part in EVERY_PART} == set(Part.__args__)  # pyright: ignore[reportAttributeAccessIssue]
+    assert {type(part) for part in EVERY_PART} == set(Part.__args__)  # pyrefly: ignore[missing-attribute]
     assert await through(storage, EVERYTHING) == EVERYTHING
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from streamchat.chat.messages import FilePart, Message, NoticePart, ReasoningPart, TextPart, ToolCallPart
+from streamchat.chat.messages import FilePart, Message, NoticePart, ReasoningPart, Status, TextPart, ToolCallPart
 from streamchat.chat.request import ROOT, NewRun
 from streamchat.errors import InvalidInput, NotFound
 from streamchat.storage import Begun, Storage
@@ -43,12 +43,12 @@ async def begin(
     )
 
 
-def with_text(message: Message, text: str, status: str = "streaming") -> Message:
+def with_text(message: Message, text: str, status: Status = "streaming") -> Message:
     return replace(message, parts=(TextPart(text),), status=status)
 
 
 async def finished(storage: Storage, text: str, answer: str, **more: str | None) -> Begun:
-    begun = await begin(storage, text, **more)  # pyright: ignore[reportArgumentType]
+    begun = await begin(storage, text, **more)  # pyrefly: ignore[bad-argument-type]
     await storage.end(with_text(begun.answer, answer, "finished"), 1)
     return begun
 
@@ -257,7 +257,7 @@ async def test_an_older_partial_never_wins(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("ending", ["finished", "stopped", "failed", "interrupted"])
-async def test_nothing_changes_an_ending(storage: Storage, ending: str) -> None:
+async def test_nothing_changes_an_ending(storage: Storage, ending: Status) -> None:
     """A late partial, a second ending, a heartbeat or a sweep leaves the row exactly as it ended."""
     begun = await begin(storage)
     last = replace(with_text(begun.answer, "the end", ending), stop_reason="stop")

@@ -72,7 +72,7 @@ async def test_five_hundred_messages_in_as_few_queries_as_two(storage: Storage) 
             loaded = await storage.conversation("local", conversation_id)
         counts.append(len(seen))
     assert counts == [4, 4]  # the conversation, its messages, their pieces, and their ratings
-    texts = [m.text for m in loaded.messages]  # pyright: ignore[reportPossiblyUnboundVariable]
+    texts = [m.text for m in loaded.messages]
     assert texts == [text for n in range(250) for text in (f"t{n}", f"re t{n}")]
 
 

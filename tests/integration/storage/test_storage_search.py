@@ -204,10 +204,10 @@ async def test_what_is_no_place_and_no_query_is_refused(storage: Storage) -> Non
     edge = "9999-12-31T23:59:59-23:59~x"
     for before in ("", "x", "2026-01-01T00:00:00~x", "2026-01-01T00:00:00+00:00~'", edge, 5):
         with pytest.raises(InvalidInput):
-            await storage.search("local", "word", before=before)  # pyright: ignore[reportArgumentType] is what is tested
+            await storage.search("local", "word", before=before)  # pyrefly: ignore[bad-argument-type] is what is tested
     for query in (None, 5, ["x"], b"x"):
         with pytest.raises(InvalidInput):
-            await storage.search("local", query)  # pyright: ignore[reportArgumentType] is what is tested
+            await storage.search("local", query)  # pyrefly: ignore[bad-argument-type] is what is tested
 
 
 async def test_long_and_strange_texts_do_not_lose_the_answer(storage: Storage) -> None:
@@ -282,7 +282,7 @@ async def test_snippets_of_long_texts_hold_up_nothing(storage: Storage, monkeypa
 
     def noted(text: str, phrases: object) -> str:
         threads.append(threading.current_thread() is threading.main_thread())
-        return snippet(text, phrases)  # pyright: ignore[reportArgumentType] what search gives
+        return snippet(text, phrases)  # pyrefly: ignore[bad-argument-type] what search gives
 
     monkeypatch.setattr(search, "snippet", noted)
     await begin(storage, "x " * 45_000 + "needle")

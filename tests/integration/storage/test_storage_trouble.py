@@ -38,7 +38,7 @@ async def made(file: Path, answers: int = 40) -> Begun:
         begun = await begin(storage, f"c{n}", "text " * 400)
         await storage.end(replace(begun.answer, status="finished", parts=(TextPart("x" * 3000),)), 1)
     await storage.close()
-    return begun  # pyright: ignore[reportPossiblyUnboundVariable]
+    return begun  # pyrefly: ignore[unbound-name]
 
 
 async def refusal(url: str, patience: float = 5) -> StorageError:

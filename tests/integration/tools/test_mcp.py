@@ -126,8 +126,8 @@ async def test_a_server_over_http(tmp_path: Path) -> None:
     try:
         async with running(f"web=http://127.0.0.1:{port}/mcp") as box:
             await ready(box)
-            told = await events_of(box.get("web__count"), {"n": 3})  # pyright: ignore[reportArgumentType] it is there
-            assert told[-1].result == "counted to 3"  # pyright: ignore[reportAttributeAccessIssue] the result
+            told = await events_of(box.get("web__count"), {"n": 3})  # pyrefly: ignore[bad-argument-type] it is there
+            assert told[-1].result == "counted to 3"  # pyrefly: ignore[missing-attribute] the result
             process.kill()
             process.wait()
             await until(lambda: box.servers()[0].state != "ready")
@@ -146,10 +146,10 @@ async def test_a_server_over_http(tmp_path: Path) -> None:
 @in_its_loop
 async def test_progress_and_text(shared: Toolbox) -> None:
     """Lines as the server says them, and then the result."""
-    told = await events_of(shared.get("test__count"), {"n": 3})  # pyright: ignore[reportArgumentType] it is there
+    told = await events_of(shared.get("test__count"), {"n": 3})  # pyrefly: ignore[bad-argument-type] it is there
     lines = [event.text for event in told if isinstance(event, ToolProgress)]
     assert lines == ["", "step 1", "step 2", "3 of 3"]
-    assert told[-1].result == "counted to 3"  # pyright: ignore[reportAttributeAccessIssue] the result
+    assert told[-1].result == "counted to 3"  # pyrefly: ignore[missing-attribute] the result
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ async def test_arguments_are_checked_before_the_server_sees_them(shared: Toolbox
     assert tool.check({"n": 2}) == {"n": 2}
     for bad in ({}, {"n": "CANARY"}, {"n": 0}, {"n": 1.5}, {"n": float("nan")}, [], None, "x"):
         with pytest.raises(BadArguments) as caught:
-            tool.check(bad)  # pyright: ignore[reportArgumentType] is what is tested
+            tool.check(bad)  # pyrefly: ignore[bad-argument-type] is what is tested
         assert "CANARY" not in caught.value.user_message
     assert (await call(shared, "test__count", n="3")).state == "invalid"
 
@@ -320,7 +320,7 @@ async def test_the_end_ends_the_servers() -> None:
     began = time.monotonic()
     await servers.close()
     assert time.monotonic() - began < 15
-    assert (await result_of(box.get("test__count"), {"n": 1})).state == "error"  # pyright: ignore[reportArgumentType] it was there
+    assert (await result_of(box.get("test__count"), {"n": 1})).state == "error"  # pyrefly: ignore[bad-argument-type] it was there
 
 
 async def test_an_end_before_the_start_is_over() -> None:

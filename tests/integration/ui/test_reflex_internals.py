@@ -209,7 +209,7 @@ async def test_a_frame_goes_to_its_tab_as_before_and_without_a_task():
     for direct in (False, True):
         server: Any = AsyncServer(async_mode="asgi")
         if direct:
-            reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=server))  # pyright: ignore[reportArgumentType]
+            reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=server))  # pyrefly: ignore[bad-argument-type]
         server.manager.initialize()
         sockets = {name: AsyncSocket(server.eio, name) for name in ("a", "b")}
         server.eio.sockets.update(sockets)
@@ -237,7 +237,7 @@ async def test_a_frame_goes_to_its_tab_as_before_and_without_a_task():
 
 async def test_the_writer_of_a_socket_ends_as_before():
     """At the end of the queue, after what came before it; and if it is cancelled."""
-    reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=AsyncServer(async_mode="asgi")))  # pyright: ignore[reportArgumentType]
+    reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=AsyncServer(async_mode="asgi")))  # pyrefly: ignore[bad-argument-type]
     socket = AsyncSocket(AsyncServer(async_mode="asgi").eio, "a")
     for packet in ("first", "second", None):
         await socket.queue.put(packet)
@@ -253,7 +253,7 @@ async def test_the_writer_of_a_socket_ends_as_before():
 
 async def test_the_writer_of_a_socket_ends_with_its_reader():
     """It has no limit of its own: who does not answer a ping is noticed by the reader."""
-    reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=AsyncServer(async_mode="asgi")))  # pyright: ignore[reportArgumentType]
+    reflex_internals.send_frames_without_tasks(SimpleNamespace(sio=AsyncServer(async_mode="asgi")))  # pyrefly: ignore[bad-argument-type]
     server = AsyncServer(async_mode="asgi", ping_interval=0.01, ping_timeout=0.01).eio
     socket = server.sockets["a"] = AsyncSocket(server, "a")
     closed = asyncio.Event()

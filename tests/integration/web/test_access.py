@@ -125,7 +125,7 @@ async def test_a_socket_under_a_foreign_name_is_refused(guarded: Api):
 async def test_our_own_page_opens_its_socket(guarded: Api):
     """With our origin, and without one."""
     for origin in (guarded.url, None):
-        async with websockets.connect(f"ws://127.0.0.1:{guarded.port}/_event", origin=origin) as socket:  # pyright: ignore[reportArgumentType]
+        async with websockets.connect(f"ws://127.0.0.1:{guarded.port}/_event", origin=origin) as socket:  # pyrefly: ignore[bad-argument-type]
             assert await socket.recv() == "page"
 
 

@@ -146,7 +146,7 @@ async def test_a_reader_catches_up_from_a_cdn(api: Api, tmp_path: Path):
             assert [one.headers["x-cache"] for one in (first, second)] == ["MISS", "HIT"]
             assert first.content == second.content
         decoder = SSEDecoder()
-        events = decoder.feed(second.content)  # pyright: ignore[reportPossiblyUnboundVariable]
+        events = decoder.feed(second.content)
         assert json.loads(events[0].data)["message"]["text"] == "hello there"
         for path in (f"/api/runs/{run_id}", f"/api/runs/{run_id}/events", "/api/conversations"):
             for _ in range(2):

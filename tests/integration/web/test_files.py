@@ -63,7 +63,7 @@ async def test_a_picture_of_a_phone_is_converted(api: Api, way: str):
         file = (await upload(api, "IMG_0042.HEIC", heic(), "image/heic")).json()
     else:
         part = {"type": "image", "media_type": "image/heic", "name": "IMG_0042.HEIC"}
-        await api.start([part | {"data": b64encode(heic()).decode()}])  # pyright: ignore[reportArgumentType]
+        await api.start([part | {"data": b64encode(heic()).decode()}])  # pyrefly: ignore[bad-argument-type]
         (row,) = await api.world.store.conversations("local")
         conversation = await api.world.store.conversation("local", row.id)
         file = {"id": all_file_ids(conversation.messages)[0]}
@@ -74,7 +74,7 @@ async def test_a_picture_of_a_phone_is_converted(api: Api, way: str):
     assert b"CANARY" not in sent.content
     with Image.open(BytesIO(sent.content)) as picture:
         assert (picture.size, dict(picture.getexif())) == ((48, 64), {})
-        (_, _, blue), (red, _, _) = picture.getpixel((9, 9)), picture.getpixel((9, 55))  # pyright: ignore[reportGeneralTypeIssues]
+        (_, _, blue), (red, _, _) = picture.getpixel((9, 9)), picture.getpixel((9, 55))  # pyrefly: ignore[not-iterable]
         assert min(blue, red) > 150
 
 
@@ -116,7 +116,7 @@ async def test_a_question_with_files(api: Api):
         {"type": "file", "file_id": picture["id"]},
         {"type": "file", "file_id": document["id"], "name": "other.txt"},
     ]
-    run_id = await api.start(parts)  # pyright: ignore[reportArgumentType]
+    run_id = await api.start(parts)  # pyrefly: ignore[bad-argument-type]
     api.provider.say(TextDelta("a cat"), Finished())
     await api.world.ended(run_id)
     (request,) = api.provider.requests
@@ -250,7 +250,7 @@ async def test_an_export_carries_its_files(make_api: MakeApi):
     async with make_api(identify=identify_by_header) as api:
         api.client.headers.update(A)
         files = [(await upload(api, *one)).json() for one in (("cat.png", png(5, 5)), ("a.pdf", pdf("zebra")))]
-        run_id = await api.start([{"type": "file", "file_id": file["id"]} for file in files])  # pyright: ignore[reportArgumentType]
+        run_id = await api.start([{"type": "file", "file_id": file["id"]} for file in files])  # pyrefly: ignore[bad-argument-type]
         api.provider.say(TextDelta("a cat"), Finished())
         await api.world.ended(run_id)
         source = (await api.client.get(f"/api/runs/{run_id}")).json()["conversation_id"]
@@ -310,7 +310,7 @@ async def test_a_file_of_a_temporary_chat_is_in_memory_only(api: Api):
         body = {"message": [{"type": "file", "file_id": file_id}], "temporary": temporary}
         answer = await api.client.post("/api/runs", json=body)
         assert (answer.status_code, "Attach them again" in answer.text) == (422, True)
-    run_id = await api.start([{"type": "file", "file_id": hidden}], temporary=True)  # pyright: ignore[reportArgumentType]
+    run_id = await api.start([{"type": "file", "file_id": hidden}], temporary=True)  # pyrefly: ignore[bad-argument-type]
     api.provider.say(TextDelta("read"), Finished())
     await api.world.ended(run_id)
     read = api.provider.requests[-1].messages[0].parts[0]
@@ -325,7 +325,7 @@ async def test_a_file_of_a_temporary_chat_is_in_memory_only(api: Api):
 async def test_a_shared_conversation_shows_its_files(api: Api):
     """To whoever has the link, with the same headers, and no other file of its owner."""
     sent, other = [(await upload(api, "cat.png", png(n, 2))).json() for n in (2, 3)]
-    run_id = await api.start([{"type": "image", "file_id": sent["id"]}])  # pyright: ignore[reportArgumentType]
+    run_id = await api.start([{"type": "image", "file_id": sent["id"]}])  # pyrefly: ignore[bad-argument-type]
     api.provider.say(TextDelta("a cat"), Finished())
     await api.world.ended(run_id)
     conversation_id = (await api.client.get(f"/api/runs/{run_id}")).json()["conversation_id"]

@@ -47,7 +47,7 @@ async def test_a_tool_call_is_recorded_and_not_played(api: Api):
     run_id = await api.said(TextDelta("Look. "), ToolCallStarted("c", "calculate"), Failed("It broke.", "overloaded"))
     text = (await api.client.get(f"/api/runs/{run_id}/recording")).text
     assert "tool-call-start" in text
-    assert replay.find(text)[1] == replay.Recording((Text("Look. "), Fault("cut")), replay.find(text)[1].times)  # pyright: ignore[reportOptionalMemberAccess]
+    assert replay.find(text)[1] == replay.Recording((Text("Look. "), Fault("cut")), replay.find(text)[1].times)  # pyrefly: ignore[missing-attribute]
 
 
 async def test_a_recording_ends_where_it_is_cut(api: Api):
@@ -62,7 +62,7 @@ async def test_a_recording_ends_where_it_is_cut(api: Api):
 async def test_what_is_not_there_cannot_be_recorded(api: Api):
     """An unknown run, and one whose events are gone, are a 404 with a sentence."""
     run_id = await api.said(TextDelta("Hello"), Finished())
-    api.world.log.forget(run_id)  # pyright: ignore[reportAttributeAccessIssue]
+    api.world.log.forget(run_id)
     for missing in (run_id, "unknown"):
         answer = await api.client.get(f"/api/runs/{missing}/recording")
         assert answer.status_code == 404

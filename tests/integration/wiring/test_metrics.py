@@ -158,7 +158,7 @@ async def test_a_collector_gets_the_trace(opened: Open):
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer), suppress(asyncio.IncompleteReadError):  # the exporter has closed its connection
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # pyright: ignore[reportOptionalSubscript]
+                length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # pyrefly: ignore[unsupported-operation]
                 received.put_nowait((head.split()[1].decode(), await reader.readexactly(length)))
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 

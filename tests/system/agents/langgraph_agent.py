@@ -4,13 +4,13 @@ import sys
 from typing import Annotated
 
 import uvicorn
-from ag_ui_langgraph import LangGraphAgent, add_langgraph_fastapi_endpoint  # pyright: ignore[reportMissingImports]
+from ag_ui_langgraph import LangGraphAgent, add_langgraph_fastapi_endpoint  # pyrefly: ignore[missing-import]
 from fastapi import FastAPI
-from langchain_core.messages import AIMessage  # pyright: ignore[reportMissingImports]
-from langgraph.checkpoint.memory import MemorySaver  # pyright: ignore[reportMissingImports]
-from langgraph.graph import END, START, StateGraph  # pyright: ignore[reportMissingImports]
-from langgraph.graph.message import add_messages  # pyright: ignore[reportMissingImports]
-from langgraph.types import interrupt  # pyright: ignore[reportMissingImports]
+from langchain_core.messages import AIMessage  # pyrefly: ignore[missing-import]
+from langgraph.checkpoint.memory import MemorySaver  # pyrefly: ignore[missing-import]
+from langgraph.graph import END, START, StateGraph  # pyrefly: ignore[missing-import]
+from langgraph.graph.message import add_messages  # pyrefly: ignore[missing-import]
+from langgraph.types import interrupt  # pyrefly: ignore[missing-import]
 from typing_extensions import TypedDict
 
 

@@ -3,9 +3,9 @@
 import sys
 
 import uvicorn
-from pydantic_ai import Agent, DeferredToolRequests  # pyright: ignore[reportMissingImports]
-from pydantic_ai.models.test import TestModel  # pyright: ignore[reportMissingImports]
-from pydantic_ai.ui.ag_ui import AGUIAdapter  # pyright: ignore[reportMissingImports]
+from pydantic_ai import Agent, DeferredToolRequests  # pyrefly: ignore[missing-import]
+from pydantic_ai.models.test import TestModel  # pyrefly: ignore[missing-import]
+from pydantic_ai.ui.ag_ui import AGUIAdapter  # pyrefly: ignore[missing-import]
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route

@@ -30,7 +30,7 @@ def begun(frameworks: Path, name: str) -> Iterator[str]:
     port = free_port()
     # Without our own packages: what a framework needs is in its folder.
     process = subprocess.Popen(
-        [sys._base_executable, str(HERE / name), str(port)],  # pyright: ignore[reportAttributeAccessIssue]
+        [sys._base_executable, str(HERE / name), str(port)],  # pyrefly: ignore[missing-attribute]
         env={**os.environ, "PYTHONPATH": str(frameworks), "LANGSMITH_TRACING": "false"},
         cwd=frameworks,
     )

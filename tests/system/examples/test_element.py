@@ -21,8 +21,8 @@ ANSWER = " ".join(f"w{n:06}" for n in range(1, 31))
 @pytest.fixture
 def page(browser: Browser) -> Page:
     page = browser.new_context().new_page()
-    page.problems = []  # pyright: ignore[reportAttributeAccessIssue]
-    page.on("pageerror", lambda error: page.problems.append(str(error)))  # pyright: ignore[reportAttributeAccessIssue]
+    page.problems = []  # pyrefly: ignore[missing-attribute]
+    page.on("pageerror", lambda error: page.problems.append(str(error)))  # pyrefly: ignore[missing-attribute]
     return page
 
 
@@ -59,7 +59,7 @@ def test_a_whole_answer_also_after_a_reload(page: Page, pages: Pages, served: Se
     expect(page.get_by_role("navigation").get_by_role("listitem")).not_to_have_count(0)
     stored = json.loads(served.get(f"/api/conversations/{conversation_of(page)}")[2])
     assert len(stored["messages"]) == 4
-    assert page.problems == []  # pyright: ignore[reportAttributeAccessIssue]
+    assert page.problems == []  # pyrefly: ignore[missing-attribute]
 
 
 def test_it_goes_on_behind_a_lost_connection(page: Page, pages: Pages, served: Served, relay: Relay):

@@ -103,8 +103,8 @@ def test_curl(served: Served):
 def page(browser: Browser) -> Page:
     context = browser.new_context()
     page = context.new_page()
-    page.problems = []  # pyright: ignore[reportAttributeAccessIssue]
-    page.on("pageerror", lambda error: page.problems.append(str(error)))  # pyright: ignore[reportAttributeAccessIssue]
+    page.problems = []  # pyrefly: ignore[missing-attribute]
+    page.on("pageerror", lambda error: page.problems.append(str(error)))  # pyrefly: ignore[missing-attribute]
     return page
 
 
@@ -134,7 +134,7 @@ def test_pages(name: str, page: Page, pages: Pages, served: Served):
         assert page.locator("#answer").inner_text() == " ".join(f"w{n:06}" for n in range(1, words + 1))
         if rate == 50:
             assert page.evaluate("window.lengths.size") > 10
-    assert page.problems == []  # pyright: ignore[reportAttributeAccessIssue]
+    assert page.problems == []  # pyrefly: ignore[missing-attribute]
     page.context.close()
 
 

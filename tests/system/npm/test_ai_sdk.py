@@ -203,7 +203,7 @@ class TestDecisions:
     def test_the_rest_of_the_answer_comes_with_the_decision(self, api: Api, elsewhere: bool):
         """From where the client's stream ended, each thing once: also where the page had decided already."""
         question = {"id": "1", "role": "user", "parts": [{"type": "text", "text": f"calls=2 {FAST}"}]}
-        body = {"id": "a", "messages": [question], "model": "simulator:tools"}
+        body: dict[str, Any] = {"id": "a", "messages": [question], "model": "simulator:tools"}
         first = told(api.http.post("/api/chat", json=body))
         asked = next(one for one in first if one["type"] == "tool-approval-request")
         assert first[-1] == first[-1] | {"type": "finish", "finishReason": "tool-calls"}

@@ -46,7 +46,7 @@ def test_the_image_serves_as_an_ordinary_user_on_a_read_only_root(running: Conta
     first process ends it in order."""
     ids = running.run("sh", "-c", "id -u; id -g; grep CapEff /proc/1/status; touch /opt/x /usr/x /x || true")
     assert ids.stdout.split()[:2] == running.image.user.split(":")
-    assert int(re.search(r"CapEff:\s*(\w+)", ids.stdout)[1], 16) == 0  # pyright: ignore[reportOptionalSubscript]
+    assert int(re.search(r"CapEff:\s*(\w+)", ids.stdout)[1], 16) == 0  # pyrefly: ignore[unsupported-operation]
     assert ids.stderr.count("Read-only file system") == 3, ids.stderr
     started = httpx.post(f"{running.url}/api/runs", json={"message": "n=3 rate=100"}, trust_env=False).json()
     events = httpx.get(f"{running.url}{started['events_url']}", trust_env=False, timeout=30).text

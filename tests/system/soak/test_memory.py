@@ -101,6 +101,6 @@ async def _events(served: Watched, run: dict[str, str]) -> None:
 
 async def _socket(served: Watched, run: dict[str, str]) -> None:
     url = f"{served.url.replace('http', 'ws', 1)}/api/runs/{run['run_id']}/ws"
-    async with connect(url, origin=served.url) as socket:  # pyright: ignore[reportArgumentType] any text
+    async with connect(url, origin=served.url) as socket:  # pyrefly: ignore[bad-argument-type] any text
         await socket.recv()
         socket.transport.abort()

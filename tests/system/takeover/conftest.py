@@ -175,8 +175,8 @@ async def start_pair(request: pytest.FixtureRequest, tmp_path: Path, redis: Redi
             await asyncio.to_thread(worker.start)
         return Pair(workers[0], workers[1], redis, calls)
 
-    start.database = request.param  # pyright: ignore[reportFunctionMemberAccess]
-    yield start  # pyright: ignore[reportReturnType]
+    start.database = request.param  # pyrefly: ignore[missing-attribute]
+    yield start  # pyrefly: ignore[invalid-yield]
     for worker in workers:
         worker.kill()
     if server is not None:

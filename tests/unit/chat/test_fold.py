@@ -173,7 +173,7 @@ def test_no_call_stays_open(ending: e.Ending, status: str, states: list[str]) ->
 def test_waiting_goes_on() -> None:
     """A run that waited for a person streams again with the next event of a call."""
     waiting = fold(EMPTY, [e.ToolCallStarted("a", "f"), e.ToolCallReady("a", {}), e.Waiting(("a",))])
-    assert (waiting.status, waiting.parts[0].state) == ("waiting", "awaiting-approval")  # pyright: ignore
+    assert (waiting.status, waiting.parts[0].state) == ("waiting", "awaiting-approval")  # pyrefly: ignore[missing-attribute]
     assert fold(waiting, e.ToolProgress("a")).status == "streaming"
 
 

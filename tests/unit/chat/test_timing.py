@@ -45,7 +45,7 @@ def test_times_are_ordered_whatever_the_clocks_do(started: float, steps: list[tu
             case "byte":
                 watch.first_byte(at)
             case _:
-                watch.add(step, at)  # pyright: ignore[reportArgumentType]
+                watch.add(step, at)  # pyrefly: ignore[bad-argument-type]
     timing = watch.complete(end)
     assert timing.ttc_ms is not None
     stages = [ms for ms in (timing.ttft_ms, timing.ttlt_ms, timing.ttc_ms) if ms is not None]
@@ -72,10 +72,10 @@ def test_times_of_a_request_are_ordered_whatever_the_clocks_do(started: float, c
     times = [at for call in watch.calls for at in (call.started, call.connected, call.first_byte, call.ended)]
     assert len(times) == 4 * requests
     assert None not in times
-    assert [started, *times, watch.now] == sorted([started, *times, watch.now])  # pyright: ignore[reportArgumentType]
+    assert [started, *times, watch.now] == sorted([started, *times, watch.now])  # pyrefly: ignore[bad-specialization]
     timing = watch.complete(started)
     stages = [timing.asked_ms, timing.connected_ms, timing.ttfb_ms, timing.ttc_ms]
-    assert stages == sorted(stages)  # pyright: ignore[reportArgumentType]
+    assert stages == sorted(stages)  # pyrefly: ignore[bad-specialization]
 
 
 def test_an_ordinary_answer():

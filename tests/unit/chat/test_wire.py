@@ -62,7 +62,7 @@ def test_a_reader_folds_the_same_text(run: list[e.Event]) -> None:
 
 def test_every_event_has_a_name() -> None:
     """None is named ``error``: browsers take that for a lost connection."""
-    assert set(EVENT_NAMES) == set(e.Event.__args__) | set()  # pyright: ignore[reportAttributeAccessIssue]
+    assert set(EVENT_NAMES) == set(e.Event.__args__) | set()  # pyrefly: ignore[missing-attribute]
     assert len(set(EVENT_NAMES.values())) == len(EVENT_NAMES)
     assert "error" not in EVENT_NAMES.values()
 

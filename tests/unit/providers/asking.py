@@ -71,7 +71,7 @@ async def hear(events: AsyncIterator[e.Event], message: Message = EMPTY) -> Hear
     """Fold everything into ``message``; a project error is kept, anything else is raised."""
     heard, folding = Heard(), Folding(message)
     try:
-        async with aclosing(events) as source:  # pyright: ignore[reportArgumentType]
+        async with aclosing(events) as source:  # pyrefly: ignore[bad-specialization]
             async for event in source:
                 heard.events.append(event)
                 folding.add(event)

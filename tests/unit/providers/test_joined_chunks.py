@@ -27,7 +27,7 @@ def read(reader: type, arrivals: list[bytes], closed: bool = False) -> tuple[lis
     pieces: list[bytes] = []
     arrivals = [HEAD, *arrivals, *([b""] if closed else [])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_readers.READERS[h11.SEND_BODY], "chunked", reader)  # pyright: ignore[reportArgumentType]
+        patch.setitem(_readers.READERS[h11.SEND_BODY], "chunked", reader)  # pyrefly: ignore[bad-argument-type]
         for arrival in arrivals:
             connection.receive_data(arrival)
             while True:
@@ -82,6 +82,6 @@ def test_the_same_as_chunk_by_chunk(data: list[bytes], cuts: list[int], tail: by
 def test_where_h11_is_different_nothing_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clients have it; an ``h11`` that has no such table is left as it is."""
     assert join_chunks()
-    assert _readers.READERS[h11.SEND_BODY]["chunked"] is JoiningReader  # pyright: ignore[reportIndexIssue]
+    assert _readers.READERS[h11.SEND_BODY]["chunked"] is JoiningReader  # pyrefly: ignore[unsupported-operation]
     monkeypatch.setattr(joined_chunks._readers, "READERS", {})
     assert not join_chunks()

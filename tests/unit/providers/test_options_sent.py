@@ -93,7 +93,8 @@ def test_each_option_is_sent_or_known_not_to_be(
     chosen = data.draw(options(bool(tools)))
     unsent = able.unsent(chosen)
     # Said to be refused or left out, so what the edges let through is without them.
-    kept = replace(chosen, **{f.name: f.default for f in fields(Options) if f.name in unsent})
+    defaults: dict[str, Any] = {f.name: f.default for f in fields(Options)}
+    kept = replace(chosen, **{name: defaults[name] for name in unsent})
     assert able.unsent(kept) == ()
     request = Request(model, QUESTION, options=kept, tools=tools)
     whole = bare(build(request, able))
@@ -105,7 +106,7 @@ def test_each_option_is_sent_or_known_not_to_be(
             continue
         if build is anthropic_body and field.name == "parallel_tool_calls" and value:  # what it does by itself
             continue
-        without = bare(build(replace(request, options=replace(kept, **{field.name: field.default})), able))
+        without = bare(build(replace(request, options=replace(kept, **{field.name: defaults[field.name]})), able))
         assert whole != without, field.name
     for name in unsent:  # and what is left out does not go out in another way
         assert bare(build(replace(request, options=replace(kept, **{name: getattr(chosen, name)})), able)) == whole or (
@@ -141,8 +142,8 @@ def test_strict_tools(build: Build, strict: bool | None):
     assert RunOptions.from_json(RunOptions(tools=(tool,)).to_json()).tools == (tool,)
     (sent,) = build(request, messages.KNOWN.capabilities(request.model))["tools"]
     told = sent.get("function", sent).get("strict")
-    expected = {responses.responses_body: bool(strict), anthropic_body: strict or None}.get(build, strict)
-    assert told == expected
+    expected: dict[Build, bool | None] = {responses.responses_body: bool(strict), anthropic_body: strict or None}
+    assert told == expected.get(build, strict)
 
 
 def test_together():

@@ -192,7 +192,7 @@ def test_max_tokens_cuts_the_answer():
 def test_thinking_comes_first():
     """The reasoning scene thinks, seals its thoughts, then speaks."""
     made = steps(ask("Hi", "reasoning"))
-    kinds = [type(step) for step in made if isinstance(step, TOKENS)]
+    kinds: list[type] = [type(step) for step in made if isinstance(step, TOKENS)]
     assert kinds == sorted(kinds, key=[Reasoning, Text].index)
     assert whole(made).seal is not None
 
@@ -333,7 +333,7 @@ def test_a_recording_that_cannot_be_read_is_an_error(events: str):
 @given(st.lists(st.tuples(st.text(min_size=1), st.floats(0, 1e9))))
 def test_any_text_comes_back_from_a_recording(pieces: list[tuple[str, float]]):
     """Whatever was said is said again, and time never goes back."""
-    events = [{"at_ms": at, "type": "text-delta", "text": piece} for piece, at in pieces]
+    events: list[dict[str, object]] = [{"at_ms": at, "type": "text-delta", "text": piece} for piece, at in pieces]
     script = plan(ask(recorded(*events, {"at_ms": 0, "type": "finished"}), "replay"), 0)
     assert list(script.times) == sorted(script.times)
     assert whole(list(script.steps)).text == "".join(piece for piece, _ in pieces)

@@ -42,7 +42,7 @@ async def collect(script: Script, policy: Policy | None = None) -> list[Event]:
         async for event, _ in attempts(Target(script, "m", "Model"), QUESTION, policy or Policy()):
             events.append(event)
     except ProviderError as error:
-        events.append(error)  # pyright: ignore[reportArgumentType] the last thing that happened
+        events.append(error)  # pyrefly: ignore[bad-argument-type] the last thing that happened
     return events
 
 

@@ -26,7 +26,7 @@ async def collect(
             if not isinstance(event, Finished):
                 said.add(event)
     except ProviderError as error:
-        events.append(error)  # pyright: ignore[reportArgumentType] the last thing that happened
+        events.append(error)  # pyrefly: ignore[bad-argument-type] the last thing that happened
     return events
 
 

@@ -19,7 +19,7 @@ LONG = "a" * 50_000 + "!"
 
 def tool(properties: dict[str, Any], **schema: Any) -> Tool:
     declaration = types.Tool(name="x", input_schema={"type": "object", "properties": properties, **schema})
-    return offered("s", declaration, None)  # pyright: ignore[reportArgumentType] not called
+    return offered("s", declaration, None)  # pyrefly: ignore[bad-argument-type] not called
 
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", r"^(\w+\s?)*$", "(.*)*x", "^(a?){50}a{50}$"])

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ async def test_progress_comes_while_the_tool_works() -> None:
         yield {"seen": seen.is_set()}
         raise AssertionError("nothing runs after the result")
 
-    told = []
+    told: list[Any] = []
     async for event in execute(slow, "c1", {}, SOMEBODY):
         told.append(event)
         if event == ToolProgress("c1", "half"):
@@ -187,7 +188,7 @@ async def test_bad_arguments_never_reach_the_function() -> None:
         called.append(n)
 
     for arguments in ([], None, "x", {"n": "3"}, {"n": float("nan")}):
-        *_, result = [event async for event in execute(careful, "c1", arguments, SOMEBODY)]  # pyright: ignore[reportArgumentType]
+        *_, result = [event async for event in execute(careful, "c1", arguments, SOMEBODY)]  # pyrefly: ignore[bad-argument-type]
         assert isinstance(result, ToolResult)
         assert result.state == "invalid"
     assert called == []
@@ -259,7 +260,7 @@ async def test_stop_does_not_wait_for_the_tool(blocks: bool) -> None:
 
     async with aclosing(execute(busy, "c1", {}, SOMEBODY)) as events:
         async for event in events:
-            if event.text:  # pyright: ignore[reportAttributeAccessIssue] only progress comes here
+            if event.text:  # pyrefly: ignore[missing-attribute] only progress comes here
                 break
     assert not (blocks and cleaned.is_set())
     release.set()

@@ -30,13 +30,13 @@ from streamchat.tools.mcp.tool_adapter import Refused, offered
 def test_a_schema_that_cannot_be_used_is_refused(schema: dict) -> None:
     """And nothing is loaded for it."""
     with pytest.raises(Refused):
-        offered("s", types.Tool(name="x", input_schema=schema), None)  # pyright: ignore[reportArgumentType] not called
+        offered("s", types.Tool(name="x", input_schema=schema), None)  # pyrefly: ignore[bad-argument-type] not called
 
 
 def test_what_vendors_refuse_is_checked_and_not_told() -> None:
     """A schema with a choice at its root would cost the whole request; the arguments still have to fit it."""
     schema = {"type": "object", "properties": {"a": {}, "b": {}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
-    tool = offered("s", types.Tool(name="x", input_schema=schema), None)  # pyright: ignore[reportArgumentType] not called
+    tool = offered("s", types.Tool(name="x", input_schema=schema), None)  # pyrefly: ignore[bad-argument-type] not called
     assert tool.spec.parameters == {"type": "object", "properties": {"a": {}, "b": {}}}
     assert tool.check({"a": 1}) == {"a": 1}
     with pytest.raises(BadArguments):

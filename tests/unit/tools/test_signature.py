@@ -176,8 +176,8 @@ def _many(*x: int) -> None: ...
 def _open(**x: int) -> None: ...
 def _nameless(x: int, /) -> None: ...
 def _strange(x: Pattern) -> None: ...
-def _unknown(x: Nowhere) -> None: ...  # noqa: F821 # pyright: ignore[reportUndefinedVariable] is what is tested
-def _misfit(x: int = None) -> None: ...  # pyright: ignore[reportArgumentType] is what is tested
+def _unknown(x: Nowhere) -> None: ...  # noqa: F821 # pyrefly: ignore[unknown-name] is what is tested
+def _misfit(x: int = None) -> None: ...  # pyrefly: ignore[bad-function-definition] is what is tested
 def _sentinel(x: Any = object()) -> None: ...  # noqa: B008 is what is tested
 def _umlaut(größe: int) -> None: ...
 def _steps():
@@ -197,7 +197,7 @@ def test_what_cannot_be_described_is_refused_at_once(function: Any) -> None:
 def test_a_name_fits_every_vendor(name: str) -> None:
     """Letters, digits, underscore and hyphen, at most 64."""
     with pytest.raises(ValueError, match="is not a name"):
-        tool(name=name)(forecast.function)  # pyright: ignore[reportArgumentType] it has one
+        tool(name=name)(forecast.function)  # pyrefly: ignore[bad-argument-type] it has one
 
 
 def test_options_are_kept() -> None:
@@ -209,7 +209,7 @@ def test_options_are_kept() -> None:
 
     assert (wipe.name, wipe.approve, wipe.timeout, wipe.max_bytes, wipe.server) == ("wipe-disk", True, 5, 10, "")
     with pytest.raises(ValueError, match="above zero"):
-        tool(timeout=0)(forecast.function)  # pyright: ignore[reportArgumentType] it has one
+        tool(timeout=0)(forecast.function)  # pyrefly: ignore[bad-argument-type] it has one
 
 
 _JSON = st.recursive(

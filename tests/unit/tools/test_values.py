@@ -132,7 +132,7 @@ def _circle() -> Any:
         (Table([[1, 2]]), "names of its columns"),
         (Table([[1]], columns=["a", "b"]), "1 cells for 2 columns"),
         (Image(b"<svg/>", "image/svg+xml"), r"image/svg\+xml"),
-        (Plot([Series("a", [(1, "x")])]), "no number"),  # pyright: ignore[reportArgumentType] is what is tested
+        (Plot([Series("a", [(1, "x")])]), "no number"),  # pyrefly: ignore[bad-argument-type] is what is tested
         (Plot([Series("a", [(1, float("nan"))])]), "nan"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,

@@ -114,7 +114,7 @@ def test_the_checksum_comes_from_time_to_time():
 
 def test_fragments_of_json_are_never_sent():
     """Arguments reach the page once they parsed."""
-    events = [
+    events: list[Event] = [
         ToolCallStarted("1", "f"),
         ToolCallArguments("1", '{"a": "se'),
         ToolCallArguments("1", 'cret"}'),
@@ -132,7 +132,7 @@ def test_fragments_of_json_are_never_sent():
 
 def test_nothing_opaque_reaches_the_page():
     """Signatures and encrypted reasoning stay on the server."""
-    events = [
+    events: list[Event] = [
         ReasoningDelta("hm"),
         ReasoningDelta("", {"signature": "SIGN"}),
         TextDelta("a"),

@@ -15,7 +15,7 @@ MODELS = (
     ModelInfo("x:all", "All", capabilities=Capabilities()),
     ModelInfo("x:plain", "Plain", capabilities=Capabilities(tools=False, refuses=frozenset({"top_p", "stop", "seed"}))),
 )
-CATALOG = Catalog([Source("x", None, MODELS)])  # pyright: ignore[reportArgumentType] nobody is asked
+CATALOG = Catalog([Source("x", None, MODELS)])  # pyrefly: ignore[bad-argument-type] nobody is asked
 
 
 @pytest.mark.parametrize(
