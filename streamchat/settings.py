@@ -64,10 +64,10 @@ def default_data_dir() -> Path:
     return user_data_path("streamchat", appauthor=False)
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, frozen=True):
     """All settings; names and defaults are those of ``docs/settings.md``."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")

@@ -99,7 +99,7 @@ def test_pages_have_no_state_in_a_cluster(monkeypatch, url, pages):
 def test_settings_are_frozen():
     """Nobody changes them after the start."""
     with pytest.raises(ValidationError):
-        load_settings().port = 1
+        load_settings().port = 1  # pyrefly: ignore[read-only]
 
 
 @pytest.mark.parametrize(
