@@ -57,12 +57,12 @@ def test_the_main_path(firefox: Firefox, served: Served, mark: str):
     firefox.wait(f"{STATUS} === 'stopped'")
     assert "w002000" not in firefox.evaluate(TEXT)
     firefox.wait(READY)
-    firefox.keys(f"{mark} n=300 rate=30 kind=numbered{ENTER}")
+    firefox.keys(f"{mark} n=120 rate=30 kind=numbered{ENTER}")
     firefox.wait(f"{ANSWERS}.length === 2 && {TEXT}.includes('w000010')")
     firefox.reload()
     firefox.wait(f"{TEXT}.includes('w000011')")
     firefox.wait(f"{STATUS} === 'finished'")
-    assert firefox.evaluate(f"{TEXT}.match(/w\\d{{6}}/g)") == [f"w{n:06d}" for n in range(1, 301)]
+    assert firefox.evaluate(f"{TEXT}.match(/w\\d{{6}}/g)") == [f"w{n:06d}" for n in range(1, 121)]
     scroller = "document.querySelector('[role=region][aria-label=Conversation]')"
     assert firefox.evaluate(f"(s => s.scrollHeight - s.clientHeight - s.scrollTop <= 40)({scroller})")
     firefox.wait(READY)
