@@ -104,37 +104,43 @@ exec "${0%/*}/python-itself" "$@"
 """
 
 
+def make_empty(folder: Path, python: str) -> None:
+    """Make an environment as ``scripts/setup`` leaves it before it installs a part, to be copied: with the pip that
+    requirements/pip.txt locks, which is that of the checkout, and with the empty lock of it that a ``Project`` has."""
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+    here = Path(sysconfig.get_path("purelib"))
+    (site,) = folder.glob("lib/python*/site-packages")
+    for package in (here / "pip", *here.glob("pip-*.dist-info")):
+        shutil.copytree(package, site / package.name)
+    own = folder / "bin" / "python"
+    own.rename(own.with_name("python-itself"))
+    own.write_text(WITH_PIP)
+    own.chmod(0o755)
+    (folder / ".pip").touch()
+
+
+def copying(venv: Path, python: str) -> str:
+    """The script of a Python whose environments are copies of that one: to unpack and to compile pip takes 4 s of CPU.
+    They share its files where they can, which nothing writes to: pip replaces what it changes."""
+    shared = f'cp -al {venv}/. "$4" 2>/dev/null || exec cp -a {venv}/. "$4"; exit'
+    return f'case "$*" in "-m venv --without-pip "*) {shared};; esac\nexec {python} "$@"'
+
+
 @pytest.fixture(scope="session")
 def empty_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment as ``scripts/setup`` leaves it before it installs a part, to be copied: with the pip that
-    requirements/pip.txt locks, which is that of the checkout."""
-
-    def make(folder: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-        here = Path(sysconfig.get_path("purelib"))
-        (site,) = folder.glob("lib/python*/site-packages")
-        for package in (here / "pip", *here.glob("pip-*.dist-info")):
-            shutil.copytree(package, site / package.name)
-        python = folder / "bin" / "python"
-        python.rename(python.with_name("python-itself"))
-        python.write_text(WITH_PIP)
-        python.chmod(0o755)
-
-    return made_once(tmp_path_factory, "empty-venv", make)
+    return made_once(tmp_path_factory, "empty-venv", lambda folder: make_empty(folder, sys.executable))
 
 
 @pytest.fixture
 def quick(empty_venv: Path) -> str:
-    """The script of a Python whose environments have pip from the start: to unpack and to compile it takes 4 s of CPU.
-    For tests in which an environment is made, but not how."""
-    copy = f'case "$*" in "-m venv --without-pip "*) exec cp -a {empty_venv}/. "$4";; esac'
-    return f'{copy}\nexec {sys.executable} "$@"'
+    """The script of a Python for tests in which an environment is made, but not how."""
+    return copying(empty_venv, sys.executable)
 
 
 @pytest.fixture
-def project(bare: Project, empty_venv: Path, quick: str) -> Project:
+def project(bare: Project, quick: str) -> Project:
     """A checkout whose environment is there and empty."""
-    shutil.copytree(empty_venv, bare.folder / ".venv", symlinks=True)
     stub(bare, "python3", quick)
-    (bare.folder / ".venv" / ".pip").touch()  # the lock of it is empty, too
+    command = ["python3", "-m", "venv", "--without-pip", ".venv"]
+    subprocess.run(command, cwd=bare.folder, env=bare.environment, check=True)
     return bare

@@ -40,7 +40,7 @@ def test_no_network(project: Project, index: PackageIndex):
     project.succeeds("app", "dev")
     lock("2.0")
     away = f"http://127.0.0.1:{closed_port()}/simple/"
-    for part in ("app", "dev", "app"):
+    for part in ("app", "dev"):
         assert "the package index cannot be reached" in project.refuses(part, PIP_INDEX_URL=away)
         assert project.installed() == {"alpha": "1.0", "beta": "1.0"}
     project.succeeds("app", "dev")
@@ -119,25 +119,26 @@ def test_a_killed_creation_is_repaired(path: str, bare: Project, quick: str):
     assert bare.installed() == {"alpha": "1.0"}
 
 
-@pytest.mark.parametrize("damage", ["python", "pip", "configuration", "file"])
-def test_a_broken_environment_is_made_anew(damage: str, project: Project):
-    """An environment that lost its Python, pip or configuration, or that is no folder, is made anew."""
+def test_a_broken_environment_is_made_anew(project: Project):
+    """An environment that lost its Python, pip or configuration, or that is no folder, is made anew: one after the
+    other."""
     lock_alpha(project)
     project.succeeds("app")
     venv = project.folder / ".venv"
-    if damage == "python":
-        for path in (venv / "bin").glob("python*"):
-            path.unlink()
-        (venv / "bin" / "python").symlink_to("/nowhere/python3")
-    elif damage == "pip":
-        shutil.rmtree(project.site / "pip")
-    elif damage == "configuration":
-        (venv / "pyvenv.cfg").unlink()
-    else:
-        shutil.rmtree(venv)
-        venv.write_text("not a folder")
-    project.succeeds("app")
-    assert project.installed() == {"alpha": "1.0"}
+    for damage in ("python", "pip", "configuration", "file"):
+        if damage == "python":
+            for path in (venv / "bin").glob("python*"):
+                path.unlink()
+            (venv / "bin" / "python").symlink_to("/nowhere/python3")
+        elif damage == "pip":
+            shutil.rmtree(project.site / "pip")
+        elif damage == "configuration":
+            (venv / "pyvenv.cfg").unlink()
+        else:
+            shutil.rmtree(venv)
+            venv.write_text("not a folder")
+        assert project.succeeds("app").startswith("Creating"), damage
+        assert project.installed() == {"alpha": "1.0"}, damage
 
 
 def test_an_old_python(bare: Project):
@@ -148,23 +149,23 @@ def test_an_old_python(bare: Project):
     assert not (bare.folder / ".venv").exists()
 
 
-@pytest.mark.parametrize("python", ["/nowhere/python3.13", "/bin/false"])
-def test_a_wrong_python_costs_nothing(python: str, project: Project):
+def test_a_wrong_python_costs_nothing(project: Project):
     """``PYTHON=`` with what is no Python, or an old one: one sentence that names it; the environment stays."""
     lock_alpha(project)
     project.succeeds("app")
-    assert f"PYTHON={python}" in project.refuses("app", PYTHON=python)
-    assert project.installed() == {"alpha": "1.0"}
+    for python in ("/nowhere/python3.13", "/bin/false"):
+        assert f"PYTHON={python}" in project.refuses("app", PYTHON=python)
+        assert project.installed() == {"alpha": "1.0"}
 
 
-@pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_a_python_without_its_venv_module(module: str, bare: Project, quick: str):
-    """Debian splits it off: one sentence that names the package, if it cannot be installed here."""
+def test_a_python_without_its_venv_module(bare: Project, quick: str):
+    """Debian splits it off: one sentence that names the package, if it cannot be installed here. Then it goes on."""
     lock_alpha(bare)
     stub(bare, "apt-get", "echo 'E: Unable to locate package' >&2; exit 100")
-    complaint = f"case \"$*\" in *'-m venv'*) echo 'python3: No module named {module}' >&2; exit 1;; esac"
-    stub(bare, "python3", f'{complaint}\nexec {sys.executable} "$@"')
-    assert f"{module} missing. On Debian: apt install python3-venv" in bare.refuses("app")
+    for module in ("venv", "ensurepip"):
+        complaint = f"case \"$*\" in *'-m venv'*) echo 'python3: No module named {module}' >&2; exit 1;; esac"
+        stub(bare, "python3", f'{complaint}\nexec {sys.executable} "$@"')
+        assert f"{module} missing. On Debian: apt install python3-venv" in bare.refuses("app")
     stub(bare, "python3", quick)
     bare.succeeds("app")
     assert bare.installed() == {"alpha": "1.0"}
@@ -173,7 +174,7 @@ def test_a_python_without_its_venv_module(module: str, bare: Project, quick: str
 @pytest.mark.skipif(not NAMESPACES, reason="no mounts of one's own here")
 def test_a_full_disk_and_a_read_only_checkout(bare: Project, quick: str, tmp_path: Path):
     """No space left, at any step, or a checkout that is read-only: one sentence each. With space it goes on."""
-    lock_alpha(bare, size=60_000_000)
+    lock_alpha(bare, size=20_000_000)
     disk = tmp_path / "disk"
     disk.mkdir()
     stub(bare, "python3", quick)
@@ -187,9 +188,9 @@ def test_a_full_disk_and_a_read_only_checkout(bare: Project, quick: str, tmp_pat
         try full
         mount -o remount,size=6m {disk}; try full
         PATH={stubs}:{pythons}
-        mount -o remount,size=40m {disk}; try full
+        mount -o remount,size=32m {disk}; try full
         mount -o remount,ro {disk}; try read-only
-        mount -o remount,rw,size=200m {disk}; try enough
+        mount -o remount,rw,size=80m {disk}; try enough
         ls .venv/lib/python*/site-packages/alpha | wc -l
     """
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], env=bare.environment, capture_output=True, text=True)

@@ -143,9 +143,7 @@ class Pair:
 
 
 class StartPair(Protocol):
-    """Starts two workers; ``settings`` are for both, ``second`` for the second one. ``database``: its kind."""
-
-    database: str
+    """Starts two workers; ``settings`` are for both, ``second`` for the second one."""
 
     async def __call__(self, second: Mapping[str, str] | None = None, **settings: str) -> Pair: ...
 
@@ -175,7 +173,6 @@ async def start_pair(request: pytest.FixtureRequest, tmp_path: Path, redis: Redi
             await asyncio.to_thread(worker.start)
         return Pair(workers[0], workers[1], redis, calls)
 
-    start.database = request.param  # pyrefly: ignore[missing-attribute]
     yield start  # pyrefly: ignore[invalid-yield]
     for worker in workers:
         worker.kill()

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.long import LONG
 from tests.system.takeover.conftest import Reader, StartPair
 
 WORDS = 60
 SENTENCE = f"kind=numbered n={WORDS} rate=20"
 BEGUN = 100  # characters
+
+
+def on(database: str) -> pytest.MarkDecorator:
+    """With that database; ``make soak`` has both. For what the storage has no part in but to keep the answers."""
+    return pytest.mark.parametrize("start_pair", ["sqlite", "postgresql"] if LONG else [database], indirect=True)
 
 
 def numbered(count: int) -> str:
@@ -63,6 +69,7 @@ async def test_a_worker_that_stood_still_writes_nothing(start_pair: StartPair):
     assert far.names.count("finished") == 1
 
 
+@on("sqlite")
 async def test_a_call_that_came_while_a_worker_stood_still(start_pair: StartPair):
     """The model's call of a tool waits in the socket of a worker that stands still: the other one asks the model again,
     without a seam as nothing was said yet, and the tool runs there and nowhere else."""
@@ -78,6 +85,7 @@ async def test_a_call_that_came_while_a_worker_stood_still(start_pair: StartPair
     assert pair.ran() == [f"quick {pair.two.pid}"]
 
 
+@on("postgresql")
 async def test_a_call_in_flight_asks_the_person(start_pair: StartPair):
     """The worker dies while a tool runs: nobody knows whether it had its effect, so the person decides, and it does not
     run again by itself. Denied, the answer goes on."""
@@ -96,6 +104,7 @@ async def test_a_call_in_flight_asks_the_person(start_pair: StartPair):
     assert reader.numbers_follow()
 
 
+@on("sqlite")
 async def test_sigterm_hands_over(start_pair: StartPair):
     """A rolling restart: the answer goes on elsewhere at once, without a lost word, and may be handed on again."""
     pair = await start_pair()
@@ -114,6 +123,7 @@ async def test_sigterm_hands_over(start_pair: StartPair):
     assert back.text == numbered(75)
 
 
+@on("postgresql")
 async def test_stop_of_a_dead_worker_s_answer(start_pair: StartPair):
     """Stop on another worker, whose answer it is not and whose worker is gone: it ends as *stopped*."""
     pair = await start_pair(STREAMCHAT_CONTINUE="0")
@@ -154,11 +164,14 @@ LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="faketime is not installed")
-@pytest.mark.parametrize("offset", ["+3600", "-3600"])
+@pytest.mark.parametrize(
+    ("start_pair", "offset"),
+    # Not behind with SQLite: libfaketime lets such a process wait for seconds in its locks.
+    [("sqlite", "+3600"), ("postgresql", "-3600"), *([("postgresql", "+3600")] if LONG else [])],
+    indirect=["start_pair"],
+)
 async def test_a_clock_that_is_wrong(start_pair: StartPair, offset: str):
     """The clock of one worker is an hour off: neither takes the other's answers for dead, and all of them end."""
-    if offset.startswith("-") and start_pair.database == "sqlite":
-        pytest.skip("libfaketime lets a process whose clock is behind wait for seconds in SQLite's locks")
     pair = await start_pair(
         second={"LD_PRELOAD": str(LIBRARY), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     )
@@ -197,6 +210,7 @@ async def test_one_process_that_restarts_goes_on(tmp_path: Path):
         worker.kill()
 
 
+@on("sqlite")
 async def test_nothing_is_continued_without_the_setting(start_pair: StartPair):
     """``STREAMCHAT_CONTINUE=0``: *interrupted*, with what had arrived, and Retry is the person's."""
     pair = await start_pair(STREAMCHAT_CONTINUE="0")
