@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from streamchat import bun
 from streamchat.tools import tool
 from tests.integration.protocols.conftest import FAST, Api
+from tests.system.npm.script import Script
 
 SCRIPT = Path(__file__).with_name("ag_ui.mjs")
 Run = Callable[..., dict[str, Any]]
@@ -53,22 +53,20 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def script(packages: Path) -> Iterator[Script]:
+    """The program with the client."""
+    begun = Script(packages / SCRIPT.name)
+    yield begun
+    begun.close()
+
+
 @pytest.fixture
-def run(api: Api, packages: Path) -> Run:
+def run(api: Api, script: Script) -> Run:
     """``run(model, *texts, …)``: what the client held in the end."""
 
     def call(model: str, *texts: str, **options: Any) -> dict[str, Any]:
-        given = json.dumps({"texts": texts, "model": f"simulator:{model}", **options})
-        done = subprocess.run(
-            [bun.path(), SCRIPT.name, given],
-            cwd=packages,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            env={**os.environ, "URL": api.url},
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        return script.ask(url=api.url, texts=texts, model=f"simulator:{model}", **options)
 
     return call
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from streamchat import bun
 from streamchat.tools import tool
 from tests.integration.protocols.conftest import FAST, Api
+from tests.system.npm.script import Script
 
 VERSIONS = {
     "7": ("ai@7.0.173", "@ai-sdk/react@4.0.177"),
@@ -41,17 +41,21 @@ def packages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return folder
 
 
+@pytest.fixture(scope="module")
+def script(packages: Path) -> Iterator[Script]:
+    """The front end, with that version."""
+    begun = Script(packages / SCRIPT.name)
+    yield begun
+    begun.close()
+
+
 @pytest.fixture
-def use_chat(api: Api, packages: Path) -> UseChat:
+def use_chat(api: Api, script: Script) -> UseChat:
     """``use_chat(scenario, model, *texts)``: what the hook held in the end."""
 
     def run(scenario: str, model: str, *texts: str, **options: Any) -> dict[str, Any]:
-        given = json.dumps({"id": "chat-1", "model": f"simulator:{model}", "texts": texts, **options})
-        command = [bun.path(), SCRIPT.name, scenario, given]
-        environment = {**os.environ, "URL": api.url}
-        done = subprocess.run(command, cwd=packages, capture_output=True, text=True, timeout=50, env=environment)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        given = {"id": "chat-1", "model": f"simulator:{model}", "texts": texts, **options}
+        return script.ask(url=api.url, scenario=scenario, **given)
 
     return run
 

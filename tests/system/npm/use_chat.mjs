@@ -1,5 +1,6 @@
-// A front end built on the AI SDK's useChat, in React on a small DOM, against the server at URL.
-// bun use_chat.mjs <scenario> '<options as JSON>' prints what the hook held in the end, as JSON.
+// Front ends built on the AI SDK's useChat, in React on a small DOM, one after the other.
+// bun use_chat.mjs reads {url, scenario, options…} as a line of JSON, and prints what the hook held in the end as another.
+import { createInterface } from "node:readline";
 import { Window } from "happy-dom";
 
 const window = new Window();
@@ -9,13 +10,12 @@ const { createRoot } = await import("react-dom/client");
 const { useChat } = await import("@ai-sdk/react");
 const ai = await import("ai");
 
-const [scenario, given = "{}"] = process.argv.slice(2);
-const options = JSON.parse(given);
+let options = {};
 
 function mount(more = {}) {
   const held = { seen: [] };
-  const headers = scenario === "stop" ? { "X-Stop-On-Disconnect": "1" } : {};
-  const transport = new ai.DefaultChatTransport({ headers, api: `${process.env.URL}/api/chat`, body: options.body ?? { model: options.model } });
+  const headers = options.scenario === "stop" ? { "X-Stop-On-Disconnect": "1" } : {};
+  const transport = new ai.DefaultChatTransport({ headers, api: `${options.url}/api/chat`, body: options.body ?? { model: options.model } });
   function Chat() {
     held.chat = useChat({ id: options.id, transport, ...more });
     const last = held.chat.messages.at(-1);
@@ -116,7 +116,11 @@ const scenarios = {
   },
 };
 
-const held = await scenarios[scenario]();
-const { messages, status, error } = held.chat;
-console.log(JSON.stringify({ messages, status, error: error?.message ?? null, seen: held.seen }));
+for await (const line of createInterface({ input: process.stdin })) {
+  options = JSON.parse(line);
+  const held = await scenarios[options.scenario]();
+  const { messages, status, error } = held.chat;
+  console.log(JSON.stringify({ messages, status, error: error?.message ?? null, seen: held.seen }));
+  held.unmount();
+}
 process.exit(0);
