@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -97,11 +98,19 @@ class Container:
             )
         until = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
-            if self.run(*self.image.health).returncode == 0:
+            # The check is a program that starts: not before there is something to find.
+            if self._listens() and self.run(*self.image.health).returncode == 0:
                 return self
             time.sleep(0.2)
         self.stop()
         raise AssertionError(f"the container did not become healthy:\n{self.log[-4000:]}")
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as its user."""

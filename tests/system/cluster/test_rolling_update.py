@@ -16,6 +16,7 @@ from devservers.redis import RedisServer
 from streamchat.accounts.sessions import COOKIE
 from tests.browser.proxies import Proxy
 from tests.support.chat_page import ChatPage, Oddities, numbered
+from tests.support.long import LONG
 from tests.support.loop import LoopThread
 from tests.support.people import PASSWORD
 from tests.system.takeover.conftest import PATIENCE, Reader
@@ -41,7 +42,8 @@ def workers(built: None, redis: RedisServer, tmp_path: Path) -> Iterator[list[Se
         worker.kill()
 
 
-@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+# Workers are killed behind nginx in test_cluster.py.
+@pytest.mark.parametrize("kind", ["nginx", "caddy"] if LONG else ["caddy"])
 def test_both_workers_are_replaced(workers: list[Served], browser: Browser, loop: LoopThread, kind: str):
     """One after the other, by SIGTERM, while a signed-in person reads one answer in the page and another one as
     Server-Sent Events: no word is lost or doubled, neither ends, and nobody is asked to sign in again."""

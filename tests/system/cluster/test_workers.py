@@ -104,14 +104,9 @@ async def test_all_workers_are_killed(served: Served):
 
 
 async def test_all_end_with_their_parent(served: Served):
-    """SIGTERM ends everybody in order and in time; ``kill -9`` of the parent leaves nobody behind either."""
-    everybody = [*children(served.pid, "streamchat"), served.pid]
-    assert len(everybody) >= 4
-    assert await asyncio.to_thread(served.stop) < 15
-    assert [pid for pid in everybody if alive(pid)] == []
-    await asyncio.to_thread(served.start)
+    """``kill -9`` of the parent leaves nobody behind. SIGTERM: ``test_package.py::test_several_workers_serve``."""
     everybody = children(served.pid, "streamchat")
-    assert len(everybody) >= 2
+    assert len(everybody) >= 3
     served.kill()
     await until(lambda: not any(map(alive, everybody)), 30)
 

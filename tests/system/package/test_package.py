@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser
 
@@ -26,6 +27,7 @@ from devservers.redis import RedisServer
 from streamchat import __version__
 from tests import ROOT
 from tests.support.chat_page import WATCH, ChatPage, Oddities
+from tests.system.cluster.test_workers import alive, children
 
 pytestmark = pytest.mark.timeout(170)
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away, and make file systems")
@@ -80,7 +82,8 @@ def test_a_question_is_answered_in_a_browser(core: Installation, folder: Path, b
 
 
 def test_several_workers_serve(core: Installation, folder: Path, redis: RedisServer):
-    """Workers find the package they belong to, also where the working directory has another ``streamchat``."""
+    """Workers find the package they belong to, also where the working directory has another ``streamchat``. SIGTERM
+    ends everybody in order and in time."""
     (folder / "streamchat.py").write_text("raise SystemExit('another program was run')")
     settings = {"STREAMCHAT_WORKERS": "2", "STREAMCHAT_REDIS_URL": redis.url, "STREAMCHAT_MODELS": "simulator:tour"}
     server = ServedInstallation(core, folder, settings).start()
@@ -90,8 +93,15 @@ def test_several_workers_serve(core: Installation, folder: Path, redis: RedisSer
         while "with 2 workers" not in server.log and time.monotonic() < deadline:
             time.sleep(0.1)
         assert "with 2 workers" in server.log
+        started = httpx.post(f"{server.url}/api/runs", json={"message": "n=3 rate=100"}, trust_env=False).json()
+        events = httpx.get(f"{server.url}{started['events_url']}", trust_env=False, timeout=60).text
+        assert "event: finished" in events
+        everybody = [*children(server.pid, "streamchat"), server.pid]
+        assert len(everybody) >= 4, "two workers and the simulator"
     finally:
-        server.stop()
+        seconds = server.stop()
+    assert seconds < 15
+    assert [pid for pid in everybody if alive(pid)] == []
 
 
 def test_data_lie_where_they_are_wanted(core: Installation, folder: Path):
