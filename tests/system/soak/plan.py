@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from tests.system.soak import LONG
 
-CONVERSATIONS, READERS, PAGES = (20, 60, 4) if LONG else (5, 15, 2)
+CONVERSATIONS, READERS, PAGES = (20, 60, 4) if LONG else (5, 15, 1)
 SERVER = -1
 # A word costs CPU in everybody who reads it; an answer of few words lasts as long.
-WORDS_A_SECOND = (8, 20) if LONG else (4, 10)
+WORDS_A_SECOND = (8, 20) if LONG else (3, 7)
 # Seconds that an answer takes at most, thoughts not counted; none is asked for so shortly before the end.
 LONGEST = 8.0
 KILLS = ((0.25, 0.35), (0.5, 0.6))  # where in the whole time the server is killed

@@ -39,7 +39,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "30"))
 ANSWERS = max(40, round(SECONDS * 200 / 180))
 AT_ONCE = 12
 # A word costs CPU in each process that it passes; an answer of few words lasts as long.
-WORDS, RATE = ((40, 200), (15, 40)) if LONG else ((20, 100), (8, 20))
+WORDS, RATE = ((40, 200), (15, 40)) if LONG else ((10, 50), (4, 10))
 # A worker that stands still for so long is taken for dead by the other one.
 FROZEN_SECONDS = 12.0
 # For one answer, whatever happens meanwhile.
@@ -59,7 +59,11 @@ class Chaos:
 
     def play(self, until: float) -> None:
         """Until that moment of ``time.monotonic()``. Every kind happens before one happens again."""
-        kinds = ["kill", "freeze", "terminate", "redis", "postgres", *(["clock"] if FAKETIME else [])]
+        kinds = ["kill", "freeze", "terminate", "redis", "postgres"]
+        # A worker with another clock is a program that has to start, for 5 s of CPU: in the short version
+        # ``test_takeover.py::test_a_clock_that_is_wrong`` has it.
+        if LONG and FAKETIME:
+            kinds.append("clock")
         waiting: list[str] = []
         while time.monotonic() < until:
             if not waiting:

@@ -57,7 +57,7 @@ async def answers(client: httpx2.AsyncClient, number: int, first: int) -> None:
 
     async def work() -> None:
         for n in left:
-            question = f"n=20 rate=0 ttft=0 kind=numbered question{n} {'x' * QUESTION_BYTES}"
+            question = f"n=5 rate=0 ttft=0 kind=numbered question{n} {'x' * QUESTION_BYTES}"
             begun = await client.post("/api/runs", json={"message": question, "model": MODEL})
             events = await client.get(begun.raise_for_status().json()["events_url"] + "?buffer=1")
             assert '"finished"' in events.raise_for_status().text

@@ -61,13 +61,13 @@ async def test_locked_for_some_seconds(serve: Serve, simulated: Simulated):
     served = serve(**simulated.settings)
     async with Reader(served.url) as reader:
         await reader.answered(of(3, 0))
-        await reader.ask(of(320, 40), MODEL)
+        await reader.ask(of(120, 15), MODEL)
         await reader.until(lambda: len(reader.page.messages) == 4, 60, "the question")
-        await reader.reached(20)
+        await reader.reached(8)
         with locked(served.database):
-            await reader.reached(160)
+            await reader.reached(60)
         await reader.ended()
-        assert (reader.answer.text, reader.notices) == (whole(320), [])
+        assert (reader.answer.text, reader.notices) == (whole(120), [])
         await stored_soon(served, reader.answer)
         await shown_again(reader, served)
 
@@ -76,12 +76,12 @@ async def test_locked_for_longer_than_a_heartbeat(serve: Serve, simulated: Simul
     """An answer whose process could not say for a while that it lives is not taken for dead: it lives."""
     served = serve(**simulated.settings)
     async with Reader(served.url) as reader:
-        await reader.ask(of(800, 40), MODEL)
-        await reader.reached(40)
+        await reader.ask(of(200, 10), MODEL)
+        await reader.reached(10)
         with locked(served.database):
             await asyncio.sleep(13)
         await reader.ended()
-        assert (reader.answer.text, reader.notices) == (whole(800), [])
+        assert (reader.answer.text, reader.notices) == (whole(200), [])
         await stored_soon(served, reader.answer)
         await shown_again(reader, served)
 

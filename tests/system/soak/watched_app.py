@@ -16,6 +16,7 @@ import signal
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 
 def tell(*_: object) -> None:
@@ -29,9 +30,13 @@ def tell(*_: object) -> None:
     unfinished.replace(report)
 
 
+_managers: list[Any] = []
+
+
 def _states() -> int:
-    found = (thing for thing in gc.get_objects() if type(thing).__name__ == "StateManagerMemory")
-    return sum(len(manager.states) for manager in found)
+    if not _managers:  # looked for once: there are a million objects
+        _managers.extend(thing for thing in gc.get_objects() if type(thing).__name__ == "StateManagerMemory")
+    return sum(len(manager.states) for manager in _managers)
 
 
 def _kind(task: asyncio.Task) -> str:
