@@ -14,6 +14,7 @@ import pytest
 from devservers.app import Served, completed
 from devservers.ports import free_port
 from devservers.redis import RedisServer
+from tests.support.counting_model import COUNTING
 from tests.support.reader import tab
 
 MODEL = "simulator:tour"
@@ -49,7 +50,7 @@ async def until(true: Callable[[], object], seconds: float = 60) -> None:
 def served(redis_session: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server for these tests, which take turns in killing parts of it."""
     redis_session.ask("FLUSHALL")
-    settings = {"STREAMCHAT_WORKERS": "2", "STREAMCHAT_REDIS_URL": redis_session.url}
+    settings = {"STREAMCHAT_WORKERS": "2", "STREAMCHAT_REDIS_URL": redis_session.url, **COUNTING}
     server = Served(tmp_path_factory.mktemp("workers") / "data", settings).start()
     try:
         yield server
@@ -90,7 +91,7 @@ async def answered(served: Served, count: int) -> None:
 async def test_all_workers_are_killed(served: Served):
     """Both workers are killed in the middle: the page that comes back finds the answer *interrupted*, and can ask."""
     async with tab(served.port) as writer:
-        await writer.ask("kind=numbered n=5000 rate=50", MODEL)
+        await writer.ask("5000 50", "python:count")
         await writer.until(lambda: writer.path != "/" and writer.messages and len(writer.answer.text) > 100)
         for pid in children(served.pid, "streamchat.workers"):
             os.kill(pid, signal.SIGKILL)
@@ -99,7 +100,7 @@ async def test_all_workers_are_killed(served: Served):
     async with asyncio.timeout(60), tab(served.port, writer.path) as again:
         await again.until(lambda: again.answer.status == "interrupted")
         assert again.answer.text.startswith(shown)
-        await again.ask("kind=numbered n=3 rate=100", MODEL)
+        await again.ask("3 100", "python:count")
         await again.until(lambda: again.answer.status == "finished")
 
 

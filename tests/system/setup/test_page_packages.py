@@ -9,7 +9,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -218,38 +217,42 @@ def build(page: Page) -> str:
     return done.stderr.strip()
 
 
-def test_no_network_for_the_page(tmp_path: Path):
-    """Without the registry: one sentence, exit code 1, and a log that it names; the lock stays."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        page = Page(tmp_path, f"http://127.0.0.1:{free.getsockname()[1]}")
-    (tmp_path / "requirements").mkdir()
-    shutil.copy2(ROOT / "requirements" / "app.txt", tmp_path / "requirements" / "app.txt")
-    before = {path.name: path.read_bytes() for path in (ROOT / "reflex.lock").iterdir()}
-    assert "the npm registry cannot be reached" in build(page)
+def refused(page: Page) -> str:
+    """Why the page's packages are not installed, as a build says it. That it does: see below."""
+    before = page.lock()
+    done = page.install()
+    assert done.returncode != 0
     assert page.lock() == before
+    return explain(done.stdout + done.stderr, page.folder)
+
+
+def test_no_network_for_the_page(page: Page, registry: Registry):
+    """Without the registry that is said, and the lock stays."""
+    registry.close()
+    assert "the npm registry cannot be reached" in refused(page)
+
+
+def want(page: Page, version: str) -> None:
+    """Another React than the one that was locked, in ``package.json``."""
+    package = json.loads((page.folder / "reflex.lock" / "package.json").read_text())
+    package["dependencies"]["react"] = version
+    (page.folder / "reflex.lock" / "package.json").write_text(json.dumps(package))
+
+
+def test_a_version_that_the_registry_has_not(page: Page):
+    """A ``package.json`` that is not the one that was locked: the command that mends it is named."""
+    want(page, "19.0.0")
+    assert "`make lock`" in refused(page)
 
 
 def test_a_lock_that_does_not_fit_is_said(tmp_path: Path, registry: Registry):
-    """A ``package.json`` that is not the one that was locked: one sentence with the command that mends it, whether the
-    registry has the version that it names or not."""
+    """The same with one that it has, and the build of the real page: one sentence, exit code 1, a log that it names."""
     page = Page(tmp_path, registry.url)
     (tmp_path / "requirements").mkdir()
     shutil.copy2(ROOT / "requirements" / "app.txt", tmp_path / "requirements" / "app.txt")
     shutil.copytree(ROOT / "reflex.lock", tmp_path / "reflex.lock")
+    want(page, "19.53.0")
     registry.move_on()
-
-    def wants(version: str) -> dict[str, bytes]:
-        package = json.loads((tmp_path / "reflex.lock" / "package.json").read_text())
-        package["dependencies"]["react"] = version
-        (tmp_path / "reflex.lock" / "package.json").write_text(json.dumps(package))
-        return page.lock()
-
-    before = wants("19.0.0")
-    done = page.install()
-    assert done.returncode != 0
-    assert "`make lock`" in explain(done.stdout + done.stderr, tmp_path)
-    assert page.lock() == before
-    before = wants("19.53.0")
+    before = page.lock()
     assert "`make lock`" in build(page)
     assert page.lock() == before

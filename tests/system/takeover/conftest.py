@@ -39,9 +39,9 @@ class Worker(Served):
         finally:
             os.kill(self.pid, signal.SIGCONT)
 
-    async def ask(self, message: str) -> str:
+    async def ask(self, message: str, model: str = MODEL) -> str:
         """Start an answer. Returns its run id."""
-        body = {"message": message, "model": MODEL}
+        body = {"message": message, "model": model}
         async with httpx.AsyncClient(base_url=self.url, timeout=PATIENCE, trust_env=False) as client:
             response = await client.post("/api/runs", json=body)
         assert response.status_code == 201, response.text

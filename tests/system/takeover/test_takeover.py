@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.counting_model import COUNTING
 from tests.support.long import LONG
 from tests.system.takeover.conftest import Reader, StartPair
 
@@ -173,11 +174,11 @@ LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 async def test_a_clock_that_is_wrong(start_pair: StartPair, offset: str):
     """The clock of one worker is an hour off: neither takes the other's answers for dead, and all of them end."""
     pair = await start_pair(
-        second={"LD_PRELOAD": str(LIBRARY), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        second={"LD_PRELOAD": str(LIBRARY), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}, **COUNTING
     )
     workers = (pair.one, pair.two, pair.one, pair.two)
     # Longer than a worker may be silent.
-    runs = [await worker.ask("kind=numbered n=20 rate=2") for worker in workers]
+    runs = [await worker.ask("20 2", "python:count") for worker in workers]
     readers = [Reader(worker, run_id).start() for worker, run_id in zip(reversed(workers), runs, strict=True)]
     for reader in readers:
         await reader.ended()
