@@ -173,7 +173,7 @@ async def start_pair(request: pytest.FixtureRequest, tmp_path: Path, redis: Redi
             await asyncio.to_thread(worker.start)
         return Pair(workers[0], workers[1], redis, calls)
 
-    yield start  # pyrefly: ignore[invalid-yield]
+    yield start
     for worker in workers:
         worker.kill()
     if server is not None:
