@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,11 +101,16 @@ class Prices:
 
 def load_prices(path: Path | None = None) -> Prices:
     """Return the built-in prices, with those of a file before them. Raises ``SettingsError``."""
-    built_in = _read(BUILT_IN)
+    built_in = _built_in()
     if path is None:
         return Prices(built_in.models, built_in.date)
     own = _read(path)
     return Prices(own.models | {key: one for key, one in built_in.models.items() if key not in own.models}, own.date)
+
+
+@cache
+def _built_in() -> _File:
+    return _read(BUILT_IN)
 
 
 def _read(path: Path) -> _File:

@@ -110,6 +110,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return InOrder(config, log)  # pyrefly: ignore[bad-argument-type]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[object]) -> None:
+    """Have the processes begin with all tests imported."""
+    from tests.support.forked import fork_processes
+
+    fork_processes(config, specs)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Hide Playwright's loop from tests without a browser: its synchronous interface leaves it marked as this thread's

@@ -137,8 +137,10 @@ def services_of(settings: Settings, world: World, identify: Identify, watchdog: 
 async def serving(app: Any, sock: socket.socket, **options: Any) -> AsyncIterator[uvicorn.Server]:
     """uvicorn, as the program runs it, in this loop. asyncio sends at once what is written to a socket only if that
     says that it is of TCP; else each answer waits 40 ms for the reader to confirm its beginning."""
-    fixed: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "off", "proxy_headers": False}
-    config = uvicorn.Config(app, **fixed, timeout_graceful_shutdown=1, **options)
+    # Without a configuration of logs, which uvicorn would make anew for each server: 3 ms of CPU.
+    fixed: dict[str, Any] = {"log_config": None, "log_level": "warning", "access_log": False, "lifespan": "off"}
+    fixed |= {"proxy_headers": False, "timeout_graceful_shutdown": 1}
+    config = uvicorn.Config(app, **fixed, **options)
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals
     ended = asyncio.Event()
