@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from execnet import gateway_io
+from execnet import gateway_base, gateway_io
 
 from tests import ROOT
 
@@ -47,7 +47,7 @@ class _Forked(gateway_io.Popen2IOMaster):
 
     def __init__(self, pid: int, pipes: _Pipes, execmodel: Any) -> None:
         self._pid = pid
-        gateway_io.Popen2IO.__init__(self, os.fdopen(pipes.to_it, "wb"), os.fdopen(pipes.from_it, "rb"), execmodel)
+        gateway_base.Popen2IO.__init__(self, os.fdopen(pipes.to_it, "wb"), os.fdopen(pipes.from_it, "rb"), execmodel)
 
     def wait(self) -> int | None:
         try:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 import pytest
+import pytest_asyncio
 import websockets
 
 from streamchat.chat.events import Finished, TextDelta
-from tests.integration.web.conftest import Api, make_api
+from tests.integration.web.conftest import Api, MakeApi, api_maker, make_api, shared
 from tests.support.openapi import SPEC
 from tests.support.owners import A, B, identify_by_header
 
@@ -190,9 +192,9 @@ class Two:
         return await self.api.client.request(method, self.filled(path), content=content, headers=headers, timeout=60)
 
 
-@pytest.fixture
-async def two(make_api) -> AsyncIterator[Two]:
-    async with make_api(identify=identify_by_header) as api:
+@asynccontextmanager
+async def both_on(make: MakeApi) -> AsyncIterator[Two]:
+    async with make(identify=identify_by_header) as api:
         body = (await api.client.post("/api/runs", json={"message": SECRET}, headers=A)).json()
         api.provider.say(TextDelta(SECRET))
         form = {"file": ("a.txt", SECRET.encode(), "text/plain")}
@@ -203,27 +205,42 @@ async def two(make_api) -> AsyncIterator[Two]:
         yield Two(api, body["run_id"], body["conversation_id"], file["id"], saved["id"], hook["id"])
 
 
+@pytest.fixture
+async def two(make_api: MakeApi) -> AsyncIterator[Two]:
+    async with both_on(make_api) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def attacked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
+    """One server for all attacks: none of them changes what A has."""
+    async with both_on(api_maker(tmp_path_factory.mktemp("attacked"))) as made:
+        yield made
+
+
 def test_every_operation_is_looked_at():
     """A new one is added to one of the two tables, with its reason or with its attack."""
     assert set(OPERATIONS) == {*FOR_ALL, *FOREIGN}
 
 
+@shared
 @pytest.mark.parametrize("operation", FOREIGN)
-async def test_the_other_has_nothing_of_it(two: Two, operation: str):
+async def test_the_other_has_nothing_of_it(attacked: Two, operation: str):
     """Asked for by the other person, a run, a conversation or a search is as if it did not exist, and goes on."""
-    answer = await two.ask(operation, B)
+    answer = await attacked.ask(operation, B)
     assert answer.status_code == FOREIGN[operation][2], answer.text
     assert SECRET not in answer.text
-    assert two.run not in answer.text
-    assert two.conversation not in answer.text
-    own = (await two.api.client.get(f"/api/runs/{two.run}", headers=A)).json()
+    assert attacked.run not in answer.text
+    assert attacked.conversation not in answer.text
+    own = (await attacked.api.client.get(f"/api/runs/{attacked.run}", headers=A)).json()
     assert own["status"] == "streaming"
 
 
+@shared
 @pytest.mark.parametrize("operation", FOREIGN)
-async def test_without_an_owner_nothing_is_answered(two: Two, operation: str):
+async def test_without_an_owner_nothing_is_answered(attacked: Two, operation: str):
     """Every operation that is not for all asks who it is; what refuses there is the answer."""
-    answer = await two.ask(operation, {})
+    answer = await attacked.ask(operation, {})
     assert "Nobody is asking." in answer.text
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,11 @@ class World:
         return (await self.store.answer("local", run_id)).message
 
 
+@cache
+def _default_settings() -> Settings:
+    return Settings.model_validate({})
+
+
 _tables = b""
 
 
@@ -148,7 +154,7 @@ async def make_world(
         toolbox=Toolbox(tools),
         queue=queue,
         budget=budget or Budget(),
-        store_pictures=Uploads(settings or Settings.model_validate({}), store).stored_result,
+        store_pictures=Uploads(settings or _default_settings(), store).stored_result,
     )
     writer.start()
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -172,9 +173,8 @@ async def serving(app: Any, sock: socket.socket, **options: Any) -> AsyncIterato
         await asyncio.wait([task], timeout=10)
 
 
-@pytest.fixture
-def make_api(tmp_path: Path) -> MakeApi:
-    """``async with make_api(NAME="value", …) as api``: the settings are environment variables."""
+def api_maker(its_folder: Path) -> MakeApi:
+    """Return what the fixture ``make_api`` is, for a folder."""
 
     @asynccontextmanager
     async def make(
@@ -184,7 +184,7 @@ def make_api(tmp_path: Path) -> MakeApi:
         watchdog: Watchdog | None = None,
         telemetry: Telemetry | None = None,
         catalog: Catalog | None = None,
-        folder: Path = tmp_path,
+        folder: Path = its_folder,
         **settings: str,
     ) -> AsyncIterator[Api]:
         with socket.socket(proto=socket.IPPROTO_TCP) as sock:
@@ -208,6 +208,23 @@ def make_api(tmp_path: Path) -> MakeApi:
                     await built.accounts.close()
 
     return make
+
+
+@pytest.fixture
+def make_api(tmp_path: Path) -> MakeApi:
+    """``async with make_api(NAME="value", …) as api``: the settings are environment variables."""
+    return api_maker(tmp_path)
+
+
+# Tests that leave the server as it is share one: a server costs more than the request that is refused.
+shared = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    """One server for the tests of a module that are marked ``shared``."""
+    async with api_maker(tmp_path_factory.mktemp("shared"))() as made:
+        yield made
 
 
 @pytest.fixture
