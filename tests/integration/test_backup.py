@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, Table, create_engine, inspect, select
+from sqlalchemy import create_engine, inspect, text
 
 from devservers.app import ROOT, completed, environment
 from streamchat import backup
@@ -53,9 +53,7 @@ def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     with engine.connect() as connection:
         names = [name for name in inspect(connection).get_table_names() if not name.startswith("message_words_")]
         contents = {
-            name: sorted(
-                map(tuple, connection.execute(select(Table(name, MetaData(), autoload_with=connection)))), key=repr
-            )
+            name: sorted(map(tuple, connection.execute(text(f'SELECT * FROM "{name}"'))), key=repr)
             for name in names
         }
     engine.dispose()

@@ -117,14 +117,14 @@ async def test_a_key_is_told_by_its_ending_only(join: Join, server: Worker):
     assert (await told(anna))["openai"] is None
 
 
-@pytest.mark.parametrize(
-    "key", ["", "short", f"{KEY} {KEY}", f"{KEY}\n{KEY}", "é" * 30, "x" * 700, None, 1, {KEY: KEY}], ids=range(9)
-)
-async def test_what_is_no_key_is_refused(join: Join, server: Worker, key: Any):
+async def test_what_is_no_key_is_refused(join: Join, server: Worker):
     """With one sentence, which does not repeat it."""
-    answer = await put(await join(server), key)
-    assert answer.status_code == 422, answer.text
-    assert "CANARY" not in answer.text
+    anna = await join(server)
+    bad = ["", "short", f"{KEY} {KEY}", f"{KEY}\n{KEY}", "é" * 30, "x" * 700, None, 1, {KEY: KEY}]
+    for key in bad:
+        answer = await put(anna, key)
+        assert answer.status_code == 422, (key, answer.text)
+        assert "CANARY" not in answer.text, key
 
 
 async def test_an_unknown_vendor_has_no_key(join: Join, server: Worker):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import pytest_asyncio
 import websockets
 
 from streamchat.web.access import Policy
 from streamchat.web.host import Host, plain_origin
-from tests.integration.web.conftest import Api, MakeApi
+from tests.integration.web.conftest import Api, MakeApi, api_maker, shared
 
 EVIL = "https://evil.example"
 LISTED = "https://tools.example"
@@ -22,18 +23,27 @@ async def guarded(make_api: MakeApi):
         yield made
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_guarded(tmp_path_factory: pytest.TempPathFactory):
+    """For tests that change and start nothing."""
+    make = api_maker(tmp_path_factory.mktemp("guarded"))
+    async with make(STREAMCHAT_CORS_ORIGINS=LISTED, STREAMCHAT_PUBLIC_URL="https://chat.example/") as made:
+        yield made
+
+
 async def status(api: Api, method: str = "GET", path: str = "/api/conversations", **headers: str) -> int:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return (await api.client.request(method, path, headers=named, json=NEW if method == "POST" else None)).status_code
 
 
+@shared
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "localhost:1", "localhost.", "chat.example:8443", "", "[::1]x"]
 )
 @pytest.mark.parametrize("path", ["/api/conversations", "/", "/stream?query=x", "/c/one"])
-async def test_a_foreign_name_is_refused_everywhere(guarded: Api, host: str, path: str):
+async def test_a_foreign_name_is_refused_everywhere(shared_guarded: Api, host: str, path: str):
     """A foreign site that points its own name at this server reads and starts nothing, the page included."""
-    assert await status(guarded, path=path, Host=host) == 421
+    assert await status(shared_guarded, path=path, Host=host) == 421
 
 
 async def test_our_own_names_are_answered(guarded: Api):
@@ -52,17 +62,18 @@ async def test_a_proxy_on_this_machine_has_all_its_names(make_api: MakeApi):
             assert await status(api, Host=f"{name}:8081") == 421
 
 
+@shared
 @pytest.mark.parametrize(
     "origin", [EVIL, "null", f"{LISTED}.evil.example", "http://localhost:1", "file://", "http://[", "no-address"]
 )
-async def test_a_foreign_page_changes_nothing(guarded: Api, origin: str):
+async def test_a_foreign_page_changes_nothing(shared_guarded: Api, origin: str):
     """Calls that change something are refused by their origin, with or without cookies; nothing is started."""
     own = {"Origin": origin, "Cookie": "session=x"}
-    assert await status(guarded, "POST", "/api/runs", **own) == 403
-    assert await status(guarded, "DELETE", "/api/runs/x", **own) == 403
+    assert await status(shared_guarded, "POST", "/api/runs", **own) == 403
+    assert await status(shared_guarded, "DELETE", "/api/runs/x", **own) == 403
     for path in ("/stream?query=x", "/stream-chat?query=x", "/stream-with-meta?query=x"):
-        assert await status(guarded, path=path, **own) == 403
-    assert guarded.provider.requests == []
+        assert await status(shared_guarded, path=path, **own) == 403
+    assert shared_guarded.provider.requests == []
 
 
 @pytest.mark.parametrize(
@@ -106,12 +117,13 @@ async def test_a_preflight_is_answered_by_the_list(guarded: Api):
         assert not [name for name in answer.headers if name.startswith("access-control-allow")]
 
 
+@shared
 @pytest.mark.parametrize("path", ["/_event", "/api/runs/x/ws"])
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://localhost:1"])
-async def test_a_foreign_page_opens_no_socket(guarded: Api, path: str, origin: str):
+async def test_a_foreign_page_opens_no_socket(shared_guarded: Api, path: str, origin: str):
     """The page's own socket and the API's are refused before they open."""
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await websockets.connect(f"ws://127.0.0.1:{guarded.port}{path}", origin=websockets.Origin(origin))
+        await websockets.connect(f"ws://127.0.0.1:{shared_guarded.port}{path}", origin=websockets.Origin(origin))
     assert refused.value.response.status_code == 403
 
 
@@ -157,14 +169,15 @@ def test_origins_are_compared_in_their_plain_form():
 STARTS = ("/stream?query=x", "/stream-chat?query=x", "/stream-with-meta?query=x")
 
 
+@shared
 @pytest.mark.parametrize("referer", [f"{EVIL}/page", "http://localhost:1/", "no-address", "http://[", "about:blank"])
-async def test_a_foreign_referer_counts_if_a_browser_says_nothing_else(guarded: Api, referer: str):
+async def test_a_foreign_referer_counts_if_a_browser_says_nothing_else(shared_guarded: Api, referer: str):
     """An old browser, or one over plain HTTP, sends neither ``Origin`` nor ``Sec-Fetch-Site`` with a GET."""
     for path in STARTS:
-        assert await status(guarded, path=path, Referer=referer) == 403
-    assert await status(guarded, "POST", "/api/runs", Referer=referer) == 403
-    assert guarded.provider.requests == []
-    assert await status(guarded, path="/api/conversations", Referer=referer) == 200
+        assert await status(shared_guarded, path=path, Referer=referer) == 403
+    assert await status(shared_guarded, "POST", "/api/runs", Referer=referer) == 403
+    assert shared_guarded.provider.requests == []
+    assert await status(shared_guarded, path="/api/conversations", Referer=referer) == 200
 
 
 async def test_our_own_referer_is_no_obstacle(guarded: Api):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.integration.web.conftest import Api
+from tests.integration.web.conftest import Api, shared
 
 JSON = {"Content-Type": "application/json"}
 
@@ -18,6 +18,7 @@ def told(answer) -> tuple[int, str]:
     return answer.status_code, error["kind"]
 
 
+@shared
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -46,13 +47,14 @@ def told(answer) -> tuple[int, str]:
         (b'{"message": "x", "options": {"max_tokens": ' + b"9" * 5000 + b"}}", 400),
     ],
 )
-async def test_a_body_that_cannot_be_taken(api: Api, body: bytes, status: int):
+async def test_a_body_that_cannot_be_taken(shared_api: Api, body: bytes, status: int):
     """Broken JSON and bytes are 400, what has another shape 422, what is not there 404."""
-    answer = await api.client.post("/api/runs", content=body, headers=JSON)
+    answer = await shared_api.client.post("/api/runs", content=body, headers=JSON)
     assert told(answer)[0] == status, answer.text
-    assert api.provider.requests == []
+    assert shared_api.provider.requests == []
 
 
+@shared
 @pytest.mark.parametrize(
     "body",
     [
@@ -67,9 +69,9 @@ async def test_a_body_that_cannot_be_taken(api: Api, body: bytes, status: int):
 @pytest.mark.parametrize(
     "path", ["/api/runs", "/v1/chat/completions", "/v1/messages", "/v1/responses", "/api/chat", "/ag-ui"]
 )
-async def test_a_refusal_quotes_at_most_a_line(api: Api, path: str, body: dict):
+async def test_a_refusal_quotes_at_most_a_line(shared_api: Api, path: str, body: dict):
     """Whatever names and values the body has."""
-    answer = await api.client.post(path, json=body)
+    answer = await shared_api.client.post(path, json=body)
     assert 400 <= answer.status_code < 500
     message = answer.json()["error"]["message"]
     assert len(message) < 400
@@ -109,11 +111,12 @@ async def test_halves_of_characters_are_mended(api: Api):
     assert answer.status_code in (201, 422)
 
 
+@shared
 @pytest.mark.parametrize("run_id", ["nothere", "%00", "a%0d%0aX-Evil:%201", "..%2f..", "x" * 5000, "%ff", "run\u2028"])
-async def test_an_id_that_is_none_is_not_found(api: Api, run_id: str):
+async def test_an_id_that_is_none_is_not_found(shared_api: Api, run_id: str):
     """Whatever stands for an id: not found, and nothing of it in a header."""
     for method, path in (("GET", ""), ("GET", "/events"), ("DELETE", "")):
-        answer = await api.client.request(method, f"/api/runs/{run_id}{path}")
+        answer = await shared_api.client.request(method, f"/api/runs/{run_id}{path}")
         assert told(answer) == (404, "not-found")
         assert "x-evil" not in answer.headers
 

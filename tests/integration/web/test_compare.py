@@ -174,31 +174,31 @@ async def test_deleted_answers_are_left_out(several: Several):
     assert (await several.shown(where))["compared"] == [second, third]
 
 
+BAD: list[tuple[dict[str, Any], int]] = [
+    ({"models": []}, 422),
+    ({"models": MODELS[:1]}, 422),
+    ({"models": [*MODELS, "one:other"]}, 422),
+    ({"models": [MODELS[0], MODELS[0]]}, 422),
+    ({"models": MODELS, "model": MODELS[0]}, 422),
+    ({"models": "one:model,two:model"}, 422),
+    ({"models": [MODELS[0], ""]}, 422),
+    ({"models": [MODELS[0], None]}, 422),
+    ({"models": [MODELS[0], "no:such"]}, 404),
+    ({"models": MODELS, "message": "  "}, 422),
+]
+
+
 @pytest.mark.parametrize("path", ["/api/runs", "/api/conversations/{where}/messages"])
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"models": []}, 422),
-        ({"models": MODELS[:1]}, 422),
-        ({"models": [*MODELS, "one:other"]}, 422),
-        ({"models": [MODELS[0], MODELS[0]]}, 422),
-        ({"models": MODELS, "model": MODELS[0]}, 422),
-        ({"models": "one:model,two:model"}, 422),
-        ({"models": [MODELS[0], ""]}, 422),
-        ({"models": [MODELS[0], None]}, 422),
-        ({"models": [MODELS[0], "no:such"]}, 404),
-        ({"models": MODELS, "message": "  "}, 422),
-    ],
-)
-async def test_bad_comparisons_start_nothing(several: Several, path: str, body: dict[str, Any], status: int):
+async def test_bad_comparisons_start_nothing(several: Several, path: str):
     """Refused with a reason; no question is stored, and no model is asked."""
     started = await several.call("POST", "/api/runs", {"message": "before"}, 201)
     await several.finish(MODELS[0], started["run_id"])
     where = started["conversation_id"]
-    await several.call("POST", path.format(where=where), {"message": "which?", **body}, status)
-    assert len((await several.shown(where))["messages"]) == 2
-    assert len((await several.call("GET", "/api/conversations"))["conversations"]) == 1
-    assert [len(model.requests) for model in several.models.values()] == [1, 0, 0]
+    for body, status in BAD:
+        await several.call("POST", path.format(where=where), {"message": "which?", **body}, status)
+        assert len((await several.shown(where))["messages"]) == 2, body
+        assert len((await several.call("GET", "/api/conversations"))["conversations"]) == 1, body
+        assert [len(model.requests) for model in several.models.values()] == [1, 0, 0], body
 
 
 async def test_each_answer_counts_against_the_limits(make_api: MakeApi):

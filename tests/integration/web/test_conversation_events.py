@@ -14,7 +14,7 @@ import websockets
 
 from streamchat.chat.events import Finished, TextDelta
 from streamchat.chat.sse import SSEDecoder
-from tests.integration.web.conftest import Api
+from tests.integration.web.conftest import Api, shared
 
 PATIENCE = 60
 ENDINGS = {"finished", "stopped", "failed", "interrupted"}
@@ -181,13 +181,16 @@ async def test_the_end_of_a_conversation(api: Api):
     assert (await api.client.get(f"/api/conversations/{where}/events")).status_code == 404
 
 
+@shared
 @pytest.mark.parametrize("after", ["x", "-1", "1,2", "1:2", "1,2:", "9" * 30, "1," * 300, "٣", "1,2:3,"])
-async def test_what_is_no_cursor(api: Api, after: str):
+async def test_what_is_no_cursor(shared_api: Api, after: str):
     """It is refused, over SSE and over the WebSocket."""
-    _, where = await ask(api, None, "one")
-    answer = await api.client.get(f"/api/conversations/{where}/events", params={"after": after})
+    _, where = await ask(shared_api, None, "one")
+    answer = await shared_api.client.get(f"/api/conversations/{where}/events", params={"after": after})
     assert answer.status_code == 400
-    async with websockets.connect(f"ws://127.0.0.1:{api.port}/api/conversations/{where}/ws?after={after}") as socket:
+    async with websockets.connect(
+        f"ws://127.0.0.1:{shared_api.port}/api/conversations/{where}/ws?after={after}"
+    ) as socket:
         assert json.loads(await socket.recv())["type"] == "problem"
         await socket.wait_closed()
     assert socket.close_code == 4400

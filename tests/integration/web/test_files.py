@@ -17,7 +17,7 @@ from streamchat.chat.files import all_file_ids
 from streamchat.chat.messages import FilePart, TextPart
 from streamchat.client import AsyncClient, Client
 from streamchat.errors import InvalidInput, NotFound
-from tests.integration.web.conftest import Api, MakeApi
+from tests.integration.web.conftest import Api, MakeApi, shared
 from tests.support.disks import fill, small_disk
 from tests.support.made_files import bomb, heic, jpeg, locked_pdf, pdf, png, zip_archive
 from tests.support.owners import A, B, identify_by_header
@@ -140,6 +140,7 @@ async def test_a_question_with_files(api: Api):
     assert api.provider.requests[-1].messages[0].parts[1] == read
 
 
+@shared
 @pytest.mark.parametrize(
     ("name", "content", "status", "message"),
     [
@@ -154,11 +155,13 @@ async def test_a_question_with_files(api: Api):
         ("a.heic", heic(20_000, 20_000), 422, "This picture is damaged"),
     ],
 )
-async def test_a_file_that_cannot_be_read_says_why(api: Api, name: str, content: bytes, status: int, message: str):
+async def test_a_file_that_cannot_be_read_says_why(
+    shared_api: Api, name: str, content: bytes, status: int, message: str
+):
     """One sentence, and nothing is stored."""
-    answer = await upload(api, name, content)
+    answer = await upload(shared_api, name, content)
     assert (answer.status_code, message in answer.json()["error"]["message"]) == (status, True), answer.text
-    assert (await api.client.get("/api/files")).json()["bytes"] == 0
+    assert (await shared_api.client.get("/api/files")).json()["bytes"] == 0
 
 
 async def test_files_have_limits(small: Api):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamchat.chat.events import Finished, TextDelta
-from tests.integration.web.conftest import Api
+from tests.integration.web.conftest import Api, shared
 
 
 async def answered(api: Api, path: str = "/api/runs", text: str = "yes", **body: Any) -> dict[str, str]:
@@ -118,6 +118,7 @@ async def test_a_link_shows_the_snapshot_until_it_is_taken_back(api: Api):
     assert (await api.client.get(f"/api/shares/{link['share_id']}")).status_code == 404
 
 
+@shared
 @pytest.mark.parametrize(
     "body",
     [
@@ -135,11 +136,11 @@ async def test_a_link_shows_the_snapshot_until_it_is_taken_back(api: Api):
         {"leaf_id": "x"},
     ],
 )
-async def test_bad_changes_change_nothing(api: Api, body: dict[str, Any]):
-    where = (await answered(api, message="one"))["conversation_id"]
-    before = await shown(api, where)
-    assert (await api.client.patch(f"/api/conversations/{where}", json=body)).status_code == 422
-    assert await shown(api, where) == before
+async def test_bad_changes_change_nothing(shared_api: Api, body: dict[str, Any]):
+    where = (await answered(shared_api, message="one"))["conversation_id"]
+    before = await shown(shared_api, where)
+    assert (await shared_api.client.patch(f"/api/conversations/{where}", json=body)).status_code == 422
+    assert await shown(shared_api, where) == before
 
 
 async def test_only_a_question_is_edited(api: Api):

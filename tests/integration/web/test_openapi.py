@@ -35,7 +35,7 @@ from tests.support.loop import LoopThread
 from tests.support.openapi import SPEC
 
 # Of each call; `make soak` looks longer.
-EXAMPLES = 200 if LONG else 5
+EXAMPLES = 200 if LONG else 3
 # As told by the OpenAPI; the vendors' shapes are told by the vendors.
 TRUE = (
     not_a_server_error,
