@@ -53,8 +53,7 @@ def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     with engine.connect() as connection:
         names = [name for name in inspect(connection).get_table_names() if not name.startswith("message_words_")]
         contents = {
-            name: sorted(map(tuple, connection.execute(text(f'SELECT * FROM "{name}"'))), key=repr)
-            for name in names
+            name: sorted(map(tuple, connection.execute(text(f'SELECT * FROM "{name}"'))), key=repr) for name in names
         }
     engine.dispose()
     return contents
