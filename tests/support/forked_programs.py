@@ -132,8 +132,8 @@ def _run(module: str, arguments: Sequence[str], env: dict[str, str], folder: str
             sys.stderr.write(f"{end.code}\n")
     except KeyboardInterrupt:
         code = 130
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
         code = 1
     finally:
         with contextlib.suppress(OSError, ValueError):
