@@ -10,7 +10,7 @@ from streamchat.errors import StreamBroken
 from streamchat.providers.anthropic import events as anthropic_events
 from streamchat.providers.openai import chat_events, responses_events
 from tests.integration.providers.replay import Reply, replay
-from tests.unit.providers.asking import Heard, ask, places_to_cut, read
+from tests.unit.providers.asking import Heard, ask, crumbs, places_to_cut, read
 from tests.unit.providers.cases import FOLDER, Case, cases
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="no cases beside the checkout")
@@ -54,7 +54,7 @@ async def test_split_at_every_byte(case: Case, monkeypatch: pytest.MonkeyPatch) 
     body = case.body
     whole = await read(case.dialect, [body])
     assert any(_fits(whole, expect) for expect in _expected(case)), (_summary(whole), case.about["expect"])
-    single = await read(case.dialect, [body[i : i + 1] for i in range(len(body))])
+    single = await read(case.dialect, crumbs(body))
     assert (single.events, str(single.error)) == (whole.events, str(whole.error))
     for at in places_to_cut(body):
         cut = await read(case.dialect, [body[:at], body[at:]])

@@ -13,7 +13,7 @@ from streamchat.providers.anthropic import events as anthropic_events
 from streamchat.providers.openai import chat_events, responses_events
 from tests.integration.providers.replay import Reply, replay
 from tests.support.long import LONG
-from tests.unit.providers.asking import Heard, ask, places_to_cut, read
+from tests.unit.providers.asking import Heard, ask, crumbs, places_to_cut, read
 from tests.unit.providers.recordings import FOLDER, Recording, digest, recordings
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="no recordings beside the checkout")
@@ -134,7 +134,7 @@ async def test_split_blind(recording: Recording) -> None:
     """The same events, byte by byte; cut in two at every place where that is short, else at random places."""
     body, kind = recording.body, recording.kind
     whole = await read(kind, [body])
-    single = await read(kind, [body[i : i + 1] for i in range(len(body))])
+    single = await read(kind, crumbs(body))
     assert (single.events, str(single.error)) == (whole.events, str(whole.error))
     if len(body) <= SMALL:
         cuts = [[at] for at in places_to_cut(body)]

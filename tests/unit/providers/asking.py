@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -32,6 +34,9 @@ NORMALISERS: dict[str, Callable[[], Normaliser]] = {
     "responses": ResponsesNormaliser,
     "anthropic": AnthropicNormaliser,
 }
+# In the short version: at how many places a body is cut in two, and how much of each end comes byte by byte.
+MOST_CUTS = 40
+CRUMBS = 1000
 WEATHER = ToolSpec("weather", "The weather in a city.", {"type": "object", "properties": {"city": {"type": "string"}}})
 
 
@@ -124,12 +129,21 @@ class InMemory(httpx2.AsyncByteStream):
 
 
 def places_to_cut(body: bytes) -> list[int]:
-    """Where a body is cut in two: at every byte in the long version, else not between two letters or digits, where a
-    reader is as it was one byte before."""
+    """Where a body is cut in two: at every byte in the long version, else at some of those that are not between two
+    letters or digits, where a reader is as it was one byte before. A kind of place is in each stream many times."""
     everywhere = range(1, len(body))
     if LONG:
         return list(everywhere)
-    return [at for at in everywhere if not (body[at - 1 : at].isalnum() and body[at : at + 1].isalnum())]
+    places = [at for at in everywhere if not (body[at - 1 : at].isalnum() and body[at : at + 1].isalnum())]
+    return random.Random(len(body)).sample(places, min(len(places), MOST_CUTS))
+
+
+def crumbs(body: bytes) -> list[bytes]:
+    """The body byte by byte; in the short version of a long one, seven bytes at a time in its middle."""
+    step = 1 if LONG else 7
+    first, last = min(len(body), CRUMBS), max(CRUMBS, len(body) - CRUMBS)
+    at = [*range(first), *range(first, last, step), *range(last, len(body)), len(body)]
+    return [body[a:b] for a, b in pairwise(at)]
 
 
 async def read(
