@@ -1,16 +1,27 @@
 """Free ports for servers that start a moment later.
 
 Rule: they lie below the range from which the kernel takes ports for outgoing connections (from 32768 on), so that a
-connection of somebody else cannot take one before its server listens. Each process begins somewhere else.
+connection of somebody else cannot take one before its server listens. Each process begins somewhere else, also one that
+is forked.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 
 FIRST, LAST = 10_000, 32_000
-_next = random.SystemRandom().randrange(FIRST, LAST)
+_next = FIRST
+
+
+def _begin_somewhere() -> None:
+    global _next
+    _next = random.SystemRandom().randrange(FIRST, LAST)
+
+
+_begin_somewhere()
+os.register_at_fork(after_in_child=_begin_somewhere)
 
 
 def free_port() -> int:
