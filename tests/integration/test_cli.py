@@ -151,7 +151,7 @@ async def test_what_is_written_is_sent_at_once():
 
 def test_an_address_of_another_machine_cannot_be_listened_on(tmp_path: Path):
     """What is not this machine's is one sentence."""
-    done = streamchat(
+    done = completed(
         "run",
         *("--host", "192.0.2.7", "--port", str(free_port())),
         STREAMCHAT_DATA_DIR=str(tmp_path),
@@ -243,7 +243,7 @@ def test_a_data_directory_that_cannot_be_made_is_said():
 def test_a_database_server_that_is_away_is_one_sentence_without_its_password(tmp_path: Path):
     """The password of the address is in no output."""
     address = f"postgresql://someone:CANARY-secret@127.0.0.1:{free_port()}/chat"
-    done = streamchat(
+    done = completed(
         "run", PORT=str(free_port()), STREAMCHAT_DATABASE_URL=address, STREAMCHAT_DATA_DIR=str(tmp_path / "data")
     )
     assert done.returncode == 1, (done.stdout, done.stderr)
@@ -254,8 +254,8 @@ def test_a_database_server_that_is_away_is_one_sentence_without_its_password(tmp
 def test_version_and_help():
     """The version is the package's; help names the commands; an unknown command is refused with usage."""
     assert streamchat("--version").stdout.strip() == __version__
-    assert "run" in streamchat("--help").stdout
-    wrong = streamchat("dance")
+    assert "run" in completed("--help").stdout
+    wrong = completed("dance")
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
 

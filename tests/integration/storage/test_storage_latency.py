@@ -69,12 +69,12 @@ async def test_percentiles_are_values_that_an_answer_had(storage: Storage) -> No
     assert model.figures["tokens_per_second"].p50 == 59
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 19, 20, 21])
-async def test_small_numbers_have_percentiles_too(storage: Storage, number: int) -> None:
-    for ms in range(1, number + 1):
-        await answer(storage, times(ms))
-    found = (await storage.latency.report("anna", SINCE)).models[0].figures["ttfb_ms"]
-    assert (found.p50, found.p95) == (-(-number // 2), -(-number * 95 // 100))
+async def test_small_numbers_have_percentiles_too(storage: Storage) -> None:
+    for number in range(1, 22):
+        await answer(storage, times(number))
+        if number in (1, 2, 3, 19, 20, 21):
+            found = (await storage.latency.report("anna", SINCE)).models[0].figures["ttfb_ms"]
+            assert (found.p50, found.p95) == (-(-number // 2), -(-number * 95 // 100)), number
 
 
 async def test_by_model_and_by_day_of_utc(storage: Storage) -> None:
