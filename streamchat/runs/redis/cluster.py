@@ -15,6 +15,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from redis._parsers.commands import AsyncCommandsParser
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -54,6 +55,14 @@ def read_address(url: str) -> tuple[str, list[tuple[str, int]]]:
     more = [urlsplit(f"//{other}") for other in others]
     nodes = [(one.hostname or "localhost", one.port or 6379) for one in more]
     return urlsplit(f"{scheme}{separator}{login}{at}{first}{''.join(path)}").geturl(), nodes
+
+
+class _NoCommands(AsyncCommandsParser):
+    """Nothing is asked of the server. redis-py would read a description of all its commands, a tenth of a second of CPU
+    each time that the nodes are asked for, and here its client sends none."""
+
+    async def initialize(self, node: ClusterNode | None = None) -> None:
+        self.node = node
 
 
 class ClusterLink(Link):
@@ -124,7 +133,7 @@ class ClusterLink(Link):
     def _client(self) -> RedisCluster:
         known = [ClusterNode(node.host, node.port) for node in self._nodes.get_nodes()] if self._nodes else []
         known += [ClusterNode(host, port) for host, port in self._more]
-        return RedisCluster.from_url(
+        nodes = RedisCluster.from_url(
             self._url,
             startup_nodes=known,
             require_full_coverage=False,  # the shards of the other nodes go on
@@ -132,3 +141,5 @@ class ClusterLink(Link):
             socket_timeout=REPLY_SECONDS,
             driver_info=None,
         )
+        nodes.commands_parser = _NoCommands()
+        return nodes

@@ -86,6 +86,18 @@ async def test_many_runs_are_spread_and_do_not_mix(redis_cluster: RedisCluster):
                 assert said(await reader) == "".join(f"{name}.{n} " for n in range(50))
 
 
+async def test_no_worker_reads_what_commands_there_are(redis_cluster: RedisCluster):
+    """It needs the places of the shards alone; the rest is large, and would be read anew after each lost connection."""
+    for node in redis_cluster.nodes:
+        node.ask("CONFIG", "RESETSTAT")
+    async with two_workers(redis_cluster.url) as (one, two):
+        write(one.log, 3, run_id="r")
+        await arrived(one.log, two.log, "r")
+    stats = b"".join(node.ask("INFO", "commandstats") for node in redis_cluster.nodes)
+    assert b"cmdstat_cluster|" in stats
+    assert b"cmdstat_command" not in stats
+
+
 async def test_several_runs_of_one_shard(redis_cluster: RedisCluster):
     """They are read with one command, and erased with one."""
     names = [name for n in range(500) if KEYS.shard_of(name := f"same{n}") == 3][:5]
