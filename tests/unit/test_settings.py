@@ -28,6 +28,16 @@ def test_defaults_are_those_of_the_contract():
     assert settings.origins == ("http://localhost:3000", "http://127.0.0.1:3000")
 
 
+def test_only_the_environment_is_read(tmp_path, monkeypatch):
+    """In any case of its names, and what is empty is not set; a file of the working folder says nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("PORT=3001\nSTREAMCHAT_RETRIES=9\n")
+    monkeypatch.setenv("streamchat_retries", "2")
+    monkeypatch.setenv("PORT", "")
+    settings = load_settings()
+    assert (settings.port, settings.retries) == (3000, 2)
+
+
 def test_lists_are_comma_separated(monkeypatch):
     """Lists are what a person writes, spaces and trailing commas allowed."""
     monkeypatch.setenv("STREAMCHAT_MODELS", "simulator:tour, openai:gpt-x,")
