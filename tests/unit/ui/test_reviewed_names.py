@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests import ROOT
+from devservers.app import PRELOADED, environment
 from tests.unit.ui.reviewed import HANDLERS, VARS
 
 LISTS = "tests/unit/ui/reviewed.py"
-# A process of its own: other tests may register states of theirs in this one.
-TELL = """
-import json
-from streamchat import streamchat
-from streamchat.ui.chat_page import page
-page()
-from reflex.istate.storage import ClientStorageBase
-from reflex.state import State
-from reflex_base.registry import RegistrationContext
-context = RegistrationContext.get()
-state = State(_reflex_internal_init=True)
-print(json.dumps({
-    "handlers": sorted(context.event_handlers),
-    "states": sorted(context.base_states),
-    "tree": sorted(state.dict(initial=True)),
-    "vars": sorted(
-        f"{name}.{var.removesuffix('_rx_state_')}"
-        for name, values in state.dict(initial=True).items() for var in values
-    ),
-    "initial": json.dumps(state.dict(initial=True), default=repr),
-    "stored_by_browser": sorted(
-        f"{name}.{field}" for name, cls in context.base_states.items()
-        for field, value in cls.get_fields().items() if isinstance(value.default_value(), ClientStorageBase)
-    ),
-}))
-"""
 CANARIES = {"OPENAI_API_KEY": "sk-CANARY-openai", "ANTHROPIC_API_KEY": "sk-ant-CANARY"}
 
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
-    env = os.environ | {"PYTHONPATH": str(ROOT), "REFLEX_TELEMETRY_ENABLED": "false"} | CANARIES
-    done = subprocess.run(
-        [sys.executable, "-c", TELL], cwd=ROOT, env=env, capture_output=True, text=True, timeout=50, check=False
-    )
+    env = environment(CANARIES)
+    done = PRELOADED.completed("tests.unit.ui.registered", (), env, timeout=50)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
