@@ -104,7 +104,7 @@ async def test_a_client_that_vanishes_is_noticed(api: Api):
     await until(lambda: api.world.log.listened(run_id))
     reader.close()
     await until(lambda: not api.world.log.listened(run_id))
-    assert streams.reads("127.0.0.1") == 0
+    await until(lambda: streams.reads("127.0.0.1") == 0)
     api.provider.say(TextDelta("all"), Finished())
     assert (await api.world.ended(run_id)).status == "finished"
 
