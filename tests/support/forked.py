@@ -128,6 +128,6 @@ def _become(pipes: _Pipes, everything: Sequence[_Pipes]) -> NoReturn:
         code = 0
     finally:
         # What the interpreter does at its end, without the way back through the pytest of which this was a copy.
-        threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue] not public
+        threading._shutdown()  # pyrefly: ignore[missing-attribute]
         atexit._run_exitfuncs()
         os._exit(code)

@@ -15,7 +15,7 @@ from streamchat.ui.chat_page import page
 
 page()
 context = RegistrationContext.get()
-state = State(_reflex_internal_init=True)  # pyright: ignore[reportCallIssue] as Reflex makes it
+state = State(_reflex_internal_init=True)  # pyrefly: ignore[unexpected-keyword]
 print(
     json.dumps(
         {
