@@ -191,7 +191,9 @@ async def test_a_run_that_waits_keeps_its_readers(place: Place, forgotten: bool)
     run_id = await place.waiting()
     if forgotten:
         place.forget(run_id)
-    _, now = await place.reading.get("local", run_id)
+    # What another worker has said comes a moment later.
+    while (now := (await place.reading.get("local", run_id))[1]).message.status != "waiting":
+        await asyncio.sleep(0.01)
     reading = asyncio.create_task(read(place.reader(run_id, now.seq)))
     fresh = asyncio.create_task(read(place.reader(run_id, FROM_SNAPSHOT)))
     await asyncio.sleep(0.1)

@@ -36,6 +36,8 @@ from tests.support.openapi import SPEC
 
 # Of each call; `make soak` looks longer.
 EXAMPLES = 200 if LONG else 3
+# What it says of a conversation that is there comes for a minute: ``test_conversation_events.py`` reads it.
+ENDLESS = "/api/conversations/{conversation_id}/events"
 # As told by the OpenAPI; the vendors' shapes are told by the vendors.
 TRUE = (
     not_a_server_error,
@@ -105,7 +107,7 @@ def test_every_call_answers_as_the_openapi_says(url: str, ids: dict[str, str], m
     )
     @given(case=operation.as_strategy(), real=st.booleans())
     def check(case: Any, real: bool) -> None:
-        if real:
+        if real and path != ENDLESS:
             for name in case.path_parameters:
                 case.path_parameters[name] = ids.get(name, "x")
         response = case.call(base_url=url, timeout=60)
