@@ -87,11 +87,12 @@ def build(root: Path = ROOT) -> None:
     command = [sys.executable, "-m", "reflex", "export", "--no-zip", "--loglevel", "warning"]
     done = subprocess.run(command, cwd=root, env=child_environment(BUILD), capture_output=True, text=True)
     if done.returncode:
-        raise BuildError(_explain(done.stdout + done.stderr, root))
+        raise BuildError(explain(done.stdout + done.stderr, root))
     (root / _STAMP).write_text(before)
 
 
-def _explain(output: str, root: Path) -> str:
+def explain(output: str, root: Path = ROOT) -> str:
+    """Keep what a build that failed has said as its log, and return why it did in one sentence, which names that."""
     try:
         (root / _LOG).parent.mkdir(exist_ok=True)
         (root / _LOG).write_text(output)

@@ -10,7 +10,6 @@ import pytest
 
 from tests import ROOT
 from tests.support import shared_tls
-from tests.support.kept import kept
 from tests.support.once import made_once
 
 shared_tls.share()
@@ -22,21 +21,18 @@ def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the libraries from PyPI that examples and agents use, and what we depend on, as one environment
     that a person installs. None of them is a part of our own."""
 
-    def install(folder: Path) -> str | None:
-        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable, "--upgrade"]
-        command += ["--exact", "--target", str(folder), "-r", str(ROOT / "pyproject.toml"), *FRAMEWORKS]
+    def install(folder: Path) -> None:
+        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+        command += ["--target", str(folder), "-r", str(ROOT / "pyproject.toml"), *FRAMEWORKS]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=200)
         except subprocess.TimeoutExpired:
-            return "the package index does not answer in time"
-        return f"the package index does not give the frameworks: {done.stderr[-500:]}" if done.returncode else None
+            (folder / "why-not").write_text("the package index does not answer in time")
+            return
+        if done.returncode:
+            (folder / "why-not").write_text(f"the package index does not give the frameworks: {done.stderr[-500:]}")
 
-    def update(marker: Path) -> None:
-        folder, reason = kept("frameworks", install)
-        (marker / "folder").write_text(str(folder))
-        (marker / "why-not").write_text(reason or "")
-
-    marker = made_once(tmp_path_factory, "frameworks", update)
-    if reason := (marker / "why-not").read_text():
-        pytest.skip(reason)
-    return Path((marker / "folder").read_text())
+    folder = made_once(tmp_path_factory, "frameworks", install)
+    if (folder / "why-not").exists():
+        pytest.skip((folder / "why-not").read_text())
+    return folder

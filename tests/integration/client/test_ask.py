@@ -9,7 +9,7 @@ import pty
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -22,7 +22,6 @@ from streamchat.chat.wire import event_to_wire
 from streamchat.client.terminal import harmless
 from streamchat.tools import tool
 from tests.integration.web.conftest import Api, MakeApi
-from tests.support.forked_programs import ForkedPrograms, forked_programs
 
 PATIENCE = 30
 
@@ -74,27 +73,14 @@ class Asked:
         return code, self.seen, err.decode()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def forked() -> Iterator[None]:
-    """Most of the programs are copies of one that has its imports done."""
-    with forked_programs("streamchat.cli", "streamchat.client.cli_ask") as programs:
-        _programs.append(programs)
-        yield
-    _programs.clear()
-
-
-_programs: list[ForkedPrograms] = []
-
-
 @asynccontextmanager
 async def asking(
-    *arguments: str, terminal: bool = False, person: bool = False, stdin: int | None = None, started: bool = False
+    *arguments: str, terminal: bool = False, person: bool = False, stdin: int | None = None
 ) -> AsyncIterator[Asked]:
-    """``person``: the terminal's input is a person's too. ``started``: as a shell starts it, not forked."""
-    command = [sys.executable, "-m", "streamchat"] if started else _programs[0].command("streamchat")
+    """``person``: the terminal's input is a person's too."""
     ours, its = pty.openpty() if terminal else (None, asyncio.subprocess.PIPE)
     process = await asyncio.create_subprocess_exec(
-        *(*command, "ask", *arguments),
+        *(sys.executable, "-m", "streamchat", "ask", *arguments),
         cwd=ROOT,
         env=environment({"COLUMNS": "80"}),
         stdin=its if person else asyncio.subprocess.DEVNULL if stdin is None else stdin,
@@ -126,7 +112,7 @@ async def run_of(api: Api) -> str:
 
 async def test_text_comes_as_it_comes_and_nothing_else_is_in_the_pipe(api: Api):
     """Each piece at once; tool calls, notices and the end go to stderr; exit code 0."""
-    async with asking("--url", api.url, "What", "is", "it?", started=True) as asked:
+    async with asking("--url", api.url, "What", "is", "it?") as asked:
         api.provider.say(e.TextDelta("one "))
         await asked.until("one ")
         api.provider.say(e.Notice("seam", "It goes on."), e.TextDelta("two"))
@@ -155,7 +141,7 @@ async def test_events_one_a_line_for_programs(api: Api):
 
 async def test_ctrl_c_stops_the_run_and_says_so(api: Api):
     """The run ends as stopped with what had arrived, at the server too; exit code 130."""
-    async with asking("--url", api.url, "hi", started=True) as asked:
+    async with asking("--url", api.url, "hi") as asked:
         api.provider.say(e.TextDelta("half an"))
         await asked.until("half an")
         run_id = await run_of(api)
@@ -231,7 +217,7 @@ async def test_the_question_may_come_through_a_pipe(api: Api):
 
 async def test_a_reader_that_closes_the_pipe_ends_quietly(api: Api):
     """As with ``| head``: no traceback, and the run goes on."""
-    async with asking("--url", api.url, "hi", started=True) as asked:
+    async with asking("--url", api.url, "hi") as asked:
         api.provider.say(e.TextDelta("first\n"))
         await asked.until("first")
         asked.process._transport.get_pipe_transport(1).close()  # pyrefly: ignore[missing-attribute] the pipe's reader goes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,16 +19,9 @@ from streamchat.identity import LOCAL_OWNER
 from streamchat.runs.approvals import Decision
 from streamchat.settings import load_settings
 from streamchat.wiring import Services, running_services
-from tests.support.forked_programs import forked_programs
 
 PATIENCE = 50
-
-
-@pytest.fixture(scope="module")
-def time_server() -> Iterator[str]:
-    """The entry of a real server, which is forked: importing its SDK is a second of CPU."""
-    with forked_programs("mcp_server_time") as programs:
-        yield f"time={shlex.join(programs.command('mcp_server_time', '--local-timezone', 'UTC'))}"
+TIME_SERVER = f"time={shlex.join([sys.executable, '-m', 'mcp_server_time', '--local-timezone', 'UTC'])}"
 
 
 @asynccontextmanager
@@ -62,9 +56,9 @@ def calls(message: Message) -> list[ToolCallPart]:
     return [part for part in message.parts if isinstance(part, ToolCallPart)]
 
 
-async def test_a_real_server_answers_in_a_run(monkeypatch, tmp_path: Path, time_server: str) -> None:
+async def test_a_real_server_answers_in_a_run(monkeypatch, tmp_path: Path) -> None:
     """The model calls its tool, the person agrees, the server answers, the model goes on: one answer."""
-    async with serving(monkeypatch, tmp_path, MCP=time_server) as services:
+    async with serving(monkeypatch, tmp_path, MCP=TIME_SERVER) as services:
         answer = await ask(services, "tools=time__get_current_time")
         (call,) = calls(answer)
         assert (answer.status, call.state, call.name) == ("waiting", "awaiting-approval", "time__get_current_time")
@@ -77,9 +71,9 @@ async def test_a_real_server_answers_in_a_run(monkeypatch, tmp_path: Path, time_
         assert "The tools answered" in answer.text
 
 
-async def test_a_trusted_server_does_not_ask(monkeypatch, tmp_path: Path, time_server: str) -> None:
+async def test_a_trusted_server_does_not_ask(monkeypatch, tmp_path: Path) -> None:
     """By a setting that names it."""
-    async with serving(monkeypatch, tmp_path, MCP=time_server, TRUST="time") as services:
+    async with serving(monkeypatch, tmp_path, MCP=TIME_SERVER, TRUST="time") as services:
         answer = await ask(services, "tools=time__get_current_time")
         assert (answer.status, [call.state for call in calls(answer)]) == ("finished", ["done"])
 

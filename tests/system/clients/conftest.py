@@ -20,11 +20,10 @@ UV = Path(sys.executable).with_name("uv")
 
 
 def installed(folder: Path, packages: Sequence[str | Path]) -> Path | str:
-    """Install packages, the newest that they allow and nothing else, into an environment of their own, which may be
-    there. Return its Python, or why there is none."""
+    """Install packages into an environment of their own. Return its Python, or why there is none."""
     python = folder / "bin" / "python"
-    commands = ([UV, "venv", "--allow-existing", "--python", sys.executable, folder],
-                [UV, "pip", "install", "--upgrade", "--exact", "--python", python, *packages])  # fmt: skip
+    commands = ([UV, "venv", "--python", sys.executable, folder],
+                [UV, "pip", "install", "--python", python, *packages])  # fmt: skip
     for command in commands:
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=200)

@@ -1,8 +1,7 @@
 """Clients from PyPI, each as its own package does it: streaming, tools, reasoning, usage, leaving and coming back.
 
-They are installed once, into environments of their own, which are kept: those of today, and the vendors' SDKs of a year
-ago. Where the package index gives none, these tests are skipped, and say so. Asked by ``ask.py``, in a process per
-client.
+They are installed once, into environments of their own: those of today, and the vendors' SDKs of a year ago. Where the
+package index gives none, these tests are skipped, and say so. Asked by ``ask.py``, in a process per client.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 from tests.integration.protocols.conftest import FAST, Api
-from tests.support.kept import kept
 from tests.system.clients.conftest import installed
 
 TODAY = ["langchain-openai", "langchain-anthropic", "litellm", "llm", "pydantic-ai-slim[openai]", "openai-agents",
@@ -49,14 +47,10 @@ ASK = Path(__file__).with_name("ask.py")
 
 
 @pytest.fixture(scope="module")
-def environments() -> dict[str, Path | str]:
+def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | str]:
     """The Python of each environment, or why there is none."""
-
-    def python_with(packages: list[str], folder: str) -> Path | str:
-        place, reason = kept(folder, lambda place: why if isinstance(why := installed(place, packages), str) else None)
-        return reason or place / "bin" / "python"
-
-    return {name: python_with(what, f"clients of {name}".replace(" ", "-")) for name, what in PACKAGES.items()}
+    folder = tmp_path_factory.mktemp("clients")
+    return {name: installed(folder / str(number), what) for number, (name, what) in enumerate(PACKAGES.items())}
 
 
 @pytest.fixture(scope="module")

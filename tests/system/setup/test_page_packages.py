@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from reflex_base.constants import PackageJson
 
-from streamchat.build import _explain as explain
+from streamchat.build import explain
 from tests.support.once import made_once
 from tests.system.setup.conftest import ROOT
 

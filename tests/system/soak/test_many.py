@@ -34,13 +34,15 @@ EXPIRY = 2
 
 
 def test_a_long_conversation(serve: Serve, simulated: Simulated, loop: LoopThread, tmp_path: Path):
-    """A page that opens a long conversation gets less than a megabyte, and the rest of it when it asks, in order."""
+    """A page that opens a long conversation gets less than its texts have, and less than a megabyte; the rest when it
+    asks, in order."""
     data = tmp_path / "long"
     conversation_id = loop.run(seed.conversation(data, turns=TURNS, words=400, model=MODEL), 120)
     served = serve(data, **simulated.settings)
     with RawTab(served.url, f"/c/{conversation_id}") as tab:
         opened = tab.frame("open")
-        assert sum(len(packet) for packet in tab.raw) < MEGABYTE
+        sent = sum(len(packet) for packet in tab.raw)
+        assert sent < MEGABYTE
         page = PageModel()
         page.feed(opened)
         more = opened["earlier"]
@@ -54,6 +56,7 @@ def test_a_long_conversation(serve: Serve, simulated: Simulated, loop: LoopThrea
             more = frame["earlier"]
     rows = stored.messages(served.database)
     assert len(rows) == 2 * TURNS
+    assert sent < sum(len(row.text) for row in rows)
     assert [(m.id, m.text) for m in page.messages.values()] == [(row.id, row.text) for row in rows]
 
 
