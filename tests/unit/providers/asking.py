@@ -141,7 +141,8 @@ def places_to_cut(body: bytes) -> list[int]:
 def crumbs(body: bytes) -> list[bytes]:
     """The body byte by byte; in the short version of a long one, seven bytes at a time in its middle."""
     step = 1 if LONG else 7
-    first, last = min(len(body), CRUMBS), max(CRUMBS, len(body) - CRUMBS)
+    first = min(len(body), CRUMBS)
+    last = max(first, len(body) - CRUMBS)
     at = [*range(first), *range(first, last, step), *range(last, len(body)), len(body)]
     return [body[a:b] for a, b in pairwise(at)]
 
