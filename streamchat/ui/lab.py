@@ -11,7 +11,7 @@ times, and gRPC. Rules:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, TypeAlias
 
@@ -21,7 +21,7 @@ from reflex.utils.exceptions import LockExpiredError
 from streamchat.chat.events import TextDelta
 from streamchat.errors import NotFound, StreamchatError
 from streamchat.protocols.page.stream import Frame, PageEncoder
-from streamchat.runs.log import Log
+from streamchat.runs.log import Entry, Log, Snapshot
 from streamchat.runs.reader import FROM_SNAPSHOT, Batch, RunReader, pieces_of
 from streamchat.ui.chat_page import head
 from streamchat.ui.components import LabPage
@@ -153,7 +153,9 @@ class LogTimes:
     """
 
     def __init__(self, log: Log, run_id: str) -> None:
+        self._log = log
         self._run_id = run_id
+        self._gap = False
         self.first: float | None = None
         self.last: float | None = None
         self.complete: float | None = None
@@ -163,12 +165,28 @@ class LogTimes:
             self.opened = None
 
     def note(self, batch: Batch | None) -> None:
-        """Take the times of a batch. A snapshot has none."""
-        for entry in batch if isinstance(batch, list) else ():
-            if isinstance(entry.event, TextDelta):
-                self.first, self.last = self.first or entry.at, entry.at
-            if entry.last:
+        """Take the times of a batch. A snapshot has none: they are those of the entries for which it stands."""
+        if isinstance(batch, Snapshot):
+            self._note_text(self._entries_until(batch.seq))
+        elif batch:
+            self._note_text(batch)
+            if batch[-1].last:
                 self.complete = time.time()
+
+    def _note_text(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry.event, TextDelta):
+                if self.first is None and not self._gap:
+                    self.first = entry.at
+                self.last = entry.at
+
+    def _entries_until(self, seq: int) -> list[Entry]:
+        with suppress(NotFound):
+            entries = self._log.entries_after(self._run_id, 0)
+            if isinstance(entries, list):
+                return [entry for entry in entries if entry.seq <= seq]
+        self._gap = True  # the first text may be among those that the log has no longer
+        return []
 
     def frame(self) -> Frame:
         """Return them as a frame."""

@@ -171,14 +171,15 @@ def test_a_token_costs_the_same_everywhere(visit: Visit, open_page: OpenPage, ma
 
 
 def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark: str):
-    """The page keeps up: every word is there soon after the last one was sent, and was painted in many steps."""
+    """The page keeps up: every word is there soon after the last one was sent, and was painted in several steps: how many
+    is how busy the machine is, but text that is late never waits for the end."""
     text = f"{mark} n=600 rate=300 kind=numbered"
     chat.ask(text).wait_status("finished", timeout=40_000)
     assert chat.words() == numbered(600)
     sent = simulated.wait_closed(text, by="server")
     painted = chat.seen()["changed"][chat.message_id()] / 1000
     assert painted - sent["last_token_at"] < 3
-    assert len(chat.steps()) >= 20
+    assert len(chat.steps()) >= 5
 
 
 def test_older_messages_are_left_alone(visit: Visit):

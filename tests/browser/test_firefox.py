@@ -64,7 +64,7 @@ def test_the_main_path(firefox: Firefox, served: Served, mark: str):
     firefox.wait(f"{STATUS} === 'finished'")
     assert firefox.evaluate(f"{TEXT}.match(/w\\d{{6}}/g)") == [f"w{n:06d}" for n in range(1, 121)]
     scroller = "document.querySelector('[role=region][aria-label=Conversation]')"
-    assert firefox.evaluate(f"(s => s.scrollHeight - s.clientHeight - s.scrollTop <= 40)({scroller})")
+    firefox.wait(f"(s => s.scrollHeight - s.clientHeight - s.scrollTop <= 40)({scroller})")
     firefox.wait(READY)
     firefox.keys("next")
     assert firefox.evaluate("document.querySelector('[data-testid=composer]').value") == "next"

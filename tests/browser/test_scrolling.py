@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from tests.support.chat_page import SCROLLER, ChatPage
+from tests.support.chat_page import LEFT, SCROLLER, ChatPage
 
 LONG = "n=700 rate=120 kind=markdown seed=7"
-# The greatest distance from the end in any frame, until the page is told to look no longer.
+# The greatest distance from the end that was painted, until the page is told to look no longer.
 FAR = f"""() => {{
     window.far = 0;
-    window.looking = true;
-    const look = () => {{
-        if (!window.looking) return;
-        window.far = Math.max(window.far, (s => s.scrollHeight - s.clientHeight - s.scrollTop)({SCROLLER}));
-        requestAnimationFrame(look);
-    }};
-    look();
+    const sizes = new ResizeObserver(() => {{ window.far = Math.max(window.far, {LEFT}); }});
+    sizes.observe({SCROLLER});
+    sizes.observe({SCROLLER}.firstElementChild);
+    window.lookNoLonger = () => sizes.disconnect();
 }}"""
 # Where the first message stands on the screen, in each frame from now on.
 STANDS = """() => {
@@ -40,7 +37,7 @@ def test_following_and_leaving(tab: ChatPage) -> None:
     page.evaluate(FAR)
     page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
     tab.wait_for_more(tab.answer_length() + 300)
-    page.evaluate("window.looking = false")
+    page.evaluate("window.lookNoLonger()")
     assert page.evaluate("window.far") <= 40
     jump = page.get_by_test_id("jump-latest")
     assert jump.count() == 0
@@ -70,7 +67,7 @@ def test_following_and_leaving(tab: ChatPage) -> None:
     assert page.evaluate("window.stood.size") == 1, "the view moved at the end"
     assert tab.left() > 40
     jump.click()
-    page.wait_for_function(f"() => {SCROLLER}.scrollHeight - {SCROLLER}.clientHeight - {SCROLLER}.scrollTop <= 40")
+    page.wait_for_function(f"() => {LEFT} <= 40")
     jump.wait_for(state="detached")
     tab.send("n=30 rate=100")
     tab.wait_message(4, "finished")

@@ -28,6 +28,9 @@ from devservers.app import Served
 
 WATCH = Path(__file__).with_name("watch.js").read_text()
 SCROLLER = "document.querySelector('[role=region][aria-label=Conversation]')"
+# What the page does about a change of size it does in a ResizeObserver, between layout and paint. Only one that is made
+# after it sees what is painted; anything else may look in between.
+LEFT = f"(s => s.scrollHeight - s.clientHeight - s.scrollTop)({SCROLLER})"
 LAST = "[...document.querySelectorAll('[data-testid=answer]')].at(-1)?.textContent.length ?? 0"
 PATIENCE = 30_000  # ms
 expect.set_options(timeout=PATIENCE)
@@ -234,8 +237,16 @@ class ChatPage:
         return self.page.evaluate(f"{SCROLLER}.scrollTop")
 
     def left(self) -> float:
-        """How many pixels there are below what is in view."""
-        return self.page.evaluate(f"(s => s.scrollHeight - s.clientHeight - s.scrollTop)({SCROLLER})")
+        """How many pixels there are below what is in view, as the next animation frame shows it."""
+        return self.page.evaluate(
+            f"""() => new Promise((done) => {{
+                const shown = new ResizeObserver((_, sizes) => {{
+                    sizes.disconnect();
+                    done({LEFT});
+                }});
+                shown.observe({SCROLLER});
+            }})"""
+        )
 
     def message_id(self, nth: int = -1) -> str:
         """The id of an answer."""
