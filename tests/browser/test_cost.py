@@ -171,8 +171,8 @@ def test_a_token_costs_the_same_everywhere(visit: Visit, open_page: OpenPage, ma
 
 
 def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark: str):
-    """The page keeps up: every word is there soon after the last one was sent, and was painted in several steps: how many
-    is how busy the machine is, but text that is late never waits for the end."""
+    """The page keeps up: every word is there soon after the last one was sent, and was painted in steps: how many is
+    how busy the machine is, but late text never waits for the end."""
     text = f"{mark} n=600 rate=300 kind=numbered"
     chat.ask(text).wait_status("finished", timeout=40_000)
     assert chat.words() == numbered(600)
