@@ -60,8 +60,8 @@ class Lab(rx.State):
     ``f``: the newest frame of the page's path. ``g``: the newest of gRPC. ``w``: the model that is warm.
     """
 
-    f: Frame = {}
-    g: Frame = {}
+    f: dict = {}  # a ``Frame``: see ``Live``
+    g: dict = {}
     w: str = ""
 
     @rx.event(background=True)
