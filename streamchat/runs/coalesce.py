@@ -71,6 +71,7 @@ async def intake(
             if now() >= end:
                 raise _overdue(deadlines, first, True)
     finally:
+        wakeup.close()
         pump.cancel()
         # Not ``await pump``: a Stop that comes while the connection closes would be taken for the pump's end.
         await asyncio.wait([pump])

@@ -113,6 +113,7 @@ class RunReader:
                         silent_at = monotonic() + self._heartbeat
         finally:
             self._release()
+            self._wakeup.close()
 
     async def take(self) -> Batch | None:
         """Return what is new now, or ``None``. Waits for the store if it must be read, never for new entries.

@@ -44,6 +44,10 @@ class Wakeup:
         self._is_set = False
         return True
 
+    def close(self) -> None:
+        """Let the timer go: nobody waits any more. Otherwise it stays until it is due, and the flag with it."""
+        self._cancel_timer()
+
     def _time_out(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         if self._waiter is None or self._due == inf:

@@ -108,3 +108,11 @@ async def test_closing_closes_the_provider():
     await anext(events)
     await events.aclose()
     assert closed.is_set()
+
+
+async def test_an_end_leaves_no_timer():
+    """A first word that came in time leaves nothing that waits for two minutes: of each answer something would stay."""
+    loop = asyncio.get_running_loop()
+    assert await taken(read_stream(0.002, TextDelta("a"), Finished()), first=3600, idle=3600)
+    scheduled: list[asyncio.TimerHandle] = loop._scheduled  # pyrefly: ignore[missing-attribute] asyncio's own
+    assert [timer for timer in scheduled if not timer.cancelled() and timer.when() > loop.time() + 60] == []

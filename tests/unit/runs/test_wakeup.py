@@ -56,6 +56,18 @@ async def test_a_wait_that_is_cancelled_leaves_no_timer() -> None:
     assert await wakeup.wait(0)
 
 
+async def test_a_closed_flag_leaves_no_timer() -> None:
+    wakeup = Wakeup()
+    asyncio.get_running_loop().call_soon(wakeup.set)
+    assert await wakeup.wait(3600)
+    timer = wakeup._timer
+    assert timer is not None
+    wakeup.close()
+    assert timer.cancelled()
+    wakeup.set()
+    assert await wakeup.wait(0)
+
+
 async def test_many_waits_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece of an answer waits several times: a timer for each was a large part of what it cost."""
     wakeup, loop = Wakeup(), asyncio.get_running_loop()
