@@ -187,6 +187,8 @@ def keep_locks_from_cancellation() -> None:
             raise
         try:
             yield lock_id
+        except GeneratorExit:  # the event loop ends, and closes the generator of ``context`` as it closes this one
+            raise
         except BaseException as error:
             if not await asyncio.shield(_background(context.__aexit__(type(error), error, error.__traceback__))):
                 raise

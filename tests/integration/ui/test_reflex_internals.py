@@ -200,6 +200,13 @@ async def test_a_handler_that_is_cancelled_leaves_no_lock(redis: RedisServer) ->
         await asyncio.gather(cancelled, *others, return_exceptions=True)
         async with asyncio.timeout(manager.lock_expiration / 2000):
             await handle()
+    # A server that ends closes all generators at once, also those of a lock that a handler has.
+    lock = manager._lock(tab)
+    await lock.__aenter__()
+    its_own = lock.gen.ag_frame.f_locals["context"].gen  # pyrefly: ignore[missing-attribute]
+    assert await asyncio.gather(lock.gen.aclose(), its_own.aclose(), return_exceptions=True) == [None, None]
+    async with asyncio.timeout(manager.lock_expiration / 2000):
+        await handle()
     await manager.close()
 
 
