@@ -93,11 +93,13 @@ async def test_many_readers(serve: Serve, vendor: Vendor):
     """Two hundred answers at once (``make soak``), each with a reader who sees nothing of the others' and stops it;
     twice, and the second time costs no memory that the first did not."""
     vendor.answer = echo
-    served = serve(OPENAI_BASE_URL=vendor.url, OPENAI_API_KEY="none", STREAMCHAT_RUN_KEEP="3")
+    expiry = {"REFLEX_REDIS_TOKEN_EXPIRATION": str(EXPIRY)}  # a closed tab's state stays for so long
+    served = serve(OPENAI_BASE_URL=vendor.url, OPENAI_API_KEY="none", STREAMCHAT_RUN_KEEP="3", **expiry)
     kinds = served.kinds()
     held = []
     for number in range(2):
         await crowd(served, range(number * READERS, (number + 1) * READERS))
+        await forgotten(served)
         held.append((await asyncio.to_thread(served.at_rest, kinds))["resident"])
     assert held[1] <= held[0] * (1 + GROWTH), held
 
