@@ -71,7 +71,7 @@ export class EventParser {
 }
 
 export class Streamchat {
-  /** `patience`: ms to try again without progress. @param {{url?: string, patience?: number, headers?: {}}} [options] */
+  /** `patience`: ms of tries without a sign of life. @param {{url?: string, patience?: number, headers?: {}}} [options] */
   constructor({ url = "", patience = 120_000, headers = {} } = {}) {
     this.url = url.replace(/\/+$/, "");
     Object.assign(this, { patience, headers });
@@ -94,18 +94,22 @@ export class Streamchat {
   conversations = (signal) => this._ask("/api/conversations", { signal });
   /** All messages and events of a conversation, those to come too, each with its `cursor`; it ends if that is deleted. */
   async *followConversation(id, { after = "", signal } = /** @type {{after?: string, signal?: AbortSignal}} */ ({})) {
-    for (let [pause, cursor] = [pauses(this.patience), after]; ; ) {
+    for (let [pauses, cursor] = [new Pauses(this.patience), after]; ; ) {
       const reading = new AbortController();
       try {
         const from = `/api/conversations/${encodeURIComponent(id)}/events?after=${encodeURIComponent(cursor)}`;
-        for await (const { data, id: at } of this._stream(from, reading, signal)) {
-          if (data === "[DONE]") return;
-          [pause, cursor] = [pauses(this.patience), at || cursor];
-          yield { ...JSON.parse(data), cursor };
+        const { read } = await this._connect(from, pauses, reading, signal);
+        for (let events = await read(); events; events = await read()) {
+          for (const { data, id: at } of events) {
+            if (data === "[DONE]") return;
+            pauses.reset();
+            cursor = at || cursor;
+            yield { ...JSON.parse(data), cursor };
+          }
         }
         throw new TypeError("The stream ended.");
       } catch (error) {
-        await pause(error, signal);
+        await pauses.wait(error, signal);
       } finally {
         reading.abort();
       }
@@ -113,11 +117,11 @@ export class Streamchat {
   }
   /** @param {RequestInit} request @returns {Promise<any>} */
   async _ask(address, request) {
-    for (const pause = pauses(this.patience); ; ) {
+    for (const pauses = new Pauses(this.patience); ; ) {
       try {
         return await (await this._fetch(address, request)).json();
       } catch (error) {
-        await pause(error, request.signal);
+        await pauses.wait(error, request.signal);
       }
     }
   }
@@ -131,16 +135,18 @@ export class Streamchat {
     throw new ApiError(message ?? `The server answered ${answer.status}.`, { kind, status: answer.status, retryAfter });
   }
 
-  /** The events of a stream, until it ends or falls silent. */
-  async *_stream(address, reading, outer) {
+  /** A connection to a stream. `read`: the next events, possibly none; `undefined` at its end. Throws if it falls silent. */
+  async _connect(address, pauses, reading, outer) {
     const signal = outer ? AbortSignal.any([reading.signal, outer]) : reading.signal;
     const soon = (work, timer = setTimeout(() => reading.abort(), SILENCE_MS)) => work.finally(() => clearTimeout(timer));
     const answer = await soon(this._fetch(address, { signal }));
-    for (const [parser, reader] = [new EventParser(), answer.body.getReader()]; ; ) {
+    const [parser, reader, opened] = [new EventParser(), answer.body?.getReader(), Date.now()];
+    const read = async () => {
       const { done, value } = await soon(reader.read());
-      if (done) return;
-      yield* parser.feed(value);
-    }
+      if (!done) pauses.heard(opened);
+      return done ? undefined : parser.feed(value);
+    };
+    return { status: answer.status, parser, read, signal };
   }
 }
 
@@ -164,33 +170,32 @@ export class Run {
   stop = () => this._from.client.stop(this.id);
   /** A loop that was left is taken up by the next one. @returns {AsyncGenerator<RunEvent>} */
   async *[Symbol.asyncIterator]() {
-    for (let [pause, furthest] = [pauses(this._from.client.patience), this.seq]; !this.ending; ) {
+    for (let [pauses, furthest] = [new Pauses(this._from.client.patience), this.seq]; !this.ending; ) {
       const reading = new AbortController();
       try {
-        for await (const event of this._connection(reading)) {
-          if (event.seq > furthest) [pause, furthest] = [pauses(this._from.client.patience), event.seq];
+        for await (const event of this._connection(pauses, reading)) {
+          if (event.seq > furthest) pauses.reset();
+          furthest = Math.max(furthest, event.seq);
           yield event;
         }
         if (!this.ending) throw new TypeError("The stream ended before the answer.");
       } catch (error) {
-        await pause(error, this._from.signal, this._from.retry);
+        await pauses.wait(error, this._from.signal, this._from.retry);
       } finally {
         reading.abort();
       }
     }
   }
 
-  async *_connection(reading) {
-    const client = this._from.client;
-    const signal = this._from.signal ? AbortSignal.any([reading.signal, this._from.signal]) : reading.signal;
-    const soon = (work, timer = setTimeout(() => reading.abort(), SILENCE_MS)) => work.finally(() => clearTimeout(timer));
-    const answer = await soon(client._fetch(`${path(this.id)}/events?after=${this.seq}`, { signal }));
+  async *_connection(pauses, reading) {
+    const { client, signal: outer } = this._from;
+    const { status, parser, read, signal } = await client._connect(`${path(this.id)}/events?after=${this.seq}`, pauses, reading, outer);
     const whole = async () => this._snapshot(await client.get(this.id, signal)); // it has ended, and all was read
-    if (answer.status === 204) return yield await whole();
-    for (const [parser, reader] = [new EventParser(), answer.body.getReader()]; !this.ending; ) {
-      const { done, value } = await soon(reader.read());
-      if (done) return;
-      for (const sent of parser.feed(value)) {
+    if (status === 204) return yield await whole();
+    while (!this.ending) {
+      const events = await read();
+      if (!events) return;
+      for (const sent of events) {
         const event = sent.data === "[DONE]" && !this.ending ? await whole() : this._take(sent);
         if (event) yield event;
       }
@@ -221,14 +226,25 @@ const json = (body) => ({ method: "POST", headers: { "Content-Type": "applicatio
 const path = (id) => `/api/runs/${encodeURIComponent(id)}`;
 export const newId = () => String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24)).map((byte) => 97 + (byte % 16)));
 
-/** Waits before the next try: up to 0.25, 0.5, 1 … 8 s, by lot. Throws what was wrong where none makes sense. */
-function pauses(patience) {
-  let [since, most] = [0, FIRST_PAUSE_MS];
-  return async (error, signal, asked = 0) => {
+/** Pauses before the next try: up to 0.25, 0.5, 1 … 8 s, by lot. They end after `patience` without a sign of life. */
+class Pauses {
+  constructor(patience) {
+    this._patience = patience;
+    this.reset();
+  }
+  reset() {
+    [this._since, this._most] = [0, FIRST_PAUSE_MS];
+  }
+  /** A connection brought something, if only a ping. One that lasts is a sign of life; one that breaks at once is none. */
+  heard(opened) {
+    if (Date.now() - opened > Math.min(LONGEST_PAUSE_MS, this._patience)) this.reset();
+  }
+  /** Waits. Throws what was wrong if no further try makes sense. */
+  async wait(error, signal, asked = 0) {
     const final = signal?.aborted || (error instanceof ApiError && error.status < 500 && error.status !== 429);
-    const pause = (error.retryAfter || asked) + Math.random() * most;
-    if (final || Date.now() - (since ||= Date.now()) + pause > patience) throw signal?.reason ?? error;
-    most = Math.min(most * 2, LONGEST_PAUSE_MS);
+    const pause = (error.retryAfter || asked) + Math.random() * this._most;
+    if (final || Date.now() - (this._since ||= Date.now()) + pause > this._patience) throw signal?.reason ?? error;
+    this._most = Math.min(this._most * 2, LONGEST_PAUSE_MS);
     await new Promise((resolve) => setTimeout(resolve, pause));
-  };
+  }
 }

@@ -4,7 +4,7 @@ Knows no clock: the caller passes the time. Rules:
 
 * The n-th pause is drawn from 0 to ``base`` · ``factor``ⁿ seconds, at most ``cap``, so that a thousand clients of a
   server that comes back do not reconnect at once. A server's ``Retry-After`` is waited at least.
-* Retries end ``patience`` seconds after the first failure. Progress starts over.
+* Retries end ``patience`` seconds after the first failure. Progress starts over, and so does a connection that lasts.
 
 Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
@@ -54,6 +54,15 @@ class Backoff:
         """Count the next failure as the first one."""
         self._failures = 0
         self._first_failure: float | None = None
+
+    def heard(self, opened: float, now: float) -> None:
+        """Note that a connection that is open since ``opened`` brought something, if only a heartbeat.
+
+        One that lasts is a sign of life. One that breaks soon is none: else a server that always fails behind its
+        first bytes would never be given up.
+        """
+        if now - opened > min(self._cap, self._patience):
+            self.reset()
 
     def pause(self, now: float, retry_after: float | None = None) -> float | None:
         """Return the seconds until the next try, or ``None`` to give up. ``retry_after``: what the server asked for."""

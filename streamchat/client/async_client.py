@@ -41,7 +41,7 @@ from streamchat.errors import NotFound, StreamchatError
 class AsyncClient:
     """A client of the server at ``base_url``.
 
-    ``patience``: seconds of retries after a connection was lost. ``headers``: sent with every request.
+    ``patience``: seconds of retries without a sign of life. ``headers``: sent with every request.
     """
 
     def __init__(
@@ -161,7 +161,9 @@ class AsyncClient:
                 async with self._http.stream("GET", path, params={"after": after or "0"}) as response:
                     if response.status_code >= 300:
                         p.check(response.status_code, response.headers, await response.aread())
+                    opened = _now()
                     async for data in response.aiter_bytes():
+                        backoff.heard(opened, _now())
                         for event in conversation_events_from(decoder, data):
                             yield event
                             after, known = event.cursor or after, True
@@ -480,7 +482,7 @@ class AsyncRun:
         backoff, furthest = Backoff(self._client.patience), self._state.seq
         while not self._state.ended:
             try:
-                async with aclosing(self._connection()) as entries:
+                async with aclosing(self._connection(backoff)) as entries:
                     async for entry in entries:
                         if entry.seq > furthest:
                             backoff.reset()
@@ -491,13 +493,15 @@ class AsyncRun:
             except (httpx2.HTTPError, p.Refused, Gap) as error:
                 await _wait(backoff, error, self._client.url, self._state.retry_seconds)
 
-    async def _connection(self) -> AsyncGenerator[Entry, None]:
+    async def _connection(self, backoff: Backoff) -> AsyncGenerator[Entry, None]:
         state = self._state
         state.connect()
         async with self._client._http.stream("GET", p.events_path(self.id), params={"after": state.seq}) as response:
             if response.status_code >= 300:
                 p.check(response.status_code, response.headers, await response.aread())
+            opened = _now()
             async for data in response.aiter_bytes():
+                backoff.heard(opened, _now())
                 for entry in state.feed(data):
                     yield entry
                 if state.ended:
@@ -515,4 +519,8 @@ async def _wait(
     backoff: Backoff, error: StreamchatError | httpx2.HTTPError, url: str, retry_after: float | None = None
 ) -> None:
     """Sleep until the next try makes sense. Raises the error if none does."""
-    await asyncio.sleep(p.pause_after(backoff, error, url, asyncio.get_running_loop().time(), retry_after))
+    await asyncio.sleep(p.pause_after(backoff, error, url, _now(), retry_after))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

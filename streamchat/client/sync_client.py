@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Client:
     """A client of the server at ``base_url``.
 
-    ``patience``: seconds of retries after a connection was lost. ``headers``: sent with every request.
+    ``patience``: seconds of retries without a sign of life. ``headers``: sent with every request.
     """
 
     def __init__(

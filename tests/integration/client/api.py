@@ -21,10 +21,14 @@ from tests.unit.client.wire import RUN, encode
 
 @dataclass
 class Fault:
-    """How a connection to the events goes: ``status`` instead of a stream, or this many bytes and a close."""
+    """How a connection to the events goes: ``status`` instead of a stream, or this many bytes and a close.
+
+    ``pings``: so many heartbeats, 50 ms apart, before it closes.
+    """
 
     status: int = 200
     cut: int | None = None
+    pings: int = 0
     headers: str = ""
     body: bytes = b""
 
@@ -98,6 +102,9 @@ class Api:
         data += b"".join(encode(n, e) for n, e in enumerate(self.events, 1) if n > after)
         if fault.cut is not None:
             writer.write(data[: fault.cut])
+            for _ in range(fault.pings):
+                await asyncio.sleep(0.05)
+                writer.write(b":\n\n")
             return
         if self.hold is not None:
             writer.write(data[: len(data) // 2])

@@ -80,8 +80,12 @@ function serve(...plan) {
       const text = told?.text ?? WIRE.slice(Number(searchParams.get("after"))).join("") + "data: [DONE]\n\n";
       const bytes = new TextEncoder().encode(text).slice(0, told?.cut);
       const body = new ReadableStream({
-        start(stream) {
+        async start(stream) {
           stream.enqueue(bytes);
+          for (let n = 0; n < (told?.pings ?? 0); n++) {
+            await Bun.sleep(50);
+            stream.enqueue(new TextEncoder().encode(":\n\n"));
+          }
           if (!told?.hold) stream.close();
         },
       });
@@ -175,4 +179,20 @@ test("it does not try for ever", async () => {
   const { client: cut } = serve(...Array(200).fill({ cut: 3 }));
   cut.patience = 300;
   await expect(all(cut.follow("run-1"))).rejects.toThrow("ended before");
+});
+
+test("a quiet connection that lasts is a sign of life: what waits is read for as long as it takes", async () => {
+  const quiet = { text: ": hello\n\n", pings: 14 }; // each lasts longer than the patience
+  const run = serve({ text: WIRE[0], pings: 14 }, quiet, quiet);
+  run.client.patience = 300;
+  const conversation = serve(quiet, quiet, { text: 'event: deleted\ndata: {"type":"deleted"}\n\ndata: [DONE]\n\n' });
+  conversation.client.patience = 300;
+  const [events, told] = await Promise.all([
+    all(run.client.follow("run-1")),
+    all(conversation.client.followConversation("c")),
+  ]);
+  expect(events).toEqual(ALL);
+  expect(run.asked.map(({ after }) => after)).toEqual(["0", "1", "1", "1"]);
+  expect(told.map(({ type }) => type)).toEqual(["deleted"]);
+  expect(conversation.asked.length).toBe(3);
 });

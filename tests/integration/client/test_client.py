@@ -163,6 +163,24 @@ async def test_a_server_that_brings_nothing_new_is_given_up(client: type, serve:
 
 
 @both
+async def test_a_quiet_connection_that_lasts_is_a_sign_of_life(client: type, serve: Serve) -> None:
+    """An answer that waits is read for as long as it takes: each connection only has heartbeats, and then breaks."""
+    api = Api(SAID, [Fault(cut=9, pings=16)] * 3)  # each lasts longer than the patience
+    heard, _ = await client(serve(api), patience=0.3).entries()
+    assert heard == ALL
+    assert api.faults == []
+
+
+async def test_a_quiet_conversation_is_followed_for_as_long_as_it_takes(serve: Serve) -> None:
+    """The server ends each of its connections after a while, and nothing comes on them but heartbeats."""
+    deleted = Fault(body=b'event: deleted\ndata: {"type":"deleted"}\n\ndata: [DONE]\n\n')
+    api = Api(SAID, [*[Fault(cut=9, pings=16)] * 3, deleted])
+    async with AsyncClient(serve(api), patience=0.3) as client:
+        assert [event.data["type"] async for event in client.follow_conversation("c")] == ["deleted"]
+    assert api.faults == []
+
+
+@both
 async def test_text_over_a_snapshot_comes_once(client: type, serve: Serve) -> None:
     """Where the server can only tell the whole again, a loop over the text gets what is new in it."""
     said = [e.TextDelta("one "), e.TextDelta("two "), e.TextDelta("three"), e.Finished()]
@@ -217,3 +235,17 @@ def test_pauses_grow_and_end() -> None:
     backoff.reset()
     assert backoff.pause(100) == 0.5
     assert backoff.pause(100, retry_after=61) is None
+
+
+def test_patience_begins_anew_with_a_connection_that_lasts() -> None:
+    """One that breaks within the longest pause, or within the patience, is no progress."""
+    backoff = Backoff(60, base=1, cap=8, draw=lambda low, high: high)
+    assert backoff.pause(0) == 1
+    backoff.heard(10, now=18)
+    assert backoff.pause(61) is None
+    backoff.heard(10, now=18.1)
+    assert [backoff.pause(61), backoff.pause(121), backoff.pause(121.1)] == [1, 2, None]
+    hasty = Backoff(0.5)
+    assert hasty.pause(0) is not None
+    hasty.heard(0, now=0.6)
+    assert hasty.pause(0.7) is not None
