@@ -14,6 +14,7 @@
 import { newId, Streamchat } from "./streamchat-client.js";
 
 const ENDINGS = ["finished", "stopped", "failed", "interrupted"];
+const PATIENCE_MS = 10_000; // of requests: what takes longer is said, and nothing is lost; reading never gives up
 const FENCE = /^\s*(```|~~~)/;
 const STRINGS = {
   approve: "Approve",
@@ -29,6 +30,7 @@ const STRINGS = {
   question: "You",
   retry: "Try again",
   send: "Send",
+  sending: "Sending",
   sources: "Sources",
   stop: "Stop",
   stopped: "Stopped",
@@ -80,19 +82,27 @@ function h(tag, fields = {}, ...children) {
   return node;
 }
 
+/** A link, or the text `whole` if the address is none for a browser. @param {string} address @param {string} label */
+function link(address, label, whole = label) {
+  if (!/^https?:\/\//i.test(address)) return whole;
+  return h("a", { href: address, rel: "noopener noreferrer nofollow", target: "_blank" }, label);
+}
+
+// In linear time: no mark is looked for behind the place where the next one of its kind begins.
+const MARKS = /`([^`]+)`|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|\[([^[\]]*)\]\(((?:[^)\s\]]|\](?!\())+)\)/g;
+
 /** Inline marks of Markdown as nodes. @param {string} text @returns {(Node | string)[]} */
 function inline(text) {
   const nodes = [];
   let rest = 0;
-  for (const match of text.matchAll(/`([^`]+)`|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|\[([^\]]*)\]\(([^)\s]+)\)/g)) {
+  for (const match of text.matchAll(MARKS)) {
     nodes.push(text.slice(rest, match.index));
     rest = match.index + match[0].length;
     const [whole, code, strong, em, label, address] = match;
     if (code !== undefined) nodes.push(h("code", {}, code));
     else if (strong !== undefined) nodes.push(h("strong", {}, strong));
     else if (em !== undefined) nodes.push(h("em", {}, em));
-    else if (/^https?:\/\//i.test(address)) nodes.push(h("a", { href: address, rel: "noopener noreferrer nofollow", target: "_blank" }, label));
-    else nodes.push(whole);
+    else nodes.push(link(address, label, whole));
   }
   nodes.push(text.slice(rest));
   return nodes;
@@ -183,6 +193,8 @@ export class StreamChat extends HTMLElement {
   _following = /** @type {AbortController | undefined} */ (undefined);
   _painting = false;
   _sending = false;
+  _unsent = /** @type {{key: string, id: string} | undefined} */ (undefined);
+  _asked = /** @type {string | undefined} */ (undefined);
   _error = "";
 
   connectedCallback() {
@@ -206,11 +218,18 @@ export class StreamChat extends HTMLElement {
     this._sending = true;
     this._error = "";
     this._paint();
+    const [shown, model] = [this._messages, this.getAttribute("model") ?? undefined];
+    // The same text again after a failure is the same message: the first try may have arrived.
+    const key = JSON.stringify([this._shown, model, text]);
+    if (this._unsent?.key !== key) this._unsent = { key, id: newId() };
     try {
-      const model = this.getAttribute("model") ?? undefined;
-      const ask = { conversationId: this._shown || undefined, clientMessageId: newId(), model };
+      const ask = { conversationId: this._shown || undefined, clientMessageId: this._unsent.id, model };
       const run = await this._client.start(text, ask);
-      if (!this._shown) this._show(run.conversationId ?? "", true);
+      this._unsent = undefined;
+      this._asked = run.id;
+      if (shown !== this._messages) this._refresh(); // something else is shown by now, and stays
+      else if (this._shown) this._tellEnd(shown.get(run.id));
+      else this._show(run.conversationId ?? "", true);
       return true;
     } catch (error) {
       this._error = error.message;
@@ -270,8 +289,10 @@ export class StreamChat extends HTMLElement {
 
   async _submit() {
     const text = this._input.value;
-    this._input.value = "";
-    if (!(await this.send(text)) && !this._input.value) this._input.value = text;
+    const sent = await this.send(text);
+    const now = this._input.value; // what is typed meanwhile is kept
+    if (now.startsWith(text)) this._input.value = sent ? now.slice(text.length).trimStart() : now;
+    else if (!sent) this._input.value = `${text}\n\n${now}`;
   }
 
   /** Have this conversation in the attribute. @param {string} id */
@@ -287,7 +308,9 @@ export class StreamChat extends HTMLElement {
     this._following?.abort();
     const token = this.getAttribute("token");
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
-    this._client = new Streamchat({ url: this.getAttribute("url") ?? "", headers, patience: Number.POSITIVE_INFINITY });
+    const server = { url: this.getAttribute("url") ?? "", headers };
+    this._client = new Streamchat({ ...server, patience: PATIENCE_MS });
+    this._reader = new Streamchat({ ...server, patience: Number.POSITIVE_INFINITY });
     this._shown = this.getAttribute("conversation") ?? "";
     this._messages = new Map();
     this._leaf = undefined;
@@ -301,7 +324,7 @@ export class StreamChat extends HTMLElement {
   async _follow(id) {
     const following = (this._following = new AbortController());
     try {
-      for await (const event of this._client.followConversation(id, { signal: following.signal })) {
+      for await (const event of this._reader.followConversation(id, { signal: following.signal })) {
         if (following.signal.aborted) return;
         this._take(event);
       }
@@ -333,18 +356,31 @@ export class StreamChat extends HTMLElement {
     if (event.type === "snapshot") {
       const { parts, status, error } = event.message;
       Object.assign(message, { parts, status, error });
-    } else if (ENDINGS.includes(event.type)) {
+    }
+    message.live ||= !ENDINGS.includes(message.status); // seen while it was written
+    if (ENDINGS.includes(event.type)) {
       this._end(message, event);
-    } else {
+    } else if (event.type !== "snapshot") {
       message.status = event.type === "waiting" ? "waiting" : "streaming";
       fold(message.parts, event);
     }
   }
 
-  _end(message, { type: status, message: error, run_id: id }) {
+  _end(message, { type: status, message: error }) {
     const failed = status === "failed" || status === "interrupted";
     Object.assign(message, { status, error: failed ? (error ?? this.strings[status]) : undefined });
     for (const part of message.parts) if (part.state === "awaiting-approval" || part.state === "running") part.state = "stopped";
+    this._tellEnd(message);
+  }
+
+  /** Tell the page that an answer has ended, once; not of one that had ended before it was read. */
+  _tellEnd(message) {
+    if (!ENDINGS.includes(message?.status)) return;
+    const { id, status } = message;
+    const asked = id === this._asked; // by this element, so it is news, even if it comes whole
+    if (asked) this._asked = undefined;
+    if (message.told || !(message.live || asked)) return;
+    message.told = true;
     this.dispatchEvent(new CustomEvent("ended", { detail: { id, status } }));
     this._refresh();
   }
@@ -376,6 +412,14 @@ export class StreamChat extends HTMLElement {
     });
   }
 
+  /** What is announced while nothing is wrong. */
+  _progress(last) {
+    if (this._running) return this._running.status === "waiting" ? this.strings.waiting : this.strings.generating;
+    if (this._sending) return this.strings.sending;
+    if (last?.status === "stopped") return this.strings.stopped;
+    return last?.status === "finished" && last.role === "assistant" ? this.strings.ended : "";
+  }
+
   _paintNow() {
     const path = this._path();
     const shown = path.map((message) => this._article(message));
@@ -387,11 +431,10 @@ export class StreamChat extends HTMLElement {
     const running = this._running;
     const last = path[path.length - 1];
     this._log.setAttribute("aria-busy", String(Boolean(running)));
-    const done = last?.status === "stopped" ? this.strings.stopped : last?.status === "finished" && last.role === "assistant" ? this.strings.ended : "";
-    const state = running ? (running.status === "waiting" ? this.strings.waiting : this.strings.generating) : done;
-    const text = this._error || last?.error?.message || last?.error || state;
+    const failed = this._error || (!this._sending && (last?.error?.message || last?.error));
+    const text = failed || this._progress(last);
     if (this._status.textContent !== text) this._status.textContent = text;
-    this._status.classList.toggle("error", Boolean(this._error || last?.error));
+    this._status.classList.toggle("error", Boolean(failed));
     const focused = this.shadowRoot?.activeElement;
     this._send.hidden = Boolean(running);
     this._stop.hidden = !running;
@@ -438,7 +481,7 @@ export class StreamChat extends HTMLElement {
   _partNode(message, part) {
     if (part.type === "text") return message.role === "user" ? h("div", {}, part.text) : h("div", { part: "text" }, ...markdown(part.text));
     if (part.type === "reasoning") return h("details", { part: "reasoning" }, h("summary", {}, this.strings.thinking), h("div", {}, part.text));
-    if (part.type === "source") return h("p", {}, ...inline(`[${part.title || part.url}](${part.url})`));
+    if (part.type === "source") return h("p", {}, link(part.url ?? "", part.title || part.url || ""));
     if (part.type === "notice") return h("p", { class: "status" }, part.text ?? "");
     if (part.type !== "tool_call") return h("p", {}, part.name ?? part.type);
     const waits = part.state === "awaiting-approval";
@@ -456,7 +499,9 @@ export class StreamChat extends HTMLElement {
   async _refresh() {
     if (!this.hasAttribute("history")) return;
     try {
-      const { conversations } = await this._client.conversations();
+      const reader = this._reader;
+      const { conversations } = await reader.conversations();
+      if (reader !== this._reader) return; // the list of another server or person
       const row = ({ id, title }) => h("li", {}, h("button", { type: "button", "aria-current": id === this._shown && "true", onclick: () => this.open(id) }, title));
       this._list.replaceChildren(...conversations.map(row));
     } catch (error) {
