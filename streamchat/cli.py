@@ -94,6 +94,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _add_ask(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "If people sign in on the server, set STREAMCHAT_API_KEY to an API key from its page /account."
     url = f"http://127.0.0.1:{os.environ.get('PORT') or 3000}"
     parser.add_argument("question", nargs="*", help="the question; read from a pipe if left out")
     parser.add_argument("--model", help="provider:model (default: the server's first one)")
@@ -104,10 +105,11 @@ def _add_ask(parser: argparse.ArgumentParser) -> None:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from streamchat.client.cli_ask import AskOptions, main
+    from streamchat.client.cli_ask import KEY_VARIABLE, AskOptions, main
 
-    question = " ".join(options.question)
-    return main(AskOptions(question, options.url, options.model, options.conversation, options.follow, options.json))
+    question, key = " ".join(options.question), os.environ.get(KEY_VARIABLE, "")
+    chosen = options.url, options.model, options.conversation, options.follow, options.json
+    return main(AskOptions(question, *chosen, key))
 
 
 def _build() -> int:

@@ -6,6 +6,7 @@ not be requested, 3 it is incomplete (cut off, or stopped by another client), 13
 * The first Ctrl-C stops the run and waits for its ending; the second one exits at once.
 * With ``--follow``, Ctrl-C only stops reading: the run continues.
 * A reader that closes the pipe ends this program, not the run.
+* An API key comes from the environment only: a command line is seen by everybody on the machine.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from streamchat.chat.events import ToolCallReady, ToolResult, Waiting
 from streamchat.chat.messages import Message, ToolCallPart
 from streamchat.chat.outcome import explain
 from streamchat.client.async_client import AsyncClient, AsyncRun
 from streamchat.client.cli_approval import decisions
+from streamchat.client.protocol import Refused
 from streamchat.client.run_state import ClientEvent, Snapshot
 from streamchat.client.terminal import JsonLines, Screen, harmless
 from streamchat.errors import InvalidInput, StreamchatError
 
+KEY_VARIABLE = "STREAMCHAT_API_KEY"
 COMPLETE, FAILED, PARTIAL, PIPE_CLOSED, INTERRUPTED = 0, 1, 3, 141, 130
 # How long the first Ctrl-C waits for a run that has not started.
 BEGIN_SECONDS = 3.0
@@ -36,7 +39,7 @@ START_PATIENCE, PATIENCE = 2.0, 60.0
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """Parsed command line. ``follow``: the id of a run to read instead of asking ``question``."""
+    """Parsed command line. ``follow``: the id of a run to read instead of asking ``question``. ``key``: an API key."""
 
     question: str
     url: str
@@ -44,10 +47,12 @@ class AskOptions:
     conversation_id: str | None = None
     follow: str | None = None
     as_json: bool = False
+    key: str = field(default="", repr=False)
 
 
 def main(options: AskOptions) -> int:
     """Ask a question or follow a run. Returns the exit code. Raises ``StreamchatError``."""
+    options = replace(options, key=_checked_key(options.key))
     if options.follow is None:
         options = _with_question(options)
     for stream in (sys.stdout, sys.stderr):
@@ -57,6 +62,10 @@ def main(options: AskOptions) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit does not fail again
         return PIPE_CLOSED
+    except Refused as error:
+        if error.status != 401:
+            raise
+        raise Refused(_with_key_hint(error, options), status=error.status, kind=error.kind) from None
 
 
 class _Session:
@@ -73,7 +82,9 @@ class _Session:
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         spinner = asyncio.create_task(self._screen.work())
         try:
-            async with AsyncClient(self._options.url, patience=START_PATIENCE) as client:
+            key = self._options.key
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            async with AsyncClient(self._options.url, patience=START_PATIENCE, headers=headers) as client:
                 self._task = asyncio.create_task(self._read(client))
                 message = await self._task
         except asyncio.CancelledError:
@@ -166,6 +177,22 @@ def _awaiting_approval(event: ClientEvent, message: Message) -> Sequence[str]:
     return ()
 
 
+def _checked_key(text: str) -> str:
+    """Return the key without the white space around it. Raises ``InvalidInput`` for what no header can carry."""
+    key = text.strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise InvalidInput(f"{KEY_VARIABLE} is not an API key.")
+    return key
+
+
+def _with_key_hint(error: Refused, options: AskOptions) -> str:
+    """Return the error message of a server that wants to know who asks, with the variable of the key."""
+    why = error.user_message.rstrip(".")
+    if options.key:
+        return f"{why} ({KEY_VARIABLE})."
+    return f"{why}: set {KEY_VARIABLE} to an API key, which you create on {options.url.rstrip('/')}/account."
+
+
 def _with_question(options: AskOptions) -> AskOptions:
     """Return the options with the question read from standard input if it is missing."""
     question = options.question
@@ -173,4 +200,4 @@ def _with_question(options: AskOptions) -> AskOptions:
         if question == "" and sys.stdin.isatty():
             raise InvalidInput('What do you want to ask? For example: streamchat ask "Hello"')
         question = sys.stdin.read()
-    return AskOptions(question, options.url, options.model, options.conversation_id, None, options.as_json)
+    return replace(options, question=question)

@@ -66,13 +66,14 @@ const servers = [];
 afterAll(() => servers.forEach((server) => server.stop(true)));
 
 function serve(...plan) {
-  const asked = [];
+  const [asked, keys] = [[], []];
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     async fetch(request) {
       const { pathname, searchParams } = new URL(request.url);
       asked.push({ method: request.method, path: pathname, after: searchParams.get("after"), body: await request.text() });
+      keys.push(request.headers.get("Authorization"));
       const told = request.method === "POST" || pathname.endsWith("/events") ? plan.shift() : undefined;
       if (told?.status) return new Response(told.body, told);
       if (request.method === "POST") return Response.json({ run_id: "run-1", conversation_id: "c" }, { status: 201 });
@@ -93,7 +94,7 @@ function serve(...plan) {
     },
   });
   servers.push(server);
-  return { asked, client: new Streamchat({ url: `http://127.0.0.1:${server.port}/`, patience: 10_000 }) };
+  return { asked, keys, client: new Streamchat({ url: `http://127.0.0.1:${server.port}/`, patience: 10_000 }) };
 }
 
 const all = async (run) => {
@@ -128,6 +129,17 @@ test("a start whose answer is lost is sent again as the same message", async () 
   const { client_message_id: id, ...rest } = bodies[0];
   expect(id).toMatch(/^[a-p]{24}$/);
   expect(rest).toEqual({ message: "hi", model: "m:x", conversation_id: "c", system: "s", options: { max_tokens: 5 } });
+});
+
+test("headers are sent with every request", async () => {
+  const { client, keys } = serve();
+  client.headers = { Authorization: "Bearer sck_1" };
+  const run = await client.start("hi");
+  await all(run);
+  await client.get("run-1");
+  await run.stop();
+  await client.decide("run-1", { call_id: "c", approve: true });
+  expect(keys).toEqual(Array(5).fill("Bearer sck_1"));
 });
 
 test("what is refused is said at once, with the server's sentence", async () => {

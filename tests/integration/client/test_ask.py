@@ -22,6 +22,7 @@ from streamchat.chat.wire import event_to_wire
 from streamchat.client.terminal import harmless
 from streamchat.tools import tool
 from tests.integration.web.conftest import Api, MakeApi
+from tests.support.people import Person
 
 PATIENCE = 30
 
@@ -75,14 +76,14 @@ class Asked:
 
 @asynccontextmanager
 async def asking(
-    *arguments: str, terminal: bool = False, person: bool = False, stdin: int | None = None
+    *arguments: str, terminal: bool = False, person: bool = False, stdin: int | None = None, **variables: str
 ) -> AsyncIterator[Asked]:
-    """``person``: the terminal's input is a person's too."""
+    """``person``: the terminal's input is a person's too. ``variables``: of the environment."""
     ours, its = pty.openpty() if terminal else (None, asyncio.subprocess.PIPE)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streamchat", "ask", *arguments),
         cwd=ROOT,
-        env=environment({"COLUMNS": "80"}),
+        env=environment({"COLUMNS": "80"} | variables),
         stdin=its if person else asyncio.subprocess.DEVNULL if stdin is None else stdin,
         stdout=its,
         stderr=its if terminal else asyncio.subprocess.PIPE,
@@ -201,6 +202,31 @@ async def test_what_cannot_be_asked_is_one_sentence(api: Api):
         assert (code, out) == (1, ""), err
         assert sentence in err
         assert len(err.splitlines()) == 1
+
+
+async def test_a_server_with_accounts_is_asked_with_a_key(make_api: MakeApi):
+    """The key is read from the environment, for a question and for a run that exists; 401 names it in one line."""
+    async with make_api(STREAMCHAT_ACCOUNTS="open") as api, Person(api.url) as anna:
+        await anna.sign_up()
+        key = (await anna.new_key())["key"]
+        async with asking("--url", api.url, "--json", "hi", STREAMCHAT_API_KEY=f" {key}\r\n") as asked:
+            api.provider.say(e.TextDelta("for Anna"), e.Finished())
+            code, out, err = await asked.end()
+        assert (code, err) == (0, "")
+        run_id = json.loads(out.splitlines()[0])["run_id"]
+        async with asking("--url", api.url, f"--follow={run_id}", STREAMCHAT_API_KEY=key) as asked:
+            assert await asked.end() == (0, "for Anna\n", "")
+        for wrong, sentence in (
+            ("", f"Sign in first: set STREAMCHAT_API_KEY to an API key, which you create on {api.url}/account."),
+            ("sck_no", "API key is unknown, was revoked or has expired (STREAMCHAT_API_KEY)."),
+            ("two\nlines", "STREAMCHAT_API_KEY is not an API key."),
+            ("schlüssel", "STREAMCHAT_API_KEY is not an API key."),
+        ):
+            async with asking("--url", api.url, "hi", STREAMCHAT_API_KEY=wrong) as asked:
+                code, out, err = await asked.end()
+            assert (code, out) == (1, ""), err
+            assert sentence in err
+            assert len(err.splitlines()) == 1
 
 
 async def test_the_question_may_come_through_a_pipe(api: Api):

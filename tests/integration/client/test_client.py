@@ -19,7 +19,9 @@ from streamchat.client import AsyncClient, Entry, Incomplete, Refused, ServerFai
 from streamchat.errors import InvalidInput, NotFound
 from tests.integration.client.api import Api, Fault
 from tests.integration.client.both import Async, Waiting
+from tests.integration.web.conftest import MakeApi
 from tests.support.loop import LoopThread
+from tests.support.people import Person
 from tests.unit.client.test_reading import ALL, SAID, WHOLE
 from tests.unit.client.wire import RUN, encode
 
@@ -113,6 +115,21 @@ async def test_final_in_the_middle_of_a_loop_takes_nothing_from_it(client: type,
     heard, message = await client(serve(Api(SAID))).final_in_the_loop()
     assert heard == ALL
     assert message.text == TEXT
+
+
+async def test_a_server_with_accounts_is_read_with_a_key(make_api: MakeApi) -> None:
+    """``headers`` are sent with every request: the start, the stream, and what follows."""
+    async with make_api(STREAMCHAT_ACCOUNTS="open") as api, Person(api.url) as anna, AsyncClient(api.url) as nobody:
+        await anna.sign_up()
+        key = (await anna.new_key())["key"]
+        async with AsyncClient(api.url, headers={"Authorization": f"Bearer {key}"}) as client:
+            run = await client.start("hi")
+            api.provider.say(e.TextDelta("for Anna"), e.Finished())
+            assert [piece async for piece in run.text()] == ["for Anna"]
+            assert (await client.get(run.id)).text == "for Anna"
+        with pytest.raises(Refused, match="Sign in first") as told:
+            await nobody.start("hi")
+        assert told.value.status == 401
 
 
 @both
