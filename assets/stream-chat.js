@@ -191,6 +191,7 @@ export class StreamChat extends HTMLElement {
   _messages = /** @type {Map<string, any>} */ (new Map());
   _leaf = /** @type {string | undefined} */ (undefined);
   _following = /** @type {AbortController | undefined} */ (undefined);
+  _visit = 0; // grows with each choice of what is shown
   _painting = false;
   _sending = false;
   _unsent = /** @type {{key: string, id: string} | undefined} */ (undefined);
@@ -209,7 +210,10 @@ export class StreamChat extends HTMLElement {
   attributeChangedCallback(name, before, after) {
     if (!this.isConnected || before === after || !this.shadowRoot) return;
     if (name === "heading" || name === "placeholder") this._paintFrame();
-    else if (name !== "conversation" || (after ?? "") !== this._shown) this._restart();
+    else if (name !== "conversation" || (after ?? "") !== this._shown) {
+      if (name === "conversation" || name === "url") this._visit++;
+      this._restart();
+    }
   }
 
   /** Ask in this conversation; while an answer is written, nothing. @param {string} text */
@@ -218,7 +222,7 @@ export class StreamChat extends HTMLElement {
     this._sending = true;
     this._error = "";
     this._paint();
-    const [shown, model] = [this._messages, this.getAttribute("model") ?? undefined];
+    const [visit, model] = [this._visit, this.getAttribute("model") ?? undefined];
     // The same text again after a failure is the same message: the first try may have arrived.
     const key = JSON.stringify([this._shown, model, text]);
     if (this._unsent?.key !== key) this._unsent = { key, id: newId() };
@@ -227,8 +231,8 @@ export class StreamChat extends HTMLElement {
       const run = await this._client.start(text, ask);
       this._unsent = undefined;
       this._asked = run.id;
-      if (shown !== this._messages) this._refresh(); // something else is shown by now, and stays
-      else if (this._shown) this._tellEnd(shown.get(run.id));
+      if (visit !== this._visit) this._refresh(); // something else is shown by now, and stays
+      else if (this._shown) this._tellEnd(this._messages.get(run.id));
       else this._show(run.conversationId ?? "", true);
       return true;
     } catch (error) {
@@ -248,6 +252,7 @@ export class StreamChat extends HTMLElement {
 
   /** Show another conversation, `""`: a new one. @param {string} id */
   open(id) {
+    this._visit++;
     this._show(id);
     this._restart();
     this._input.focus();

@@ -120,6 +120,17 @@ test("New chat stays, also if a question is taken in the conversation that was l
   }
 });
 
+test("a new conversation is shown, also if the element is moved or gets another token while it begins", async () => {
+  const late = held(started);
+  serve({ starts: [late.answer] });
+  const chat = element();
+  chat.submit("a question");
+  document.body.append(chat.node);
+  chat.node.setAttribute("token", "sck_2");
+  late.release();
+  await waitFor(() => expect(chat.node.getAttribute("conversation")).toBe("A"));
+});
+
 test("a question stays in the box until it is taken, and what is typed meanwhile is kept", async () => {
   const late = held(started);
   const no = held(() => refused("No such model.", 422));
