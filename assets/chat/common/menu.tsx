@@ -35,12 +35,19 @@ export function Menu({ label, testId, items }: Props) {
     if (!shown || !list.current || !button.current) return;
     place(list.current, button.current);
     list.current.querySelector<HTMLElement>("[role=menuitem]")?.focus({ preventScroll: true });
-    const scrolled = () => setShown(null);
+    const moved = () => {
+      if (list.current?.contains(document.activeElement)) button.current?.focus({ preventScroll: true });
+      setShown(null);
+    };
+    // The list does not follow its button. What scrolls elsewhere, as the transcript does under an answer, moves neither.
+    const scrolled = ({ target }: Event) => {
+      if ((target as Node).contains(button.current)) moved();
+    };
     addEventListener("scroll", scrolled, { capture: true, passive: true });
-    addEventListener("resize", scrolled, { passive: true });
+    addEventListener("resize", moved, { passive: true });
     return () => {
       removeEventListener("scroll", scrolled, { capture: true });
-      removeEventListener("resize", scrolled);
+      removeEventListener("resize", moved);
     };
   }, [shown]);
   const choose = (item: Item) => {

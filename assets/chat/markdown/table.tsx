@@ -2,6 +2,7 @@
 
 import { FileSpreadsheet, FileText } from "lucide-react";
 import { createContext, type ReactNode, useContext, useRef } from "react";
+import { useChat } from "../chat";
 import { copyText } from "../common/copy-button";
 import { Menu } from "../common/menu";
 import { useStrings } from "../common/strings";
@@ -11,12 +12,17 @@ export const FurtherRows = createContext<ReactNode>(null);
 
 export function Table({ children }: { children?: ReactNode }) {
   const t = useStrings().markdown;
+  const { scroll, store } = useChat();
   const table = useRef<HTMLTableElement>(null);
   const rows = useContext(FurtherRows);
-  const items = () => [
-    { label: t.copyMarkdown, icon: FileText, action: () => void copyText(asMarkdown(rowsOf(table.current))) },
-    { label: t.copyCsv, icon: FileSpreadsheet, action: () => void copyText(asCsv(rowsOf(table.current))) },
-  ];
+  const items = () => {
+    // The answer that grows does not scroll it away.
+    if (store.meta().answering) scroll.release();
+    return [
+      { label: t.copyMarkdown, icon: FileText, action: () => void copyText(asMarkdown(rowsOf(table.current))) },
+      { label: t.copyCsv, icon: FileSpreadsheet, action: () => void copyText(asCsv(rowsOf(table.current))) },
+    ];
+  };
   return (
     <div className="table-frame">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard */}

@@ -208,7 +208,7 @@ function useDelete({ id }: MessageView) {
 /** Rarer actions. */
 export function More({ view }: { view: MessageView }) {
   const t = useStrings().transcript;
-  const { attempt } = useChat();
+  const { attempt, scroll, store } = useChat();
   const remove = useDelete(view);
   const navigate = useNavigate();
   const fork = () =>
@@ -216,17 +216,21 @@ export function More({ view }: { view: MessageView }) {
       const { conversation_id } = await request<{ conversation_id: string }>("POST", messagePath(view.id, "/fork"));
       navigate(`/c/${conversation_id}`);
     });
-  const items = () => [
-    { label: t.fork, icon: GitFork, testId: "fork", action: () => void fork() },
-    { label: t.copyText, icon: FileText, action: () => void copyText(plainText(view.id) || textOf(view)) },
-    {
-      label: t.deleteFromHere,
-      icon: Scissors,
-      testId: "delete-from-here",
-      danger: true,
-      action: () => void remove(true),
-    },
-  ];
+  const items = () => {
+    // The answer that grows below does not scroll it away.
+    if (store.meta().answering) scroll.release();
+    return [
+      { label: t.fork, icon: GitFork, testId: "fork", action: () => void fork() },
+      { label: t.copyText, icon: FileText, action: () => void copyText(plainText(view.id) || textOf(view)) },
+      {
+        label: t.deleteFromHere,
+        icon: Scissors,
+        testId: "delete-from-here",
+        danger: true,
+        action: () => void remove(true),
+      },
+    ];
+  };
   return <Menu label={t.more} items={items} testId="message-menu" />;
 }
 
