@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,15 @@ def preview(tab: ChatPage, wire: Wire, language: str, code: str) -> Frame:
 
 def test_diagrams_are_drawn(tab: ChatPage, wire: Wire) -> None:
     """As pictures in the colours of either theme; the source is beside it, and the SVG can be copied. No foreign server
-    is asked, and the page's policy is kept."""
+    is asked, and the page's policy is kept. What could not be loaded is loaded for the next answer."""
     tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    show(tab, wire, FLOW + "\n" + SEQUENCE)
+    tab.oddities.allow("ERR_FAILED")
+    tab.page.route(re.compile("(draw|typeset)-.*js$"), lambda route: route.abort())
+    show(tab, wire, FLOW + "\n" + "$x^2$")
+    expect(tab.page.locator(".code-note, .tex-message")).to_have_text([re.compile("could not be loaded")] * 2)
+    tab.page.unroute_all()
+    wire.tell(OPEN | {"messages": [finished("b", FLOW + "\n" + SEQUENCE + "\n" + "$x^2$")]})
+    expect(tab.page.locator(".tex[data-state=done]")).to_have_count(1)
     expect(tab.page.locator(".diagram")).to_have_count(2)
     image = tab.page.get_by_role("img", name="Diagram: flowchart")
     expect(image).to_be_visible()

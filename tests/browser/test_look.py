@@ -49,9 +49,15 @@ def test_the_theme_is_kept_and_there_before_the_page_is(served: Served, browser:
 
 
 def test_the_palette_is_used_by_keyboard(open_page: OpenPage) -> None:
-    """Opened, searched, chosen and closed without a mouse; the focus is then where it was."""
+    """Opened, searched, chosen and closed without a mouse; the focus is then where it was. If its code is not loaded,
+    the page says so, and loads it when it is next opened."""
     chat = open_page("/")
     expect(chat.composer).to_be_focused()
+    chat.oddities.allow("ERR_FAILED", "dynamically imported module")
+    chat.page.route("**/overlays-*.js", lambda route: route.abort())
+    chat.page.keyboard.press("Control+k")
+    expect(chat.said).to_contain_text("could not be loaded")
+    chat.page.unroute_all()
     chat.page.keyboard.press("Control+k")
     expect(chat.page.get_by_test_id("palette-query")).to_be_focused()
     chat.page.keyboard.type("theme dark")

@@ -7,9 +7,10 @@ import "../shell/shell.css";
 import "./lab.css";
 
 import { Download, Link } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { Suspense, useEffect, useRef, useState } from "react";
 import { basePath } from "../common/base-path";
 import { CopyButton } from "../common/copy-button";
+import { lazyPart } from "../common/lazy-part";
 import { useStateVar } from "../common/reflex";
 import { useLabStrings } from "../common/strings/lab";
 import type { LabStrings } from "../common/strings/lab/en";
@@ -33,7 +34,7 @@ import { type GrpcFrame, type PageFrame, Race, type Recording, type View } from 
 import { Rows } from "./rows";
 import { Terms } from "./terms";
 
-const Plot = lazy(() => import("../tools/plot"));
+const Plot = lazyPart(() => import("../tools/plot"));
 const POINTS = 60; // of a line of the chart
 const TICK_MS = 50;
 

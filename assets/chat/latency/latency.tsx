@@ -7,8 +7,9 @@ import "../shell/shell.css";
 import "../lab/lab.css";
 import "./latency.css";
 
-import { lazy, Suspense, useEffect, useId, useState } from "react";
+import { Suspense, useEffect, useId, useState } from "react";
 import { basePath } from "../common/base-path";
+import { lazyPart } from "../common/lazy-part";
 import { RequestError, request } from "../common/request";
 import { useLabStrings } from "../common/strings/lab";
 import { Bar } from "../lab/bar";
@@ -27,7 +28,7 @@ import {
 } from "./report";
 
 // The chart library comes with the first chart, as it does in the chat.
-const Plot = lazy(() => import("../tools/plot"));
+const Plot = lazyPart(() => import("../tools/plot"));
 const PERIODS = [1, 7, 30, 90, 365];
 
 export function LatencyPage() {

@@ -60,20 +60,23 @@ function addressOf(svg: string): string {
 async function drawOnce(source: string): Promise<Drawn> {
   const before = kept.get(source);
   if (before) return before;
-  let result: Drawn;
-  if (source.length > MAX_SOURCE) result = { error: strings().markdown.diagramTooLarge };
-  else {
-    try {
-      const { draw } = await import("./draw");
-      result = await draw(source);
-    } catch (error) {
-      result = { error: describe(error as Error) };
-    }
-  }
+  const result = source.length > MAX_SOURCE ? { error: strings().markdown.diagramTooLarge } : await tryToDraw(source);
+  if (!result) return { error: strings().markdown.notDrawn };
   kept.set(source, result);
   const oldest = kept.keys().next().value;
   if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
   return result;
+}
+
+// `null` if what draws is not loaded, which says nothing of the diagram: its next rendering tries again.
+async function tryToDraw(source: string): Promise<Drawn | null> {
+  const loaded = await import("./draw").catch(() => null);
+  if (!loaded) return null;
+  try {
+    return await loaded.draw(source);
+  } catch (error) {
+    return error instanceof loaded.NotLoaded ? null : { error: describe(error as Error) };
+  }
 }
 
 function describe({ message }: Error): string {

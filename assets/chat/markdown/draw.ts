@@ -15,6 +15,9 @@ export interface Drawing {
   dark: string;
 }
 
+/** The library is not there, whatever the diagram is. */
+export class NotLoaded extends Error {}
+
 const WAIT_MS = 15_000;
 const MAX_SVG = 2_000_000; // characters
 
@@ -40,8 +43,9 @@ async function ask(source: string, dark: boolean): Promise<string> {
     const heard = (event: MessageEvent) => {
       if (event.source !== opened.contentWindow || event.data?.id !== id) return;
       finish();
-      const { svg, error } = event.data;
+      const { svg, error, notLoaded } = event.data;
       if (typeof svg === "string" && svg.length <= MAX_SVG) resolve(svg);
+      else if (notLoaded) reject(new NotLoaded());
       else reject(new Error(typeof error === "string" ? error : strings().markdown.diagramTooLarge));
     };
     const timer = setTimeout(() => {

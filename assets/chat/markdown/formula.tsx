@@ -33,8 +33,8 @@ function One({ tex, display }: Props) {
     void inTurn(async () => {
       if (gone) return;
       const result = kept.get(key) ?? (await typesetWhenIdle(tex, display));
-      keep(key, result);
-      if (!gone) setDone(result);
+      if (result) keep(key, result);
+      if (!gone) setDone(result ?? { error: strings().markdown.notDrawn });
     });
     return () => {
       gone = true;
@@ -55,14 +55,16 @@ function One({ tex, display }: Props) {
   return <span {...common} data-state="done" dir="ltr" translate="no" ref={place} />;
 }
 
-async function typesetWhenIdle(tex: string, display: boolean): Promise<Typeset> {
+// `null` if what typesets is not loaded, which says nothing of the formula: its next rendering tries again.
+async function typesetWhenIdle(tex: string, display: boolean): Promise<Typeset | null> {
   if (DEFINITION.test(tex) && tex.length > MAX_WITH_DEFINITIONS) {
     return { error: strings().markdown.formulaDefines };
   }
+  const loaded = await import("./typeset").catch(() => null);
+  if (!loaded) return null;
+  await idle(200);
   try {
-    const { typeset } = await import("./typeset");
-    await idle(200);
-    return { nodes: typeset(tex, display) };
+    return { nodes: loaded.typeset(tex, display) };
   } catch (error) {
     return { error: (error as Error).message };
   }

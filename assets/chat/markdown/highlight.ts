@@ -78,7 +78,7 @@ const ALIASES: Record<string, string> = {
 // Longer code stays plain: colouring it would block the page.
 const MAX_LENGTH = 40_000;
 
-let lowlight: Promise<Highlighter> | undefined;
+let lowlight: Highlighter | undefined;
 const inTurn = createQueue();
 
 export function canHighlight(language: string, code: string): boolean {
@@ -103,8 +103,8 @@ function nameOf(language: string): string | null {
 }
 
 async function highlighterFor(name: string): Promise<Highlighter> {
-  lowlight ??= import("lowlight").then(({ createLowlight }) => createLowlight());
-  const highlighter = await lowlight;
-  if (!highlighter.registered(name)) highlighter.register(name, (await LOADERS[name]()).default);
-  return highlighter;
+  const { createLowlight } = await import("lowlight");
+  lowlight ??= createLowlight();
+  if (!lowlight.registered(name)) lowlight.register(name, (await LOADERS[name]()).default);
+  return lowlight;
 }

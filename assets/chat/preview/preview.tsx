@@ -6,14 +6,15 @@
 import "./preview.css";
 
 import { X } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef } from "react";
+import { Suspense, useEffect, useRef } from "react";
 import { type Previewed, useChat } from "../chat";
 import { basePath } from "../common/base-path";
+import { lazyPart } from "../common/lazy-part";
 import { useShared } from "../common/shared-value";
 import { useStrings } from "../common/strings";
 
 // Has the Markdown of the conversation, which is loaded after the page.
-const MarkdownFrame = lazy(() => import("./markdown-frame"));
+const MarkdownFrame = lazyPart(() => import("./markdown-frame"));
 
 export function Preview() {
   const { preview } = useChat();

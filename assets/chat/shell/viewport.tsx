@@ -3,15 +3,16 @@
 import "../common/base.css";
 import "./shell.css";
 
-import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { type ReactNode, Suspense, useEffect, useRef } from "react";
 import { useNavigate } from "react-router";
 import { type Chat, useChat } from "../chat";
+import { lazyPart } from "../common/lazy-part";
 import { useShared } from "../common/shared-value";
-import { useShown, useStrings } from "../common/strings";
+import { strings, useShown, useStrings } from "../common/strings";
 import { Preview } from "../preview/preview";
 
 // Loaded when one of them is opened.
-const Overlays = lazy(() => import("./overlays"));
+const Overlays = lazyPart(() => import("./overlays"));
 
 const KEYBOARD_PX = 80; // if more is covered, it is by a keyboard
 
@@ -68,6 +69,10 @@ export function Viewport({ children }: { children?: ReactNode }) {
     return () => view.removeEventListener("resize", fit);
   }, []);
   const open = useShared(chat.overlay) !== null;
+  const notOpened = () => {
+    chat.overlay.set(null);
+    chat.store.feed({ k: "say", text: strings().common.notLoaded, n: Date.now() });
+  };
   useShortcuts(chat);
   useShown();
   return (
@@ -78,7 +83,7 @@ export function Viewport({ children }: { children?: ReactNode }) {
       {children}
       {open && (
         <Suspense fallback={null}>
-          <Overlays />
+          <Overlays onFailed={notOpened} />
         </Suspense>
       )}
       <Preview />

@@ -17,6 +17,7 @@ import {
   XAxis,
   YAxis,
 } from "recharts";
+import { ErrorBoundary } from "../common/error-boundary";
 import { useStrings } from "../common/strings";
 import type { Json } from "../store/frames";
 import { describePlot, formatTick, MAX_POINTS, type Row, rowsFor, thin } from "./plot-points";
@@ -38,6 +39,15 @@ const TOOLTIP = {
 };
 
 export default function Plot({ view }: { view: PlotView }) {
+  const t = useStrings().tools;
+  return (
+    <ErrorBoundary text={view.title || t.plotBroken}>
+      <Figure view={view} />
+    </ErrorBoundary>
+  );
+}
+
+function Figure({ view }: { view: PlotView }) {
   const t = useStrings().tools;
   const [numbers, setNumbers] = useState(false);
   const { title, series, left } = view;

@@ -1,7 +1,7 @@
 // The result of a tool, shown as what it is: text, JSON, a table, a picture, a plot, or several of these.
 
-import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
-import { ErrorBoundary } from "../common/error-boundary";
+import { type ReactNode, Suspense, useMemo, useState } from "react";
+import { lazyPart } from "../common/lazy-part";
 import { useStrings } from "../common/strings";
 import type { ImagePart, Json } from "../store/frames";
 import { Attachment } from "../transcript/attachment";
@@ -10,7 +10,7 @@ import { Table } from "./table";
 import { formatSize, isObject, LARGE, type ResultView, resultView } from "./values";
 
 // The chart library is larger than the rest of the page: it is loaded with the first plot.
-const Plot = lazy(() => import("./plot"));
+const Plot = lazyPart(() => import("./plot"));
 
 // Names in data are shown as they are.
 const asIs = (name: string) => name;
@@ -39,11 +39,9 @@ function View({ view, tool }: { view: ResultView; tool: string }) {
       return null; // an item is none
     case "plot":
       return (
-        <ErrorBoundary text={view.title || t.plotBroken}>
-          <Suspense fallback={<div className="plot loading" />}>
-            <Plot view={view} />
-          </Suspense>
-        </ErrorBoundary>
+        <Suspense fallback={<div className="plot loading" />}>
+          <Plot view={view} />
+        </Suspense>
       );
     case "json":
       return <Folded size={view.size}>{() => <JsonValue value={view.value} />}</Folded>;

@@ -1,9 +1,10 @@
 // Below an answer that ended: why it is not complete, what can be done, and details.
 
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import { useChat } from "../chat";
 import { basePath } from "../common/base-path";
 import { CopyButton } from "../common/copy-button";
+import { lazyPart } from "../common/lazy-part";
 import { dollars } from "../common/money";
 import { messagePath, request } from "../common/request";
 import { strings, useStrings } from "../common/strings";
@@ -15,7 +16,7 @@ import { DeleteButton, isShared, More, modelFor, Regenerate, useMeta, Versions }
 import { ReadAloud } from "./read-aloud";
 
 // Loaded when somebody looks at an answer again.
-const Replay = lazy(() => import("./replay"));
+const Replay = lazyPart(() => import("./replay"));
 
 interface Props {
   view: MessageView;

@@ -9,6 +9,7 @@ import { Link, useLocation, useNavigate } from "react-router";
 import { type News, useChat } from "../chat";
 import { conversationAt, useAddress, visitNow } from "../common/address";
 import { basePath, goToSignIn, routePath } from "../common/base-path";
+import { NotLoaded } from "../common/lazy-part";
 import { appName } from "../common/page-settings";
 import { useStateVar } from "../common/reflex";
 import { messagePath, request } from "../common/request";
@@ -30,7 +31,8 @@ import { UndoBar } from "./undo";
 import { WarmUp } from "./warm-up";
 
 // Markdown is the greater part of the page's code: it is loaded while the rest is there already.
-const messageModule = typeof window === "undefined" ? null : import("./message");
+const loadMessage = () => import("./message");
+let messageModule = typeof window === "undefined" ? null : loadMessage();
 type MessageComponent = typeof import("./message").Message;
 
 const EAGER = 16_000; // characters that are rendered at once when a conversation is opened
@@ -67,7 +69,7 @@ export function Transcript(props: Props) {
   const ids = pending ? NONE : meta.ids;
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const Message = useMessage();
+  const { Message, failed, load } = useMessage();
   useStickToBottom(scroller, content, meta, !ids.length, !!Message, onEarlier);
   const eager = useEager(ids);
   const showEarlier = useEarlier(scroller, meta.ids[0], onEarlier);
@@ -103,6 +105,7 @@ export function Transcript(props: Props) {
             {Message && after.map((id) => <Message key={id} id={id} last={id === lastId} eager={eager.has(id)} />)}
             {Message && <WarmUp Message={Message} wanted={!pending && !ids.length} />}
           </ActionsProvider>
+          {failed && ids.length > 0 && <NotLoaded onRetry={load} />}
           {!pending && meta.error && <p className="error">{told(meta.error)}</p>}
           {!pending && meta.missing && <Missing />}
           {!pending && !ids.length && !meta.missing && !meta.error && <Empty />}
@@ -124,12 +127,27 @@ function around(ids: string[], compared: string[]): [string[], string[]] {
   return [ids.slice(0, ids.indexOf(compared[0])), ids.slice(ids.lastIndexOf(compared[compared.length - 1]) + 1)];
 }
 
-function useMessage(): MessageComponent | null {
-  const [loaded, setLoaded] = useState<{ Message: MessageComponent } | null>(null);
-  useEffect(() => {
-    void messageModule?.then(({ Message }) => setLoaded({ Message }));
-  }, []);
-  return loaded?.Message ?? null;
+interface MessageModule {
+  Message: MessageComponent | null;
+  failed: boolean;
+  /** Loads it once more. */
+  load: () => void;
+}
+
+function useMessage(): MessageModule {
+  const [{ Message, failed }, set] = useState<Omit<MessageModule, "load">>({ Message: null, failed: false });
+  const wait = () => {
+    messageModule?.then(
+      ({ Message }) => set({ Message, failed: false }),
+      () => set({ Message: null, failed: true }),
+    );
+  };
+  useEffect(wait, []);
+  const load = () => {
+    messageModule = loadMessage();
+    wait();
+  };
+  return { Message, failed, load };
 }
 
 function useFrames(state: string, onResync: () => void): void {

@@ -8,6 +8,8 @@ export const de: Strings = {
     copy: "Kopieren",
     copied: "Kopiert",
     notCopied: "Nicht kopiert",
+    notLoaded: "Dieser Teil konnte nicht geladen werden: Versuchen Sie es noch einmal, oder laden Sie die Seite neu.",
+    tryAgain: "Noch einmal versuchen",
     unreachable: "Der Server ist nicht erreichbar. Versuchen Sie es gleich noch einmal.",
     list,
     number,
@@ -457,6 +459,8 @@ export const de: Strings = {
     formulaTooDeep: "Diese Formel ist zu tief verschachtelt.",
     formulaDefines: "Eine Formel mit Definitionen muss kurz sein.",
     formulaFailed: "Diese Formel kann nicht gesetzt werden.",
+    notDrawn:
+      "Das lässt sich nicht zeichnen, weil ein Teil der Seite nicht geladen werden konnte: Laden Sie die Seite neu.",
     diagram: "Diagramm",
     copySvg: "Diagramm als SVG kopieren",
     source: "Quelltext",
