@@ -119,11 +119,13 @@ interface BlocksProps {
   open: boolean;
   /** Whether a long text is rendered at once, as far as the budget reaches, or as it grows. */
   eager?: boolean;
+  /** Called when the whole text is there, which takes several frames if it is long. */
+  onWhole?: () => void;
 }
 
-export function Blocks({ splitter, open, eager = true }: BlocksProps) {
+export function Blocks({ splitter, open, eager = true, onWhole }: BlocksProps) {
   const { closed, definitions, definitionsVersion } = splitter;
-  const { low, from } = useRendered(closed, eager);
+  const { low, from } = useRendered(closed, eager, onWhole);
   const text = open ? splitter.open : "";
   const current: Block | null = text.trim()
     ? { kind: splitter.openKind, text, head: splitter.openHead, labels: null }
@@ -333,7 +335,7 @@ interface Range {
 }
 
 // A very long text is rendered over several frames, from its end upwards: [0, low) and [from, end) are there.
-function useRendered(closed: Block[], eager: boolean): Range {
+function useRendered(closed: Block[], eager: boolean, onWhole?: () => void): Range {
   const [, rerender] = useReducer((turn: number) => turn + 1, 0);
   const count = closed.length;
   const range = useRef<(Range & { seen: number }) | null>(null);
@@ -346,7 +348,7 @@ function useRendered(closed: Block[], eager: boolean): Range {
   current.seen = count;
   const complete = current.from <= current.low;
   useEffect(() => {
-    if (complete) return;
+    if (complete) return onWhole?.();
     return requestTurn(() => {
       current.from = takeBudget(closed, current.low, current.from);
       rerender();

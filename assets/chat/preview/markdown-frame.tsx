@@ -42,7 +42,9 @@ async function rendered(text: string): Promise<string> {
   const root = createRoot(place);
   // Within an effect React would render it later.
   await new Promise((resolve) => setTimeout(resolve));
-  flushSync(() => root.render(<Blocks splitter={splitter} open={false} />));
+  await new Promise<void>((whole) => {
+    flushSync(() => root.render(<Blocks splitter={splitter} open={false} onWhole={whole} />));
+  });
   const until = Date.now() + PATIENCE_MS;
   while (place.querySelector(".tex[data-state=pending]") && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 50));
