@@ -14,7 +14,11 @@ const HELD_BACK = 30; // characters behind an underscore that wait for the one t
 const MAX_LINK_TEXT = 200;
 const ITEM_OR_HEADING = /^[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*(?:#{1,6}[ \t]+|\[[ xX]\][ \t]+)?/;
 const IMPLAUSIBLE_AFTER = /[.,/;:?!)\]}%=|]/;
-const OPEN_CITATION = / ?(?:\uE200[^\uE201]*|【\d*(?::\d*)?(?:†[^】\n]*)?)$/;
+// The beginning of a marker of a web search, and what it does not hold: it is looked for behind the last of these.
+const OPEN_CITATIONS: [RegExp, string[]][] = [
+  [/ ?\uE200[^\uE201]*$/, ["\uE201"]],
+  [/ ?【\d*(?::\d*)?(?:†[^】\n]*)?$/, ["】", "\n"]],
+];
 
 interface Opener {
   marker: string;
@@ -51,7 +55,7 @@ interface Pairs {
 
 /** The text with everything closed, without markers at its end that nothing follows yet. */
 export function completeInline(text: string): string {
-  const shown = text.replace(OPEN_CITATION, "").trimEnd();
+  const shown = withoutOpenCitation(text).trimEnd();
   const start = leafStart(shown);
   const scan: Scan = {
     text: shown,
@@ -66,6 +70,15 @@ export function completeInline(text: string): string {
   const end = scan.code ? scan.cut : withoutEmptyEnd(scan);
   const closers = scan.openers.toReversed().map(({ marker, count }) => marker.repeat(count));
   return shown.slice(0, start) + remaining(scan, end) + scan.code + closers.join("");
+}
+
+function withoutOpenCitation(text: string): string {
+  let shown = text;
+  for (const [begun, ends] of OPEN_CITATIONS) {
+    const from = Math.max(...ends.map((end) => shown.lastIndexOf(end))) + 1;
+    shown = shown.slice(0, from) + shown.slice(from).replace(begun, "");
+  }
+  return shown;
 }
 
 // The end of what is visible; openers that have nothing behind them are left out with it.

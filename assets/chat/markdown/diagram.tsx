@@ -31,7 +31,7 @@ export function Diagram({ source }: { source: string }) {
   if (!drawn || "error" in drawn) {
     return <CodeFigure language="mermaid" code={source} note={drawn?.error} />;
   }
-  const name = `${t.diagram}: ${/^\s*(?:---[\s\S]*?---|%%.*\n)*\s*([\w-]+)/.exec(source)?.[1] ?? ""}`;
+  const name = `${t.diagram}: ${/^\s*(?:(?:---[\s\S]*?---|%%.*\n)\s*)*([\w-]+)/.exec(source)?.[1] ?? ""}`;
   return (
     <figure className="code diagram">
       <figcaption>

@@ -22,13 +22,21 @@ export function withReferences(
   definitions: Map<string, string>,
   growing = false,
 ): string {
-  const block = text.replace(/(\n[ \t]*)+$/, "");
+  const block = withoutBlankEnd(text);
   if (!labels) return block;
   const awaited = growing ? awaitedLabels(text) : [];
   const used = labels
     .map((label) => definitions.get(label) ?? (awaited.includes(label) ? placeholder(label) : undefined))
     .filter((definition) => definition !== undefined && !defines(text, definition));
   return used.length ? `${block}\n\n${used.join("\n\n")}` : block;
+}
+
+// An expression for it is quadratic in blank lines that are not at the end.
+function withoutBlankEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && " \t\n".includes(text[end - 1])) end -= 1;
+  const lineEnd = text.indexOf("\n", end);
+  return lineEnd === -1 ? text : text.slice(0, lineEnd);
 }
 
 // The labels that surely wait for a definition: those of footnotes, and the second ones of `[text][label]` behind a space.

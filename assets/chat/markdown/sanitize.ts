@@ -13,7 +13,7 @@ import type { Break, FootnoteDefinition, FootnoteReference, Root as MarkdownRoot
 import { STUB } from "./references";
 
 // U+E200 … U+E201 with U+E202 within, and 【4†source】; one space before it belongs to it.
-const CITATION = / ?(?:\uE200[^\uE201]*\uE201|【\d+(?::\d+)?†[^】\n]*】)| ?\uE200[^\uE201]*$|[\uE200-\uE206]/g;
+const CITATION = / ?(?:\uE200[^\uE201]*\uE201|【\d+(?::\d+)?†[^【】\n]*】)| ?\uE200[^\uE201]*$|[\uE200-\uE206]/g;
 
 interface Processor {
   data(): object;

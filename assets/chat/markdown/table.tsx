@@ -86,7 +86,7 @@ function markdownOf(node: Node): string {
     return (node.textContent ?? "")
       .replace(/[|\\*_`[\]$~]/g, "\\$&")
       .replace(/^\n/, "")
-      .replace(/\s*\n\s*/g, " ");
+      .replace(/\s+/g, (space) => (space.includes("\n") ? " " : space));
   }
   const tex = texOf(node);
   if (tex !== null) return `$${tex.replaceAll("|", "\\vert ").replace(/\s+/g, " ")}$`;
