@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, mock, test } from "bun:test";
 import { Composer } from "../../assets/chat/composer/composer";
 import { leavesThisMachine } from "../../assets/chat/composer/models";
 import { Queue } from "../../assets/chat/composer/queue";
-import { withChanges } from "../../assets/chat/shell/pages";
+import { type Pages, usePages, withChanges } from "../../assets/chat/shell/pages";
 import { Sidebar } from "../../assets/chat/shell/sidebar";
 import type { ConversationRow, Model } from "../../assets/chat/store/frames";
 import { EditBox, QuestionActions } from "../../assets/chat/transcript/message-actions";
@@ -293,4 +293,80 @@ test("what changed in the list takes its place in it, and what is gone leaves it
   });
   expect(rows.map(({ id }) => id)).toEqual(["b", "p", "new", "a"]);
   expect(rows.map(({ cursor }) => cursor)).toEqual([undefined, undefined, undefined, "next"]);
+});
+
+// Pages of a hundred conversations, the newest first.
+function pagesOf(newest: number) {
+  const row = (n: number): ConversationRow => ({
+    id: `c${n}`,
+    title: "T",
+    answering: false,
+    when: new Date(n * 1000).toISOString(),
+  });
+  const rows = (last: number) => Array.from({ length: 100 }, (_, i) => row(last - i));
+  const first = (last: number) => [...rows(last).slice(0, -1), { ...row(last - 99), cursor: `before ${last - 99}` }];
+  respond = () => ({
+    status: 200,
+    body: { conversations: rows(newest - 100).map(({ when, ...row }) => ({ ...row, updated_at: when })), next: null },
+  });
+  const shown: { pages?: Pages } = {};
+  function Shown({ first }: { first: ConversationRow[] }) {
+    shown.pages = usePages(first);
+    return null;
+  }
+  const view = renderChat(<Shown first={first(newest)} />);
+  const ids = () => shown.pages?.rows.map(({ id }) => id) ?? [];
+  const replace = (rows: ConversationRow[]) => view.replace(<Shown first={rows} />);
+  const load = async () => {
+    act(() => shown.pages?.load());
+    await waitFor(() => expect(ids()).toHaveLength(200));
+  };
+  const numbers = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, i) => `c${from - i}`);
+  return { shown, first, ids, replace, load, numbers };
+}
+
+test("rows that newer ones push off the first page stay between it and the next one", async () => {
+  const { first, ids, replace, load, numbers } = pagesOf(200);
+  await load();
+  replace(first(205));
+  expect(ids()).toEqual(numbers(205, 1));
+  replace(first(205).filter(({ id }) => id !== "c150"));
+  expect(ids()).toEqual(numbers(205, 1).filter((id) => id !== "c150"));
+});
+
+test("a row that came up from a later page and is gone then is not there again", async () => {
+  const { first, ids, replace, load } = pagesOf(200);
+  await load();
+  const up = { id: "c50", title: "T", answering: true, when: new Date(300_000).toISOString() };
+  replace([up, ...first(200)]);
+  expect(ids().indexOf("c50")).toBe(0);
+  replace(first(200));
+  expect(ids()).not.toContain("c50");
+});
+
+test("where there may be others between the pages, the next one is loaded again", async () => {
+  const { shown, first, ids, replace, load, numbers } = pagesOf(200);
+  await load();
+  replace(first(400));
+  expect(ids()).toEqual(numbers(400, 301));
+  act(() => shown.pages?.load());
+  await waitFor(() => expect(calls.at(-1)?.path).toContain("before+301"));
+});
+
+test("an archive that is refused is not said to be done", async () => {
+  respond = () => ({ status: 503, body: { error: { message: "Busy.", kind: "x" } } });
+  const row = { id: "c", title: "Kept", answering: false, when: new Date().toISOString() };
+  const { chat } = renderChat(<Sidebar rows={[row]} />);
+  const said: string[] = [];
+  chat.store.onFrame((frame) => frame.k === "say" && said.push(frame.text));
+  const archive = async () => {
+    fireEvent.click(screen.getByTestId("conversation-menu"));
+    fireEvent.click(screen.getByTestId("archive"));
+    await act(() => new Promise((resolve) => setTimeout(resolve, 20)));
+  };
+  await archive();
+  expect([said, chat.undo.get()]).toEqual([["Busy."], null]);
+  respond = () => ({ status: 200, body: {} });
+  await archive();
+  expect(chat.undo.get()?.text).toBe("Conversation archived.");
 });

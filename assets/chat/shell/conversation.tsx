@@ -86,11 +86,12 @@ function useItems(
   const path = conversationPath(row.id);
   const file = `${basePath()}${path}/export?format=`;
   const patch = async (body: object, change: Partial<ConversationRow> | null) => {
-    if (await chat.attempt(() => request("PATCH", path, body))) onChange(row.id, change);
+    const done = await chat.attempt(() => request("PATCH", path, body));
+    if (done) onChange(row.id, change);
+    return done;
   };
   const archive = async (archived: boolean) => {
-    await patch({ archived }, null);
-    if (!archived) return;
+    if (!(await patch({ archived }, null)) || !archived) return;
     chat.undo.set({ text: t.archived, action: () => request("PATCH", path, { archived: false }) });
   };
   const remove = async () => {

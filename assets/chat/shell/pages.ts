@@ -51,6 +51,13 @@ export function usePages(first: ConversationRow[]): Pages {
   const [later, setLater] = useState<ConversationRow[]>([]);
   // `undefined` before the second page was loaded.
   const [next, setNext] = useState<string | null>();
+  const [before, setBefore] = useState(first);
+  if (before !== first) {
+    setBefore(first);
+    const left = leaving(before, first);
+    if (left.apart) setNext(undefined);
+    setLater(left.apart ? [] : [...left.down, ...later.filter(({ id }) => !left.ids.has(id))]);
+  }
   const cursor = next === undefined ? (first.at(-1)?.cursor ?? null) : next;
   const load = useLoad(cursor, (rows, next) => {
     setLater((old) => [...old, ...rows]);
@@ -64,6 +71,26 @@ export function usePages(first: ConversationRow[]): Pages {
     setLater((old) => changed(old, id, change));
   }, []);
   return { rows, more: !!cursor && !!attempt, load, change, loaded: true };
+}
+
+interface Leaving {
+  /** All that left. */
+  ids: Set<string>;
+  /** Those that newer ones pushed to the next page; what left otherwise is gone. */
+  down: ConversationRow[];
+  /** So many newer ones came that there may be others between the pages: the next one begins at the new first one. */
+  apart: boolean;
+}
+
+// What leaves the first page when it becomes another one.
+function leaving(before: ConversationRow[], first: ConversationRow[]): Leaving {
+  const there = new Set(first.map(({ id }) => id));
+  const left = before.filter(({ id }) => !there.has(id));
+  const end = first.at(-1);
+  const isBelow = (row: ConversationRow) => !!end?.cursor && !row.pinned && (!!end.pinned || row.when <= end.when);
+  const down = left.filter(isBelow);
+  const apart = down.length > 0 && before.every((row) => row.pinned || !there.has(row.id));
+  return { ids: new Set(left.map(({ id }) => id)), down, apart };
 }
 
 /** `listed`: the first page of the list. If another conversation joins or leaves it, it may have left or joined the archive. */
