@@ -112,6 +112,24 @@ test("the settings choose the language, and keep it", async () => {
   await waitFor(() => expect(strings().shell.settings).toBe("Settings"));
 });
 
+test("a panel that the palette opens has the focus at its button: the next Tab leads into it", async () => {
+  renderChat(
+    <Viewport>
+      <textarea data-testid="composer" />
+      <button type="button" data-testid="parameters" aria-expanded={false} />
+    </Viewport>,
+  );
+  screen.getByTestId("composer").focus();
+  const focused = new Promise((resolve) => {
+    const button = screen.getByTestId("parameters");
+    button.onclick = () => resolve(document.activeElement === button);
+  });
+  const { type, enter } = await palette();
+  type("system prompt");
+  enter();
+  expect(await focused).toBe(true);
+});
+
 test("Ctrl+Shift+O begins a new chat, / leads to the message", async () => {
   show("/c/c1");
   fireEvent.keyDown(document.body, { key: "/" });

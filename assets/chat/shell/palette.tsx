@@ -129,7 +129,12 @@ function useCommands(): Command[] {
     const command = (id: string, label: string, action: () => void, kind = t.command): Command => ({
       ...{ id, label, kind, action },
     });
-    const press = (testId: string) => document.querySelector<HTMLElement>(`[data-testid=${testId}]`)?.click();
+    const press = (testId: string) => {
+      const button = document.querySelector<HTMLElement>(`[data-testid=${testId}]`);
+      // A panel closes when the focus moves outside of it and its button.
+      if (button?.hasAttribute("aria-expanded")) button.focus({ preventScroll: true });
+      button?.click();
+    };
     const commands = [command("new", t.newChat, () => void navigate("/")), search];
     if (answering) commands.push(command("stop", t.stopAnswer, () => press("stop")));
     if (conversation) {
