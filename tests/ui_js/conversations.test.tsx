@@ -370,3 +370,24 @@ test("an archive that is refused is not said to be done", async () => {
   await archive();
   expect(chat.undo.get()?.text).toBe("Conversation archived.");
 });
+
+test("the list behind @ is told to screen readers as long as it is there", async () => {
+  const preset = (name: string) => ({
+    ...{ id: name, kind: "preset" as const, name, model: "", system: null, options: {}, tools_off: [], text: "" },
+  });
+  respond = () => ({ status: 200, body: { presets: [preset("Brief"), preset("Broad")] } });
+  const { chat, feed, area } = compose();
+  feed(open([]));
+  area.focus();
+  area.value = "@B";
+  fireEvent.input(area);
+  act(() => chat.presets.set([preset("Brief"), preset("Broad")]));
+  const attributes = () => ["aria-controls", "aria-activedescendant"].map((name) => area.getAttribute(name));
+  const [first, second] = screen.getAllByRole("option");
+  expect(attributes()).toEqual([screen.getByRole("listbox").id, first.id]);
+  fireEvent.keyDown(area, { key: "ArrowDown" });
+  expect(attributes()[1]).toBe(second.id);
+  expect(second.id).not.toBe(first.id);
+  fireEvent.keyDown(area, { key: "Escape" });
+  expect(attributes()).toEqual([null, null]);
+});

@@ -4,7 +4,7 @@
 
 import "./completions.css";
 
-import { type KeyboardEvent, type ReactNode, type RefObject, useId, useState } from "react";
+import { type KeyboardEvent, type ReactNode, type RefObject, useId, useLayoutEffect, useState } from "react";
 import { useChat } from "../chat";
 import { useShared } from "../common/shared-value";
 import { useStrings } from "../common/strings";
@@ -29,7 +29,20 @@ export function useCompletions(area: RefObject<HTMLTextAreaElement | null>, onCh
   const { apply, dialog } = useApplyPreset();
   const listId = useId();
   const items = query ? matching(presets, query) : [];
+  const shown = items.length > 0;
   const close = () => setQuery(null);
+  // The focus stays in the box, and the options are read out. It may not have `aria-expanded`, as it is no combobox.
+  useLayoutEffect(() => {
+    const box = area.current;
+    if (!box || !shown) return;
+    const option = `${listId}${active}`;
+    const attributes = { "aria-controls": listId, "aria-activedescendant": option };
+    for (const [name, value] of Object.entries(attributes)) box.setAttribute(name, value);
+    document.getElementById(option)?.scrollIntoView({ block: "nearest" });
+    return () => {
+      for (const name of Object.keys(attributes)) box.removeAttribute(name);
+    };
+  }, [area, shown, listId, active]);
   const look = () => {
     const box = area.current;
     const next = box && queryAt(box.value, box.selectionStart);
@@ -75,7 +88,7 @@ export function useCompletions(area: RefObject<HTMLTextAreaElement | null>, onCh
   };
   const list = (
     <>
-      {items.length > 0 && (
+      {shown && (
         <div
           className="completions"
           role="listbox"
@@ -88,6 +101,7 @@ export function useCompletions(area: RefObject<HTMLTextAreaElement | null>, onCh
             // biome-ignore lint/a11y/useFocusableInteractive: likewise
             <div
               key={item.id}
+              id={`${listId}${index}`}
               role="option"
               aria-selected={index === active}
               className="completion"
