@@ -16,6 +16,7 @@ import { Link, useNavigate } from "react-router";
 import { useChat } from "../chat";
 import { usePlace } from "../common/address";
 import { basePath } from "../common/base-path";
+import { useFocusBack } from "../common/focus-back";
 import { Menu } from "../common/menu";
 import { conversationPath, request } from "../common/request";
 import { useStrings } from "../common/strings";
@@ -36,12 +37,7 @@ export function Conversation({ row, current, close, onChange, archived = false }
   const [sharing, setSharing] = useState(false);
   const items = useItems(row, archived, onChange, { rename: () => setRenaming(true), share: () => setSharing(true) });
   const link = useRef<HTMLAnchorElement>(null);
-  // The focus was in the box that has gone.
-  const wasRenaming = useRef(false);
-  useEffect(() => {
-    if (wasRenaming.current && document.activeElement === document.body) link.current?.focus({ preventScroll: true });
-    wasRenaming.current = renaming;
-  }, [renaming]);
+  useFocusBack(renaming, () => link.current);
   if (renaming) return <RenameBox row={row} onChange={onChange} onClose={() => setRenaming(false)} />;
   return (
     <div className="conversation-row" data-current={current}>

@@ -3,6 +3,7 @@
 import { ThumbsDown, ThumbsUp } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useChat } from "../chat";
+import { useFocusBack } from "../common/focus-back";
 import { messagePath, request } from "../common/request";
 import { useStrings } from "../common/strings";
 import type { Feedback } from "../store/frames";
@@ -18,6 +19,8 @@ export function FeedbackButtons({ view: { id, feedback } }: { view: MessageView 
   const t = useStrings().transcript;
   const { attempt } = useChat();
   const [asking, setAsking] = useState(false);
+  const buttons = useRef<HTMLSpanElement>(null);
+  useFocusBack(asking, () => buttons.current?.querySelector<HTMLElement>("[aria-pressed=true]"));
   const path = messagePath(id, "/feedback");
   const store = (next: Feedback | null) =>
     attempt(() => (next ? request("POST", path, next) : request("DELETE", path)));
@@ -32,7 +35,7 @@ export function FeedbackButtons({ view: { id, feedback } }: { view: MessageView 
   };
   return (
     <>
-      <span className="feedback">
+      <span className="feedback" ref={buttons}>
         {RATINGS.map(([rating, Icon]) => (
           <button
             key={rating}

@@ -6,6 +6,7 @@ import { useNavigate } from "react-router";
 import { type Chat, useChat } from "../chat";
 import { CopyButton, copyText } from "../common/copy-button";
 import { hasFingersOnly } from "../common/fingers";
+import { focusIfLost } from "../common/focus-back";
 import { Menu } from "../common/menu";
 import { newId } from "../common/new-id";
 import { messagePath, request } from "../common/request";
@@ -28,11 +29,27 @@ export function useMeta(of: (meta: Meta) => boolean): boolean {
 
 export const isShared = ({ shared }: Meta): boolean => shared;
 
+// The question that was changed and sent from its box, which goes with it. Another version takes its place.
+const changed = new WeakMap<TranscriptStore, string>();
+
+function useFocusAfterChange({ id, versions }: MessageView) {
+  const { store } = useChat();
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const before = changed.get(store);
+    if (!before || before === id || !versions?.includes(before)) return;
+    changed.delete(store);
+    focusIfLost(button.current);
+  }, [store, id, versions]);
+  return button;
+}
+
 /** The buttons below a question. */
 export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: () => void }) {
   const t = useStrings().transcript;
   const { store } = useChat();
   const shared = useMeta(isShared);
+  const edit = useFocusAfterChange(view);
   return (
     <footer className="actions">
       <Versions view={view} />
@@ -46,6 +63,7 @@ export function QuestionActions({ view, onEdit }: { view: MessageView; onEdit: (
             aria-label={t.editMessage}
             title={t.editMessage}
             onClick={onEdit}
+            ref={edit}
           >
             <Pencil size={14} />
           </button>
@@ -283,12 +301,16 @@ export function EditBox({ view, onClose }: { view: MessageView; onClose: () => v
     if (!message.trim() || saving) return;
     if (sayBusy(chat)) return;
     setSaving(true);
+    changed.set(chat.store, view.id);
     const model = chat.model.get() || undefined;
     const body = { message, model, client_message_id: clientId };
     if (await chat.attempt(() => request("POST", messagePath(view.id, "/edit"), body))) {
       chat.scroll.stick();
       close();
-    } else setSaving(false);
+    } else {
+      changed.delete(chat.store);
+      setSaving(false);
+    }
   };
   const pressed = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     if (event.nativeEvent.isComposing || event.nativeEvent.keyCode === 229) return;

@@ -4,6 +4,7 @@ import "./message.css";
 
 import { memo, useMemo, useState, useSyncExternalStore } from "react";
 import { useChat } from "../chat";
+import { useFocusBack } from "../common/focus-back";
 import { strings, useStrings } from "../common/strings";
 import { Blocks } from "../markdown/blocks";
 import { safeAddress } from "../markdown/sanitize";
@@ -11,6 +12,7 @@ import type { SourcePart } from "../store/frames";
 import { type MessageView, type PartView, textOf } from "../store/message-parts";
 import { ToolCall } from "../tools/tool-call";
 import { Attachment } from "./attachment";
+import { elementOf } from "./element-of";
 import { Ending } from "./ending";
 import { EditBox, isBeingEdited, QuestionActions, Versions } from "./message-actions";
 import { Reasoning } from "./reasoning";
@@ -31,6 +33,7 @@ export const Message = memo(function Message({ id, last, eager }: Props) {
   const view = useMessageView(id);
   const { store } = useChat();
   const [editing, setEditing] = useState(() => !store.meta().shared && isBeingEdited(id));
+  useFocusBack(editing, () => elementOf(id)?.querySelector<HTMLElement>("[data-testid=edit]"));
   if (!view) return null;
   const attributes = {
     "data-testid": "message",
