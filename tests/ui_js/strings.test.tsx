@@ -1,13 +1,24 @@
 import { afterEach, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { render, waitFor } from "@testing-library/react";
+import { render, screen, waitFor } from "@testing-library/react";
+import { dollars } from "../../assets/chat/common/money";
 import { chooseLanguage, LANGUAGES, strings, useStrings } from "../../assets/chat/common/strings";
 import { de } from "../../assets/chat/common/strings/de";
 import { en } from "../../assets/chat/common/strings/en";
 import { formats } from "../../assets/chat/common/strings/formats";
 import { de as labDe } from "../../assets/chat/common/strings/lab/de";
 import { en as labEn } from "../../assets/chat/common/strings/lab/en";
+import { distribution, type Report } from "../../assets/chat/latency/report";
+import { CodeFigure } from "../../assets/chat/markdown/code-block";
+import { formatTick } from "../../assets/chat/tools/plot-points";
+import { formatDuration, formatSize } from "../../assets/chat/tools/values";
+
+// Of the page /latency, as far as a distribution reads it.
+const REPORT = {
+  bounds: { ttft_ms: [100, 200] },
+  models: [{ model: "m", figures: { ttft_ms: { counts: [1, 2, 3] } } }],
+} as unknown as Report;
 
 const ROOT = join(import.meta.dir, "../../assets/chat");
 
@@ -56,8 +67,29 @@ test("plurals and numbers are those of the language", () => {
   expect(formats("en").number(1234.5)).toBe("1,234.5");
 });
 
+test("sizes, durations, costs and the numbers of plots are those of the language", async () => {
+  const shown = () => [
+    ...[formatSize(2048), formatDuration(1234), dollars(0.0042), dollars(12.3), dollars(0), dollars(1e-7)],
+    ...[formatTick(0.25), formatTick(1999), formatTick(15_500), formatTick("x"), formatTick(2e-5)],
+    ...[labelsOfBuckets()[0], strings().common.decimal(0.1 + 0.2)],
+  ];
+  const labelsOfBuckets = () => distribution(REPORT, "ttft_ms", "")?.series[0].points.map(([label]) => label) ?? [];
+  const english = ["2.0 KB", "1.2 s", "$0.0042", "$12.30", "$0.00", "less than $0.000001"];
+  expect(shown()).toEqual([...english, "0.25", "1999", "15.5K", "x", "2E-5", "< 0.1", "0.30000000000000004"]);
+  chooseLanguage("de");
+  await waitFor(() => expect(strings().shell.newChat).toBe("Neuer Chat"));
+  const german = ["2,0 KB", "1,2 s", "0,0042 $", "12,30 $", "0,00 $", "weniger als 0,000001 $"];
+  const written = shown().map((text) => String(text).replaceAll("\xa0", " "));
+  expect(written.slice(0, 6)).toEqual(german);
+  expect([written[6], written[7], ...written.slice(10)]).toEqual([
+    ...["0,25", "1999", "2E-5", "< 0,1", "0,30000000000000004"],
+  ]);
+  render(<CodeFigure language="js" code="1" />);
+  expect(screen.getByTitle("Code kopieren")).toBeTruthy();
+});
+
 // What is no text of the page: the catalogue itself, and the source of what others wrote.
-const WITHOUT = /^(markdown|store|common\/strings)\//;
+const WITHOUT = /^(store|common\/strings)\//;
 // A literal that reads like a text for people: words with a capital at the start, or an attribute that is read out.
 const TEXTS = [
   /(?:aria-label|aria-description|title|placeholder|alt|label)=(?:"[^"]*\p{L}|\{`[^`]*\p{L}{3})/u,

@@ -11,6 +11,7 @@ import { Suspense, useEffect, useId, useState } from "react";
 import { basePath } from "../common/base-path";
 import { lazyPart } from "../common/lazy-part";
 import { RequestError, request } from "../common/request";
+import { useStrings } from "../common/strings";
 import { useLabStrings } from "../common/strings/lab";
 import { Bar } from "../lab/bar";
 import { Table } from "../tools/table";
@@ -115,6 +116,7 @@ interface ResultsProps {
 
 function Results({ report, figure, model, loading }: ResultsProps) {
   const t = useLabStrings().latency;
+  const { decimal } = useStrings().common;
   if (!report.answers) {
     return (
       <p className="lab-note" data-testid="latency-results" data-answers={0}>
@@ -131,7 +133,7 @@ function Results({ report, figure, model, loading }: ResultsProps) {
         {!model && undrawn > 0 && t.undrawn(undrawn)}
       </p>
       <section className="latency-models" aria-label={t.models}>
-        <Table columns={t.columns} rows={rowsOf(report)} label={t.models} />
+        <Table columns={t.columns} rows={rowsOf(report)} label={t.models} number={decimal} />
       </section>
       <Chart name="by-day" view={byDay(report, figure, model)} />
       <Chart name="distribution" view={distribution(report, figure, model)} />

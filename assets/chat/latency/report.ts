@@ -1,5 +1,6 @@
 // What `GET /api/latency` tells, as plots and rows. Pure.
 
+import { strings } from "../common/strings";
 import { labStrings } from "../common/strings/lab";
 import type { Json } from "../store/frames";
 import type { PlotView, Point } from "../tools/values";
@@ -130,7 +131,7 @@ function plotOf(
 
 // "< 0.1", "0.1–0.2" … "≥ 60".
 function bucketLabels(bounds: number[], rate: boolean): string[] {
-  const ends = bounds.map((bound) => String(rate ? bound : bound / 1000));
+  const ends = bounds.map((bound) => strings().common.decimal(rate ? bound : bound / 1000));
   const between = ends.slice(1).map((end, i) => `${ends[i]}–${end}`);
   return [`< ${ends[0]}`, ...between, `≥ ${ends[ends.length - 1]}`];
 }

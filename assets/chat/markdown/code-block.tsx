@@ -27,13 +27,14 @@ export function CodeBlock({ language, code, open = false }: Props) {
 }
 
 export function CodeFigure({ language, code, open = false, note }: Props & { note?: string }) {
+  const t = useStrings().markdown;
   const coloured = useColours(language, code, open);
   return (
     <figure className="code">
       <figcaption>
         <span className="language">{language || "text"}</span>
         {!open && canPreview(language, code) && <PreviewButton language={language} code={code} />}
-        <CopyButton text={() => code} label="Copy code" />
+        <CopyButton text={() => code} label={t.copyCode} />
       </figcaption>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it can be scrolled with the keyboard */}
       <pre tabIndex={0} dir="ltr">

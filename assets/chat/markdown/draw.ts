@@ -66,7 +66,7 @@ function openFrame(): Promise<HTMLIFrameElement> {
   opened.setAttribute("sandbox", "allow-scripts");
   opened.setAttribute("aria-hidden", "true");
   opened.tabIndex = -1;
-  opened.title = "Diagrams";
+  opened.title = strings().markdown.diagram;
   opened.src = `${basePath()}/api/frames/diagram`;
   return new Promise((resolve) => {
     opened.addEventListener("load", () => resolve(opened), { once: true });

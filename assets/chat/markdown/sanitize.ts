@@ -10,6 +10,7 @@
 import type { Element, ElementContent, Nodes as HastNodes, Root as HastRoot, Properties } from "hast";
 import type { Break, FootnoteDefinition, FootnoteReference, Root as MarkdownRoot, PhrasingContent } from "mdast";
 
+import { strings } from "../common/strings";
 import { STUB } from "./references";
 
 // U+E200 … U+E201 with U+E202 within, and 【4†source】; one space before it belongs to it.
@@ -147,7 +148,7 @@ function footnoteMark(node: FootnoteReference | FootnoteDefinition): Element {
 
 function imageLink({ src, alt }: Properties, own: string | undefined, insideLink: boolean): Element {
   const href = insideLink ? null : safeAddress(src, own);
-  const children: ElementContent[] = [{ type: "text", value: String(alt || "image") }];
+  const children: ElementContent[] = [{ type: "text", value: String(alt || strings().markdown.image) }];
   const className = ["image-link"];
   if (href) return { type: "element", tagName: "a", properties: { className, href }, children };
   return { type: "element", tagName: "span", properties: { className }, children };

@@ -77,9 +77,5 @@ function describeSeries({ name, points }: Series): string {
 
 /** A number as an axis shows it. */
 export function formatTick(value: unknown): string {
-  if (typeof value !== "number") return String(value);
-  const size = Math.abs(value);
-  if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(1);
-  if (size >= 1e4) return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 });
-  return value.toLocaleString("en", { maximumSignificantDigits: 5, useGrouping: false });
+  return typeof value === "number" ? strings().common.tick(value) : String(value);
 }

@@ -18,7 +18,7 @@ import {
   YAxis,
 } from "recharts";
 import { ErrorBoundary } from "../common/error-boundary";
-import { useStrings } from "../common/strings";
+import { strings, useStrings } from "../common/strings";
 import type { Json } from "../store/frames";
 import { describePlot, formatTick, MAX_POINTS, type Row, rowsFor, thin } from "./plot-points";
 import { Table } from "./table";
@@ -117,6 +117,7 @@ function chart({ form, xLabel, yLabel, series }: PlotView, rows: Row[], numeric:
       <Tooltip
         isAnimationActive={false}
         labelFormatter={(value) => clip(formatTick(value), 60)}
+        formatter={(value) => (typeof value === "number" ? strings().common.decimal(value) : value)}
         contentStyle={TOOLTIP}
         cursor={{ stroke: "var(--line-strong)", fill: "var(--sunken)" }}
       />
@@ -168,7 +169,7 @@ function drawSeries(form: PlotView["form"], { name, points }: Series, i: number)
 }
 
 function Numbers({ view: { series, xLabel, title } }: { view: PlotView }) {
-  const t = useStrings().tools;
+  const { tools: t, common } = useStrings();
   const rows = new Map<Scalar, Json[]>();
   for (const [i, { points }] of series.entries()) {
     for (const [x, y] of points) {
@@ -179,5 +180,5 @@ function Numbers({ view: { series, xLabel, title } }: { view: PlotView }) {
   }
   const label = title ? t.numbersOf(title) : t.numbers;
   const columns = [xLabel || "x", ...series.map((line) => line.name)];
-  return <Table columns={columns} rows={[...rows.values()]} label={label} />;
+  return <Table columns={columns} rows={[...rows.values()]} label={label} number={common.decimal} />;
 }

@@ -13,9 +13,11 @@ interface Props {
   columns: string[];
   rows: Json[][];
   label?: string;
+  /** How a number is written; as in JSON if nothing is said. */
+  number?: (value: number) => string;
 }
 
-export function Table({ columns, rows, label }: Props) {
+export function Table({ columns, rows, label, number }: Props) {
   const t = useStrings().tools;
   const [count, setCount] = useState(ROWS);
   // One or two rows more are not worth a button.
@@ -49,7 +51,7 @@ export function Table({ columns, rows, label }: Props) {
                 {columns.map((_, i) => (
                   // biome-ignore lint/suspicious/noArrayIndexKey: cells have no other identity
                   <td key={i} align={alignments[i]} dir="auto">
-                    {clip(formatCell(row[i]), CELL)}
+                    {clip(written(row[i], number), CELL)}
                   </td>
                 ))}
               </tr>
@@ -65,6 +67,10 @@ export function Table({ columns, rows, label }: Props) {
       {!rows.length && <p className="tool-nothing">{t.noRows}</p>}
     </>
   );
+}
+
+function written(cell: Json | undefined, number: Props["number"]): string {
+  return number && typeof cell === "number" ? number(cell) : formatCell(cell);
 }
 
 function isNumeric(cells: Json[]): boolean {

@@ -76,9 +76,10 @@ export function hasInvisible(text: string): boolean {
 
 /** "12 characters", "2.0 KB". */
 export function formatSize(length: number): string {
-  if (length < 1024) return strings().tools.characters(length);
+  const { tools, common } = strings();
+  if (length < 1024) return tools.characters(length);
   const kb = length / 1024;
-  return kb < 1024 ? `${kb < 10 ? kb.toFixed(1) : Math.round(kb)} KB` : `${(kb / 1024).toFixed(1)} MB`;
+  return kb < 1024 ? `${common.fixed(kb, kb < 10 ? 1 : 0)} KB` : `${common.fixed(kb / 1024, 1)} MB`;
 }
 
 /** "3 ms", "1.2 s", "1 min 30 s"; "" if it is no duration. */
@@ -86,7 +87,7 @@ export function formatDuration(ms: unknown): string {
   if (typeof ms !== "number" || !(ms >= 0)) return "";
   if (ms < 95) return `${Math.max(1, Math.round(ms))} ms`;
   const tenths = Math.round(ms / 100);
-  if (tenths < 100) return `${(tenths / 10).toFixed(1)} s`;
+  if (tenths < 100) return `${strings().common.fixed(tenths / 10, 1)} s`;
   const seconds = Math.round(ms / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -1,7 +1,7 @@
 import type { Strings } from "./en";
 import { formats } from "./formats";
 
-const { date, list, milliseconds, number, plural, seconds } = formats("de");
+const { date, decimal, dollars, fixed, list, milliseconds, number, plural, seconds, tick } = formats("de");
 
 export const de: Strings = {
   common: {
@@ -13,6 +13,10 @@ export const de: Strings = {
     unreachable: "Der Server ist nicht erreichbar. Versuchen Sie es gleich noch einmal.",
     list,
     number,
+    fixed,
+    decimal,
+    tick,
+    dollars,
     seconds,
     milliseconds,
     told: (text) => text, // see `server-messages.ts`
@@ -466,6 +470,8 @@ export const de: Strings = {
     source: "Quelltext",
     diagramTooLarge: "Dieses Diagramm ist zu groß, um gezeichnet zu werden.",
     diagramTooSlow: "Das Zeichnen dieses Diagramms dauert zu lange.",
+    copyCode: "Code kopieren",
+    image: "Bild",
     preview: "Vorschau",
     table: "Tabelle",
     copyTable: "Tabelle kopieren",

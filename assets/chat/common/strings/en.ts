@@ -1,6 +1,6 @@
 import { formats } from "./formats";
 
-const { date, list, milliseconds, number, plural, seconds } = formats("en");
+const { date, decimal, dollars, fixed, list, milliseconds, number, plural, seconds, tick } = formats("en");
 
 // Widens the literal texts of an object to strings: another language has the same keys with other texts.
 export type Widened<T> = {
@@ -23,6 +23,10 @@ export const en = {
     unreachable: "The server cannot be reached. Try again in a moment.",
     list,
     number,
+    fixed,
+    decimal,
+    tick,
+    dollars,
     seconds,
     milliseconds,
     /** A message of the server, which is in English. */
@@ -468,6 +472,8 @@ export const en = {
     source: "Source",
     diagramTooLarge: "This diagram is too large to be drawn.",
     diagramTooSlow: "This diagram takes too long to draw.",
+    copyCode: "Copy code",
+    image: "image",
     preview: "Preview",
     table: "Table",
     copyTable: "Copy table",

@@ -9,8 +9,27 @@ export function formats(language: string) {
   const number = (n: number) => numbers.format(n);
   const fixed = (n: number, digits: number) =>
     n.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const significant = (n: number, digits: number) =>
+    n.toLocaleString(language, { maximumSignificantDigits: digits, useGrouping: false });
   return {
     number,
+    /** With so many digits behind the sign. */
+    fixed,
+    /** All digits that it has. */
+    decimal: (n: number) => significant(n, 17),
+    /** As an axis shows it. */
+    tick: (n: number) => {
+      const size = Math.abs(n);
+      const form = size >= 1e15 || (size > 0 && size < 1e-4) ? "scientific" : "compact";
+      if (form === "compact" && size < 1e4) return significant(n, 5);
+      return n.toLocaleString(language, { notation: form, maximumFractionDigits: 1 });
+    },
+    /** `$12.30`, `$0.0042`. */
+    dollars: (n: number, digits: number) =>
+      n.toLocaleString(language, {
+        ...{ style: "currency", currency: "USD" },
+        ...{ minimumFractionDigits: digits, maximumFractionDigits: digits },
+      }),
     /** `0.84 s`, `12.3 s`. */
     seconds: (ms: number) => `${fixed(ms / 1000, ms < 9_950 ? 2 : 1)} s`,
     /** `3.4 ms`, `1,234 ms`. */
