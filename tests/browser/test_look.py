@@ -68,6 +68,12 @@ def test_the_palette_is_used_by_keyboard(open_page: OpenPage) -> None:
     chat.page.keyboard.press("Escape")
     expect(chat.page.get_by_test_id("palette")).to_have_count(0)
     expect(chat.composer).to_be_focused()
+    chat.page.keyboard.press("Control+k")
+    chat.page.keyboard.type("system prompt")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_test_id("parameters")).to_be_focused()
+    chat.page.keyboard.press("Tab")
+    expect(chat.page.get_by_test_id("system-prompt")).to_be_visible()
 
 
 def test_the_operators_name_and_accent(serve: Callable[..., Served], browser: Browser) -> None:
