@@ -97,6 +97,7 @@ class Writer:
         self._timings: list[Timed] = []
         self._requests: list[_Request] = []
         self._wake = asyncio.Event()
+        self._passing = asyncio.Lock()
         self._due = 0.0
         self._ticked = inf
         self._doubtful = False
@@ -217,8 +218,7 @@ class Writer:
 
     async def flush(self) -> None:
         """Store everything that is new, and endings that could not be stored. Raises ``StorageError``."""
-        self._due = 0.0
-        await self._pass()
+        await self._pass(everything=True)
 
     async def _request(self, run_id: str, end: End | None = None) -> None:
         """Have the next pass store this, and wait for it. Raises ``Superseded``, ``StorageError``."""
@@ -242,10 +242,16 @@ class Writer:
             except Exception:
                 logger.exception("the writer failed and continues")
 
-    async def _pass(self) -> None:
-        """One transaction: what is waited for, and everything else if that is due. Raises ``StorageError``."""
-        now = asyncio.get_running_loop().time()
-        everything = now >= self._due
+    async def _pass(self, *, everything: bool = False) -> None:
+        """One transaction: what is waited for, and everything else if that is due. Raises ``StorageError``.
+
+        One at a time: a change begins where the row's last one ended, which only that one's answer says.
+        """
+        async with self._passing:
+            now = asyncio.get_running_loop().time()
+            await self._write(now, everything=everything or now >= self._due)
+
+    async def _write(self, now: float, *, everything: bool) -> None:
         if everything:
             self._due = now + self._interval
         requests, self._requests = self._requests[:AT_ONCE], self._requests[AT_ONCE:]
