@@ -6,6 +6,8 @@ Rules:
 * A failed answer ends with ``response.failed``, one that was cut off with ``response.incomplete``; only
   the provider's own end gives ``response.completed``.
 * The whole response is the sum of the stream's events: there is one writer for both.
+* A client that goes on after an event gets what the log has. If it has only a snapshot, nothing says how much of a text
+  the client has: then it gets each item once it is done, whole, and the ending.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class ResponsesWriter:
     def __init__(self, model: str, echo: Mapping[str, Any], after: int = -1) -> None:
         self._model = model
         self._after = after
+        self._skips = False
         self._echo = echo
         self._order = InOrder()
         self._output: list[dict[str, Any]] = []
@@ -65,6 +68,12 @@ class ResponsesWriter:
         """See ``Writer``."""
         return b"".join(self._encode_all(self._convert(due_event)) for due_event in self._order.add(event))
 
+    def resync(self, is_snapshot: bool) -> None:
+        """Note whether the events that follow are made from a snapshot, and not those that clients have counted."""
+        self._skips = is_snapshot and self._after >= self._number
+        if self._skips:
+            self._number = self._after + 1
+
     def whole(self, message: Message) -> Mapping[str, Any]:
         """See ``Dialect``."""
         last: Events = []
@@ -82,6 +91,8 @@ class ResponsesWriter:
 
     def _encode(self, event: tuple[str, dict[str, Any]]) -> bytes:
         kind, fields = event
+        if self._skips and kind.endswith((".added", ".delta")):
+            return b""
         data: dict[str, Any] = {"type": kind, "sequence_number": self._number, **fields}
         self._number += 1
         if data["sequence_number"] <= self._after:

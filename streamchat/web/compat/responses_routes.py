@@ -29,7 +29,7 @@ from streamchat.protocols.openai_responses.stored import (
 )
 from streamchat.protocols.openai_responses.stream import ResponsesWriter
 from streamchat.protocols.replay import Replay
-from streamchat.runs.log import Snapshot
+from streamchat.runs.log import Entry, Snapshot
 from streamchat.runs.reader import RunReader
 from streamchat.web.compat import respond
 from streamchat.web.compat.respond import Answering
@@ -73,7 +73,7 @@ async def retrieve(
     headers = {"X-Run-Id": run_id, "X-Conversation-Id": conversation_id}
     if not stream:
         return _whole(writer, snapshot.message, headers)
-    replay = _Trimmed(Message(run_id, "assistant", status="streaming", model=snapshot.message.model))
+    replay = _Trimmed(Message(run_id, "assistant", status="streaming", model=snapshot.message.model), writer)
     reader = RunReader(context.runs, context.owner, run_id)
     with release_on_error(streams.take(context)) as slot:
         return await respond.stream(
@@ -200,7 +200,16 @@ def _json(value: Any) -> Response:
 
 
 class _Trimmed(Replay):
-    """A replay in which snapshots contain only the parts of this response."""
+    """A replay in which snapshots contain only the parts of this response, for a client that may have some of them."""
+
+    def __init__(self, begins: Message, writer: ResponsesWriter) -> None:
+        super().__init__(begins)
+        self._writer = writer
+
+    def entries(self, entries: Sequence[Entry]) -> list[Event]:
+        self._writer.resync(False)
+        return super().entries(entries)
 
     def snapshot(self, snapshot: Snapshot) -> list[Event]:
+        self._writer.resync(True)
         return super().snapshot(Snapshot(snapshot.seq, trimmed(snapshot.message)))

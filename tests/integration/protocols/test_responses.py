@@ -145,6 +145,21 @@ def test_a_response_is_read_again(api: Api):
     assert last.type == "response.completed"
     again = client.responses.retrieve(response_id)
     assert (again.status, again.output_text) == ("completed", last.response.output_text)
+    # Once the log is gone, nothing says how much of the text the client has: it gets all of it, when it is done.
+    api.loop.run(api.world.runs.log.erase([response_id.removeprefix("resp_")]))
+    for after in (first[-1].sequence_number, last.sequence_number - 1):
+        stored: list[Any] = list(client.responses.retrieve(response_id, stream=True, starting_after=after))
+        assert [event.type for event in stored] == [
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.completed",
+        ]
+        assert [event.sequence_number for event in stored] == list(range(after + 1, after + 5))
+        assert stored[0].text == last.response.output_text
+        assert stored[-1].response.output_text == last.response.output_text
+    whole = list(client.responses.retrieve(response_id, stream=True))
+    assert "".join(event.delta for event in whole if event.type == "response.output_text.delta") == again.output_text
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve("resp_nobody")
 
