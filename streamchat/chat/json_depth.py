@@ -26,6 +26,8 @@ def parse_json(text: str | bytes) -> Any:
     """Return the value. Raises ``TooDeep``, or ``ValueError`` if the text is not JSON."""
     try:
         return from_json(text)
+    except TypeError:  # text with a lone surrogate
+        pass
     except ValueError as error:
         if "recursion limit" in str(error):
             raise TooDeep("nested too deeply") from None

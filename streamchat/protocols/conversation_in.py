@@ -192,9 +192,9 @@ def reasoning_part(text: str, handle: str = "") -> ReasoningPart:
 
 def call_part(call_id: str, name: str, arguments: str | Mapping[str, Json]) -> ToolCallPart:
     """Return a call of an earlier answer."""
-    raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    raw = repair_surrogates(arguments if isinstance(arguments, str) else json.dumps(arguments))
     state: ToolState = "ready"
-    return ToolCallPart(call_id, name, raw=repair_surrogates(raw), arguments=_object(raw), state=state)
+    return ToolCallPart(call_id, name, raw=raw, arguments=_object(raw), state=state)
 
 
 def tools_of(specs: Iterable[ToolSpec | None], choice: Any) -> tuple[ToolSpec, ...]:

@@ -207,13 +207,20 @@ class WebSocketEncoder(Encoder[str]):
 class FinalEncoder(Encoder[bytes]):
     """Nothing until the answer has ended, then what ``body`` returns for it.
 
-    ``filler``: sent in silence, so that no proxy gives up. ``final``: the answer, once it has ended.
+    ``filler``: sent in silence, so that no proxy gives up. ``gone``: what is returned for an answer that was deleted
+    meanwhile, if its error cannot be a status any more. ``final``: the answer, once it has ended.
     """
 
-    def __init__(self, body: Callable[[Snapshot], bytes], filler: bytes = b"") -> None:
+    def __init__(
+        self,
+        body: Callable[[Snapshot], bytes],
+        filler: bytes = b"",
+        gone: Callable[[NotFound], bytes] | None = None,
+    ) -> None:
         self.final: Snapshot | None = None
         self._body = body
         self._filler = filler
+        self._gone = gone
 
     def heartbeat(self) -> Iterable[bytes]:
         """See ``Encoder``."""
@@ -230,6 +237,10 @@ class FinalEncoder(Encoder[bytes]):
         if entries[-1].last:
             self.final = Snapshot(entries[-1].seq, answer.message)
         return ()
+
+    def deleted(self, error: NotFound) -> Iterable[bytes]:
+        """See ``Encoder``."""
+        return super().deleted(error) if self._gone is None else (self._gone(error),)
 
     def close(self) -> Iterable[bytes]:
         """See ``Encoder``."""

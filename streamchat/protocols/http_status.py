@@ -22,6 +22,7 @@ KINDS: Mapping[ErrorKind, int] = {
     "sign-in-unavailable": 503,
     "too-many-streams": 429,
     "not-stopped": 503,
+    "busy": 503,
     "too-slow": 408,
     "still-answering": 409,
     "too-large": 413,

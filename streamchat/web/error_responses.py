@@ -42,7 +42,12 @@ def error_response(
     status: int, message: str, kind: ErrorKind, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """Return ``{"error": {"message", "kind"}}`` with this status."""
-    return JSONResponse({"error": {"message": message, "kind": kind}}, status, headers)
+    return JSONResponse(error_body(message, kind), status, headers)
+
+
+def error_body(message: str, kind: ErrorKind) -> dict[str, dict[str, str]]:
+    """Return an error in our shape."""
+    return {"error": {"message": message, "kind": kind}}
 
 
 def response_of(error: StreamchatError, status: int | None = None) -> JSONResponse:

@@ -18,7 +18,7 @@ from streamchat.runs.log import Snapshot
 from streamchat.runs.ports import Begun
 from streamchat.runs.reader import FROM_SNAPSHOT, RunReader, encode
 from streamchat.web.dependencies import Context
-from streamchat.web.error_responses import BadRequest
+from streamchat.web.error_responses import BadRequest, error_body
 from streamchat.web.event_schema import run_events
 from streamchat.web.read_limits import ENDED, Turn, not_modified
 from streamchat.web.schemas import PROBLEMS, DecisionIn, RunIn, RunOut, Started, SteerIn
@@ -165,7 +165,11 @@ async def events(
         return Response(None, 204)
     reader = RunReader(context.runs, context.owner, run_id, FROM_SNAPSHOT if buffer else start_after)
     if buffer:
-        encoder = FinalEncoder(lambda final: json_bytes(run_json(conversation_id, final)), filler=b" ")
+        encoder = FinalEncoder(
+            lambda final: json_bytes(run_json(conversation_id, final)),
+            filler=b" ",
+            gone=lambda error: json_bytes(error_body(error.user_message, error.kind)),
+        )
     else:
         encoder = SseEncoder(run_id)
     headers = JSON_HEADERS if buffer else SSE_HEADERS

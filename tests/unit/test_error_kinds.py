@@ -25,3 +25,10 @@ def test_every_table_keeps_to_the_list():
     """Statuses, sentences and vendors' codes are looked up by kinds that exist."""
     for table in (http_status.KINDS, vendor_errors.STATUSES, vendor_errors._OPENAI_CODES, provider_errors.KINDS):
         assert set(table) <= KINDS
+
+
+def test_what_asks_to_try_again_says_when():
+    """By its status, which clients repeat, and ``Retry-After``."""
+    for error in (StreamchatError("Please try again.", kind="busy"), errors.ProviderError("Full.", kind="busy")):
+        status = http_status.status_of(error)
+        assert (status, http_status.retry_header(error, status)) == (503, {"Retry-After": "2"})

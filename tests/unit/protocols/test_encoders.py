@@ -233,6 +233,12 @@ def test_deleted_while_it_is_read(encoder: Encoder[bytes]):
     assert list(encoder.close()) == [b"data: [DONE]\n\n"]
 
 
+def test_deleted_while_its_end_is_waited_for():
+    """The status was sent: the body says what happened, and nothing comes after it."""
+    encoder = FinalEncoder(lambda final: b"an answer", gone=lambda error: error.user_message.encode())
+    assert [*encoder.deleted(GONE), *encoder.close()] == [GONE.user_message.encode()]
+
+
 @pytest.mark.parametrize("encoder", [WebSocketEncoder("r"), FinalEncoder(lambda final: b""), PageEncoder()])
 def test_a_protocol_without_a_word_for_it_raises(encoder: Encoder[Any]):
     """Then its connection says what happened."""

@@ -139,6 +139,15 @@ def test_what_is_within_the_limit_passes_everywhere() -> None:
     assert exact(value) is value
 
 
+def test_half_a_character_is_no_fault_of_the_server():
+    """In text, where no JSON has one, and as an escape, where it may be."""
+    assert call_part("c", "f", "\ud800").arguments is None
+    assert call_part("c", "f", '{"a": "\ud800"}').arguments == {"a": "\ufffd"}
+    assert parse_json('"\ud800"') == "\ud800"
+    with pytest.raises(ValueError, match="JSON|Expecting"):
+        parse_json("\ud800")
+
+
 @pytest.mark.parametrize("kind", ["list", "object"])
 @pytest.mark.parametrize("depth", [255, 600, 900])
 def test_an_older_value_that_is_nested_deeper_is_cut(kind: str, depth: int) -> None:
