@@ -427,10 +427,9 @@ def _check_access(settings: Settings) -> None:
                 "sign in; set STREAMCHAT_ACCOUNTS=invite, or STREAMCHAT_PASSWORD, or STREAMCHAT_TRUSTED_USER_HEADER "
                 "with STREAMCHAT_TRUSTED_PROXIES."
             )
-    if (settings.trusted_user_header is None) != (not settings.trusted_proxies):
+    if settings.trusted_user_header is not None and not settings.trusted_proxies:
         raise SettingsError(
-            "Cannot start with these settings: STREAMCHAT_TRUSTED_USER_HEADER and STREAMCHAT_TRUSTED_PROXIES need each "
-            "other."
+            "Cannot start with these settings: STREAMCHAT_TRUSTED_USER_HEADER needs STREAMCHAT_TRUSTED_PROXIES."
         )
     if settings.accounts != "off" and (settings.password or settings.trusted_user_header):
         raise SettingsError(

@@ -38,6 +38,19 @@ def test_only_the_environment_is_read(tmp_path, monkeypatch):
     assert (settings.port, settings.retries) == (3000, 2)
 
 
+def test_proxies_may_be_trusted_without_naming_people(monkeypatch):
+    """With accounts as well as without: what they forward is an address. A header with names needs such proxies."""
+    monkeypatch.setenv("STREAMCHAT_TRUSTED_PROXIES", "10.0.0.0/8")
+    assert load_settings().trusted_proxies == ("10.0.0.0/8",)
+    monkeypatch.setenv("STREAMCHAT_ACCOUNTS", "invite")
+    assert load_settings().trusted_user_header is None
+    monkeypatch.delenv("STREAMCHAT_ACCOUNTS")
+    monkeypatch.setenv("STREAMCHAT_TRUSTED_USER_HEADER", "X-User")
+    monkeypatch.setenv("STREAMCHAT_TRUSTED_PROXIES", "")
+    with pytest.raises(SettingsError, match="STREAMCHAT_TRUSTED_PROXIES"):
+        load_settings()
+
+
 def test_lists_are_comma_separated(monkeypatch):
     """Lists are what a person writes, spaces and trailing commas allowed."""
     monkeypatch.setenv("STREAMCHAT_MODELS", "simulator:tour, openai:gpt-x,")

@@ -22,6 +22,7 @@ from devservers import container
 from devservers.container import Container, Image
 from devservers.installation import Installation
 from devservers.ports import free_port
+from streamchat.web.proxies import ProxyRules
 from tests import ROOT
 
 pytestmark = pytest.mark.timeout(170)
@@ -156,6 +157,21 @@ def test_kubernetes_fits_together():
     assert {mount["name"] for mount in program["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
     assert image.volume in {mount["mountPath"] for mount in program["volumeMounts"]}
     assert program["ports"] == [{"name": "http", "containerPort": int(image.environment["PORT"])}]
+
+
+def test_the_proxies_of_the_manifests_say_for_whom_they_ask():
+    """The program believes the proxy beside it, whose address is one of the engine's or the cluster's."""
+    objects = {one["kind"]: one for one in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
+    (program,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    kubernetes = {one["name"]: one["value"] for one in program["env"]}
+    for settings, peers in (
+        (services()["chat-1"]["environment"], ("172.18.0.5", "10.89.0.4", "192.168.96.2", "fd00::5")),
+        (kubernetes, ("10.244.1.7",)),
+    ):
+        rules = ProxyRules.of(settings["STREAMCHAT_TRUSTED_PROXIES"].split(","), None, "")
+        for peer in peers:
+            assert rules.client_of([b"203.0.113.7"], peer) == "203.0.113.7"
+        assert not rules.forwards("203.0.113.7")
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")
