@@ -1,4 +1,4 @@
-"""The layers: imports point upwards only. The table is that of docs/architecture.md."""
+"""The layers: imports point upwards only. docs/architecture.md has the table for people, with what each is for."""
 
 from __future__ import annotations
 
@@ -158,6 +158,14 @@ def test_a_module_imports_only_what_its_layer_may(path: Path):
             assert any(inner == a or inner.startswith(a + ".") for a in allowed), f"{layer} imports {name}"
         owners = OWNED.get(name.partition(".")[0])
         assert owners is None or layer in owners, f"{layer} imports {name}"
+
+
+def test_the_page_on_the_architecture_has_every_layer():
+    """Each package and module of the table is a row of its table, and nothing else is."""
+    page = (ROOT / "docs" / "architecture.md").read_text().partition("## The layers")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = {name.removesuffix(".py").rstrip("/") for row in rows for name in re.findall(r"`([\w/.]+)`", row)}
+    assert named == {layer for layer in BELOW if not layer.startswith("__")}
 
 
 def test_the_local_owner_is_known_in_one_module():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from streamchat.providers.anthropic import messages
 from streamchat.providers.base import Capabilities, ModelInfo
 from streamchat.providers.openai import chat, responses
 from streamchat.providers.provider_errors import KINDS
+from streamchat.simulator import words
+from streamchat.simulator.scenes import SCENES
 from tests import ROOT
 
 PAGE = (ROOT / "docs" / "providers.md").read_text()
@@ -43,3 +46,12 @@ def test_every_kind_of_a_broken_stream_is_there() -> None:
     raised = {word for path in paths for word in re.findall(r'kind(?::[^=\n]*)? ?= ?"([a-z-]+)"', path.read_text())}
     assert "spliced" in raised
     assert {word for word in raised if f"`{word}`" not in PAGE} <= {"provider"}
+
+
+def test_all_of_the_simulator_is_there() -> None:
+    """Its models, the words that a message may have, and their values."""
+    section = PAGE.partition("## The simulator\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z0-9_-]+)`", section))
+    fields = {field.name for field in dataclasses.fields(words.Words)}
+    values = {*words.FAULTS, *words.KINDS, *words.CHUNKS, *words.ARGS, *words.WIRES}
+    assert {*SCENES, *fields, *values} - named == set()
