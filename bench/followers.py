@@ -33,7 +33,7 @@ SETTINGS = {"STREAMCHAT_STREAMS_PER_CLIENT": "100000", "STREAMCHAT_STREAMS_PER_O
 _WORD = re.compile(rb"w(\d{6})")
 _SERVERS = {
     "our server": ("-m", "streamchat", "run"),
-    "the floor: a bare relay": RELAY,
+    "the baseline: a bare relay": RELAY,
 }
 
 

@@ -58,7 +58,7 @@ def redis() -> Iterator[str | None]:
 
 async def _appends(events: int, url: str | None) -> None:
     rows = [
-        ["*floor*: `list.append` of the entry", spread(_batches(_list_append, events)), MISSING],
+        ["*baseline*: `list.append` of the entry", spread(_batches(_list_append, events)), MISSING],
         ["`MemoryLog.append`", spread(_batches(_log_append, events)), number(_kept_bytes(), 0)],
     ]
     if url:
@@ -127,7 +127,7 @@ async def _fan_out(events: int) -> None:
         rows.append([str(readers), spread(floor), spread(ours)])
     show(
         "One run, many readers: CPU µs per event and reader",
-        ["readers", "*floor*: a queue each", "a `RunReader` each"],
+        ["readers", "*baseline*: a queue each", "a `RunReader` each"],
         rows,
         "Each event is read by all before the next one comes: the dearest case, since nothing waits and is joined.",
     )
@@ -188,7 +188,7 @@ async def _told(readers: int, events: int, read: Callable[[], Any], tell: Callab
 
 async def _crowds(seconds: float, url: str | None) -> None:
     rows = []
-    kinds = [("*floor*: a queue each", "queue", ""), ("runs", "run", "")]
+    kinds = [("*baseline*: a queue each", "queue", ""), ("runs", "run", "")]
     if url:
         kinds.append(("runs, on Redis", "run", url))
     for runs in RUNS:

@@ -33,7 +33,7 @@ UNREPORTED = 8.0
 WARM_UP = Load("warm-up", "numbered", 20, 50)
 MILLISECONDS = ("p50 ms", "p95 ms", "max ms")
 LONG_TASKS = "tasks > 50 / 200 ms"
-NAMES = {FLOOR: "*floor*", SHIPPED: "streamchat"}
+NAMES = {FLOOR: "*baseline*", SHIPPED: "streamchat"}
 
 
 Server = tuple[str, ...]

@@ -89,7 +89,7 @@ async def _ownership_in_postgres(times: int) -> list[list[str]]:
         rows = [
             ["ownership, PostgreSQL", *await _timed(lambda: store.conversation_of("anna", run_id), times)],
             [
-                "its floor: the same statement by the driver",
+                "its baseline: the same statement by the driver",
                 *await _floor(url, _BY_THE_DRIVER, (run_id, "anna"), times),
             ],
             ["the least there: SELECT 1 by the driver", *await _floor(url, "SELECT 1", (), times)],

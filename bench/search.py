@@ -41,7 +41,7 @@ async def run(quick: bool) -> None:
         finally:
             await store.close()
     note = f"{messages:,} messages of {WORDS} words in {messages // _TURNS} conversations; ms, the first 20 hits."
-    show("A search, SQLite", ["", "*floor*: read all", "`Storage.search`"], rows, note)
+    show("A search, SQLite", ["", "*baseline*: read all", "`Storage.search`"], rows, note)
 
 
 async def _fill(store: Storage, messages: int) -> list[str]:

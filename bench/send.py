@@ -34,7 +34,7 @@ async def run(quick: bool, peers: Mapping[tuple[str, ...], str] = MappingProxyTy
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(simulator())
         browser = await stack.enter_async_context(chromium())
-        servers = {FLOOR: "*floor*", **peers, SHIPPED: "streamchat"}
+        servers = {FLOOR: "*baseline*", **peers, SHIPPED: "streamchat"}
         running = {
             name: await stack.enter_async_context(app(provider, server=server)) for server, name in servers.items()
         }

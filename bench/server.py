@@ -183,8 +183,8 @@ async def _run(provider: Simulator, load: Load) -> AsyncIterator[int]:
 
 
 LAYERS: dict[str, Callable[[Simulator, Load], AsyncIterator[int]]] = {
-    "*floor*: the provider's bytes, not decoded": _bytes,
-    "*floor*: the SDK's typed stream": _sdk,
+    "*baseline*: the provider's bytes, not decoded": _bytes,
+    "*baseline*: the SDK's typed stream": _sdk,
     "our adapter, events": _adapter,
     "a run: adapter, log, database, one reader": _run,
 }

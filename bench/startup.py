@@ -18,7 +18,7 @@ from bench.tables import number, show, spread
 async def run(quick: bool) -> None:
     rows = []
     async with simulator() as provider:
-        for name, server in (("*floor*: uvicorn and an empty page", FLOOR), ("`streamchat run`", SHIPPED)):
+        for name, server in (("*baseline*: uvicorn and an empty page", FLOOR), ("`streamchat run`", SHIPPED)):
             seconds = await _starts(server, provider, 2 if quick else 5)
             rows.append([name, number(seconds[0], 2), spread(seconds[1:])])
     show(

@@ -38,7 +38,7 @@ async def run(quick: bool) -> None:
                 rows.append([name, *figures, number(limit, 0)])
     load = os.getloadavg()[0]
     note = f"{times} times each. Dead is who was silent for {STALE_SECONDS:g} s. Load at the end: {load:.1f}."
-    show("Until another worker goes on with an answer", ["", "p50 s", "p95 s", "max s", "to reach"], rows, note)
+    show("Until another worker goes on with an answer", ["", "p50 s", "p95 s", "max s", "target"], rows, note)
 
 
 async def _taken_over(provider: Simulator, url: str, how: signal.Signals) -> float:

@@ -28,7 +28,7 @@ async def run(quick: bool) -> None:
     rows = [_row(name, size // share, make) for name, make in _KINDS.items() for share in (2, 1)]
     show(
         f"Arguments in fragments of {FRAGMENT} characters",
-        ["", "floor: joined, ms", "fields, ms", "times shown", "µs/KB"],
+        ["", "baseline: joined, ms", "fields, ms", "times shown", "µs/KB"],
         rows,
         "All CPU. Linear: twice the size costs twice the time.",
     )
@@ -36,7 +36,7 @@ async def run(quick: bool) -> None:
     head = ["", "µs/call"]
     floor = [await _awaited(calls) for _ in range(_BATCHES)]
     ours = [await _executed(calls) for _ in range(_BATCHES)]
-    rows = [["*floor*: the function awaited", spread(floor)], ["`execute`, in a thread of its own", spread(ours, 0)]]
+    rows = [["*baseline*: the function awaited", spread(floor)], ["`execute`, in a thread of its own", spread(ours, 0)]]
     show(f"A call of a tool that adds two numbers ({calls} calls)", head, rows)
     await _models(2_000 if quick else 10_000)
 
@@ -63,7 +63,7 @@ async def _models(pieces: int) -> None:
         ours = [await _read(models.stream(Request("own", ())), count) for _ in range(_BATCHES)]
         await models.close()
         rows.append([name, spread(floors), spread(ours)])
-    head = ["pieces", "*floor*: a generator on the loop, µs/piece", "`@model`, in its thread, µs/piece"]
+    head = ["pieces", "*baseline*: a generator on the loop, µs/piece", "`@model`, in its thread, µs/piece"]
     show(f"A model that is a function ({pieces:,} pieces)", head, rows, "All CPU, of both threads.")
 
 

@@ -226,7 +226,7 @@ def _entries(record: Record) -> Arrivals:
 
 
 TRANSPORTS = [
-    Transport("*floor*: a bare relay", RELAY, _get("/api/runs/{}/events"), _events(_chunk)),
+    Transport("*baseline*: a bare relay", RELAY, _get("/api/runs/{}/events"), _events(_chunk)),
     Transport("SSE", SHIPPED, _get("/api/runs/{}/events"), _events(_ours)),
     Transport("WebSocket", SHIPPED, _upgrade, _frames),
     Transport("gRPC", SHIPPED, grpc_wire.request, _entries, grpc_wire.last, measure.free_port()),

@@ -434,7 +434,7 @@ def _check_access(settings: Settings) -> None:
     if settings.accounts != "off" and (settings.password or settings.trusted_user_header):
         raise SettingsError(
             "Cannot start with these settings: STREAMCHAT_ACCOUNTS, STREAMCHAT_PASSWORD and "
-            "STREAMCHAT_TRUSTED_USER_HEADER are three ways to say who comes in; choose one."
+            "STREAMCHAT_TRUSTED_USER_HEADER are three ways to sign people in; choose one."
         )
     if settings.password and settings.trusted_user_header:
         raise SettingsError(
