@@ -24,6 +24,7 @@ from streamchat.providers.ag_ui import interrupts
 from streamchat.providers.ag_ui.state import PatchError, Patches
 from streamchat.providers.event_builder import Call, EventBuilder
 from streamchat.providers.history import arguments_text
+from streamchat.providers.token_counts import count
 from streamchat.providers.tolerant_json import read_arguments
 
 OWN = "own"
@@ -250,7 +251,7 @@ def _usage(entries: Any) -> e.UsageReported | None:
     found = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     for entry in found:
         names = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens")
-        one = e.UsageReported(*(entry[n] if isinstance(entry.get(n), int) else None for n in names))
+        one = e.UsageReported(*(count(entry.get(n)) for n in names))
         total = one if total is None else total + one
     return total
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamchat.chat import events as e
+from streamchat.providers.token_counts import count
 
 
 def read_usage(usage: Mapping[str, Any]) -> e.UsageReported | None:
@@ -14,20 +15,16 @@ def read_usage(usage: Mapping[str, Any]) -> e.UsageReported | None:
         return None
     details = usage.get("output_tokens_details")
     details = details if isinstance(details, Mapping) else {}
-    cached = _count(usage.get("cache_read_input_tokens"))
-    written = _count(usage.get("cache_creation_input_tokens"))
-    fresh = _count(usage.get("input_tokens"))
+    cached = count(usage.get("cache_read_input_tokens"))
+    written = count(usage.get("cache_creation_input_tokens"))
+    fresh = count(usage.get("input_tokens"))
     return e.UsageReported(
         input=None if fresh is None else fresh + (cached or 0) + (written or 0),
-        output=_count(usage.get("output_tokens")),
+        output=count(usage.get("output_tokens")),
         cached=cached,
-        reasoning=_count(details.get("thinking_tokens")),
+        reasoning=count(details.get("thinking_tokens")),
         written=written or None,
     )
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def describe(block: dict[str, Any]) -> str:

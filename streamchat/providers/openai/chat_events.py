@@ -26,6 +26,7 @@ from streamchat.providers.finish_reasons import is_unknown, sort_reason
 from streamchat.providers.openai.chat_tool_calls import ToolCalls
 from streamchat.providers.snapshots import CumulativeDeltas, EmittedText
 from streamchat.providers.think_tags import ThinkingTags
+from streamchat.providers.token_counts import count
 
 LINGER = 2.0
 _THINKING = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thinking_content", "thought", "thoughts")
@@ -322,16 +323,12 @@ def read_usage(usage: dict[str, Any]) -> e.UsageReported:
     completion_details = usage.get("completion_tokens_details") or {}
     cached = prompt_details.get("cached_tokens")
     return e.UsageReported(
-        input=_count(usage.get("prompt_tokens")),
-        output=_count(usage.get("completion_tokens")),
-        cached=_count(usage.get("prompt_cache_hit_tokens") if cached is None else cached),
-        reasoning=_count(completion_details.get("reasoning_tokens")),
-        written=_count(prompt_details.get("cache_write_tokens")) or None,
+        input=count(usage.get("prompt_tokens")),
+        output=count(usage.get("completion_tokens")),
+        cached=count(usage.get("prompt_cache_hit_tokens") if cached is None else cached),
+        reasoning=count(completion_details.get("reasoning_tokens")),
+        written=count(prompt_details.get("cache_write_tokens")) or None,
     )
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def join_details(fragments: list[dict[str, Any]]) -> list[dict[str, Any]]:

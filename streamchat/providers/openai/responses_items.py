@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamchat.chat import events as e
+from streamchat.providers.token_counts import count
 from streamchat.providers.tolerant_json import decode_object
 
 _FRAME = {"id", "type", "status", "call_id", "name", "server_label", "arguments", "input", "output", "outputs"}
@@ -100,4 +101,4 @@ def read_usage(usage: dict[str, Any]) -> e.UsageReported:
         (usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
         read.get("cache_write_tokens") or None,
     )
-    return e.UsageReported(*(value if isinstance(value, int) else None for value in values))
+    return e.UsageReported(*map(count, values))
