@@ -13,9 +13,16 @@ from streamchat.chat.events import Event, Finished, TextDelta
 
 async def until_stop(events: AsyncGenerator[Event, None], stops: Sequence[str]) -> AsyncGenerator[Event, None]:
     """Yield the events up to the first of these texts, then the ending. Closes ``events``."""
-    held = ""
+    held, broken = "", None
     async with aclosing(events):
-        async for event in events:
+        while True:
+            try:
+                event = await anext(events)
+            except StopAsyncIteration:
+                break
+            except Exception as error:
+                broken = error
+                break
             if not isinstance(event, TextDelta):
                 if held:
                     yield TextDelta(held)
@@ -32,6 +39,11 @@ async def until_stop(events: AsyncGenerator[Event, None], stops: Sequence[str]) 
             if text := held[: len(held) - keep]:
                 yield TextDelta(text)
             held = held[len(held) - keep :]
+        # What was received is text of the answer, also if nothing follows it.
+        if held:
+            yield TextDelta(held)
+        if broken is not None:
+            raise broken
 
 
 def _may_begin(text: str, stops: Sequence[str]) -> int:

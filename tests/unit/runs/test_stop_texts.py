@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import nullcontext
 
 import pytest
 
 from streamchat.chat.events import Event, Finished, ReasoningDelta, TextDelta
+from streamchat.errors import StreamBroken
 from streamchat.runs.stop_texts import until_stop
 
 
@@ -48,3 +50,20 @@ async def test_what_only_resembles_it_comes_whole():
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "STAR STO"
     assert [type(event) for event in events[-3:]] == [ReasoningDelta, TextDelta, Finished]
     assert events[-1] == Finished()
+
+
+@pytest.mark.parametrize("error", [None, StreamBroken("cut")])
+async def test_what_is_held_comes_if_the_provider_breaks_off(error: StreamBroken | None):
+    """Received text is kept, whether the stream ends without an ending or with an error."""
+
+    async def broken() -> AsyncGenerator[Event, None]:
+        yield TextDelta("4")
+        yield TextDelta("2 STO")
+        if error is not None:
+            raise error
+
+    said: list[Event] = []
+    with nullcontext() if error is None else pytest.raises(StreamBroken):
+        async for event in until_stop(broken(), ["STOP"]):
+            said.append(event)
+    assert "".join(event.text for event in said if isinstance(event, TextDelta)) == "42 STO"
