@@ -21,6 +21,7 @@ from streamchat.chat.events import (
     ReasoningDelta,
     TextDelta,
     ToolCallReady,
+    ToolProgress,
     ToolResult,
     UsageReported,
     Waiting,
@@ -179,7 +180,8 @@ class Stopwatch:
             self._token(at, thinking=kind is ReasoningDelta)
         elif kind is UsageReported:
             self._usage = event  # pyrefly: ignore[bad-assignment]
-        elif isinstance(event, ToolCallReady):
+        elif isinstance(event, ToolCallReady | ToolProgress):
+            # Progress also begins a call that a person allowed: their decision is in the log, but not given to this.
             if not self._running:
                 self._tools_since = at
             self._running.add(event.call_id)
@@ -192,6 +194,10 @@ class Stopwatch:
         elif isinstance(event, Waiting):
             self._pause()
             self._waits_since = at
+            # An answer that waits has no task, so no tool of it runs; and a call that is denied never will.
+            if self._running:
+                self._tools += at - self._tools_since
+                self._running.clear()
 
     def complete(self, at: float) -> Timing:
         """The ending is stored: return the figures."""

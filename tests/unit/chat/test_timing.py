@@ -15,6 +15,7 @@ from streamchat.chat.events import (
     ToolCallArguments,
     ToolCallReady,
     ToolCallStarted,
+    ToolProgress,
     ToolResult,
     UsageReported,
     Waiting,
@@ -27,6 +28,7 @@ EVENTS: list[Event] = [
     ToolCallStarted("c", "f"),
     ToolCallArguments("c", "{}"),
     ToolCallReady("c", {}),
+    ToolProgress("c"),
     ToolResult("c", "done", 1),
     UsageReported(3, 5, 2),
     Waiting(("c",)),
@@ -111,8 +113,26 @@ def test_tools_and_approval_are_no_silence_of_the_model():
     watch.add(TextDelta("it up"), 18.0)
     timing = watch.complete(18.5)
     assert timing.waited_ms == 10_000
-    assert timing.tools_ms == 4_000 + 10_000
+    assert timing.tools_ms == 4_000
     assert (timing.stalls, timing.longest_gap_ms) == (0, None)
+
+
+def test_an_allowed_call_runs_from_its_progress_and_a_denied_one_never():
+    """Decisions are not given to the stopwatch; the time of a person is no time of a tool and does not change a rate."""
+    watch = Stopwatch(0.0)
+    watch.add(TextDelta("x"), 1.0)
+    watch.add(ToolCallReady("denied", {}), 2.0)
+    watch.add(ToolCallReady("allowed", {}), 2.0)
+    watch.add(Waiting(("denied", "allowed")), 2.0)
+    watch.add(ToolProgress("allowed"), 62.0)
+    watch.add(ToolResult("allowed", "done"), 65.0)
+    watch.add(ToolCallReady("next", {}), 66.0)
+    watch.add(ToolResult("next", "done"), 68.0)
+    watch.add(TextDelta("y"), 70.0)
+    watch.add(UsageReported(1, 8), 70.0)
+    timing = watch.complete(70.0)
+    assert (timing.waited_ms, timing.tools_ms) == (60_000, 5_000)
+    assert timing.tokens_per_second == 2.0
 
 
 def test_a_stall_is_counted():
