@@ -118,7 +118,7 @@ def test_tools_and_approval_are_no_silence_of_the_model():
 
 
 def test_an_allowed_call_runs_from_its_progress_and_a_denied_one_never():
-    """Decisions are not given to the stopwatch; the time of a person is no time of a tool and does not change a rate."""
+    """Decisions are not given to the stopwatch; a person's time is no time of a tool and does not change a rate."""
     watch = Stopwatch(0.0)
     watch.add(TextDelta("x"), 1.0)
     watch.add(ToolCallReady("denied", {}), 2.0)
