@@ -110,7 +110,8 @@ class LineEncoder(Encoder[bytes]):
 
     def __init__(self, run_id: str, conversation_id: str, log: Log) -> None:
         self._run_id = run_id
-        self._opened_at = log.opened_at(run_id)
+        opened_at = log.opened_at(run_id)
+        self._opened_at = time.time() if opened_at is None else opened_at
         model = log.snapshot(run_id).message.model
         self._started = {"type": "started", "conversation_id": conversation_id, "model": model}
 

@@ -23,14 +23,15 @@ NOT_KEPT = "The events of this answer are not kept any more, only its text."
 class Cut:
     """An answer after entry ``seq``, with the entries that are kept up to there.
 
-    ``began``: the answer before the first of them. ``opened_at``: when its run was opened, in Unix seconds.
+    ``began``: the answer before the first of them. ``opened_at``: when its run was opened, in Unix seconds;
+    ``None``: not known.
     """
 
     seq: int
     message: Message
     began: Message
     entries: Sequence[Entry]
-    opened_at: float
+    opened_at: float | None
 
 
 async def cut_at(runs: Runs, owner: str, run_id: str, seq: float = inf) -> Cut:

@@ -121,8 +121,8 @@ class Log(Protocol):
         """The answer so far, without joining its text. Raises ``NotFound``."""
         ...
 
-    def opened_at(self, run_id: str) -> float:
-        """When the run was opened here, in Unix seconds. Raises ``NotFound``."""
+    def opened_at(self, run_id: str) -> float | None:
+        """When the run was opened, in Unix seconds; ``None`` if that was elsewhere. Raises ``NotFound``."""
         ...
 
     def entries_after(self, run_id: str, after: int) -> list[Entry] | Snapshot:
@@ -199,7 +199,7 @@ class _Run:
 
     def __init__(self, start: Snapshot, epoch: float, now: float) -> None:
         self.epoch = epoch
-        self.opened_at = epoch + now
+        self.opened_at: float | None = epoch + now
         self.at = 0.0
         self.begin(start)
         self.wakeups: set[Wakeup] = set()
@@ -266,6 +266,7 @@ class MemoryLog:
             run.set()
         else:
             run = self._runs[start.message.id] = self._new(start)
+            run.opened_at = None  # it was opened in another process, which does not tell when
         if run.ended:
             self._keep_ended(run)
 
@@ -309,7 +310,7 @@ class MemoryLog:
         """See ``Log``."""
         return self._run(run_id).folding
 
-    def opened_at(self, run_id: str) -> float:
+    def opened_at(self, run_id: str) -> float | None:
         """See ``Log``."""
         return self._run(run_id).opened_at
 

@@ -160,7 +160,7 @@ class LogTimes:
         self.last: float | None = None
         self.complete: float | None = None
         try:
-            self.opened: float | None = log.opened_at(run_id)
+            self.opened = log.opened_at(run_id)
         except NotFound:
             self.opened = None
 

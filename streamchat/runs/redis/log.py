@@ -99,7 +99,7 @@ class RedisLog:
         """See ``Log``."""
         return self._local.view(run_id)
 
-    def opened_at(self, run_id: str) -> float:
+    def opened_at(self, run_id: str) -> float | None:
         """See ``Log``."""
         return self._local.opened_at(run_id)
 
