@@ -110,14 +110,13 @@ class LineEncoder(Encoder[bytes]):
 
     def __init__(self, run_id: str, conversation_id: str, log: Log) -> None:
         self._run_id = run_id
-        opened_at = log.opened_at(run_id)
-        self._opened_at = time.time() if opened_at is None else opened_at
+        self._started_at = _started_at(log, run_id)
         model = log.snapshot(run_id).message.model
         self._started = {"type": "started", "conversation_id": conversation_id, "model": model}
 
     def open(self) -> Iterable[bytes]:
         """See ``Encoder``."""
-        return (self._line(0, self._opened_at, self._started),)
+        return (self._line(0, self._started_at, self._started),)
 
     def snapshot(self, snapshot: Snapshot) -> Iterable[bytes]:
         """See ``Encoder``."""
@@ -138,6 +137,14 @@ class LineEncoder(Encoder[bytes]):
         when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
         line = {"at": when, "run_id": self._run_id, "seq": seq, **event}
         return json.dumps(line, separators=(",", ":"), default=str).encode()
+
+
+def _started_at(log: Log, run_id: str) -> float:
+    """When the run was opened, in Unix seconds; of one that goes on here, the time of its first entry here."""
+    if (opened_at := log.opened_at(run_id)) is not None:
+        return opened_at
+    entries = log.entries_after(run_id, log.start(run_id).seq)
+    return entries[0].at if isinstance(entries, list) and entries else time.time()
 
 
 class Sink(Protocol):

@@ -66,7 +66,9 @@ async def test_the_record_has_every_event_of_every_answer(world: World, tmp_path
         kept = world.log.entries_after(run_id, 0)
         assert isinstance(kept, list)
         assert [(line["seq"], event_from_wire(line)) for line in events] == [(e.seq, e.event) for e in kept]
-        times = [world.log.opened_at(run_id), *(e.at for e in kept)]
+        opened_at = world.log.opened_at(run_id)
+        assert opened_at is not None
+        times = [opened_at, *(e.at for e in kept)]
         assert [line["at"] for line in (started, *events)] == [
             datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds") for at in times
         ]
