@@ -94,23 +94,27 @@ Piece = TypeVar("Piece", bytes, str)
 
 
 class EncodedEntryCache(Generic[Piece]):
-    """The encoded entries of one run. Above ``CACHE_BYTES`` it is cleared: the limit costs time, not correctness."""
+    """The encoded entries of one run. Above ``CACHE_BYTES`` it is cleared: the limit costs time, not correctness.
+
+    A number is not enough to know an entry: a worker that takes over gives those again that no other had received.
+    """
 
     def __init__(self, encode: Callable[[Entry], Piece]) -> None:
         self._encode = encode
-        self._encoded: dict[int, Piece] = {}
+        self._encoded: dict[int, tuple[Event, Piece]] = {}
         self._size = 0
 
     def __call__(self, entry: Entry) -> Piece:
         """Return the entry, encoded for the first of its readers."""
-        data = self._encoded.get(entry.seq)
-        if data is None:
-            data = self._encode(entry)
-            if self._size > CACHE_BYTES:
-                self._encoded.clear()
-                self._size = 0
-            self._encoded[entry.seq] = data
-            self._size += len(data)
+        known = self._encoded.get(entry.seq)
+        if known is not None and known[0] is entry.event:
+            return known[1]
+        data = self._encode(entry)
+        if self._size > CACHE_BYTES:
+            self._encoded.clear()
+            self._size = 0
+        self._encoded[entry.seq] = entry.event, data
+        self._size += len(data)
         return data
 
 

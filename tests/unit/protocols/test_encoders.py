@@ -225,6 +225,16 @@ def test_deleted_while_a_vendor_reads(shape: str):
     assert GONE.user_message.encode() in b"".join(encoder.deleted(GONE))
 
 
+def test_a_number_that_is_given_again_is_another_entry():
+    """A worker that took over numbers on from what it had received: what is shared is not what had the number."""
+    reader, other = SseEncoder("again"), SseEncoder("again")
+    for text in ("old", "new"):
+        (entry,) = numbered([e.TextDelta(text)])
+        answer = Folding(EMPTY)
+        pieces = {b"".join(each.entries([entry], answer)) for each in (reader, other)}
+        assert [json.loads(data)["text"] for _, _, data in sse([*pieces])] == [text]
+
+
 @pytest.mark.parametrize("encoder", [SseEncoder("r"), PlainEncoder("r", text_form)])
 def test_deleted_while_it_is_read(encoder: Encoder[bytes]):
     """A stream of events says so in one that has no number, and then ends."""
