@@ -35,6 +35,7 @@ from streamchat.runs.coalesce import Arrival, intake
 from streamchat.runs.context_window import fit
 from streamchat.runs.retries import MAX_WAIT, Policy, Target, attempts, new_backoff
 from streamchat.runs.steering import taken
+from streamchat.runs.stop_texts import AT_STOP_TEXT, until_stop
 from streamchat.runs.tool_rounds import Tools
 from streamchat.runs.upstream import Checkpoint, Diverged, Replay, Upstream
 
@@ -226,7 +227,10 @@ class Agent:
             try:
                 start = checkpoint.start(answer)
                 replay = Replay(start, answer)
-                response = provider.resume(self._request(start)[0], checkpoint.response_id, checkpoint.sequence)
+                request = self._request(start)[0]
+                response = provider.resume(request, checkpoint.response_id, checkpoint.sequence)
+                if request.options.stop:
+                    response = until_stop(response, request.options.stop)
                 async with aclosing(intake(response, policy.deadlines)) as arrivals:
                     async for arrival in arrivals:
                         if (event := replay.new(arrival.event)) is None:
@@ -263,7 +267,9 @@ class Agent:
         self._finished, self._finished_at = event, at
         if watch := self._asking.request.watch:
             watch.answered(at, finish_reason=event.reason)
-        if self._upstream:
+        if self._upstream and event is AT_STOP_TEXT:
+            self._upstream.abandon()
+        elif self._upstream:
             self._upstream.ended()
 
     async def _ask_once(self) -> AsyncGenerator[Arrival, None]:

@@ -10,6 +10,9 @@ from contextlib import aclosing
 
 from streamchat.chat.events import Event, Finished, TextDelta
 
+AT_STOP_TEXT = Finished()
+"""The ending, itself and not one that equals it, if it was made here: the provider may go on."""
+
 
 async def until_stop(events: AsyncGenerator[Event, None], stops: Sequence[str]) -> AsyncGenerator[Event, None]:
     """Yield the events up to the first of these texts, then the ending. Closes ``events``."""
@@ -33,7 +36,7 @@ async def until_stop(events: AsyncGenerator[Event, None], stops: Sequence[str]) 
             if ends := [at for stop in stops if (at := held.find(stop)) >= 0]:
                 if text := held[: min(ends)]:
                     yield TextDelta(text)
-                yield Finished()
+                yield AT_STOP_TEXT
                 return
             keep = _may_begin(held, stops)
             if text := held[: len(held) - keep]:

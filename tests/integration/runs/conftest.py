@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from streamchat.chat.events import Event, Finished
-from streamchat.chat.request import NewRun, Request
+from streamchat.chat.request import NewRun, Request, RunOptions
 from streamchat.providers.base import ModelInfo
 from streamchat.providers.catalog import Catalog, Source
 from streamchat.runs.log import MemoryLog
@@ -70,7 +70,14 @@ class World:
     """Of the client message ids, if several processes share the database."""
     _n: int = field(default=0)
 
-    async def start(self, text: str = "hello", *, client_id: str | None = None, conversation_id: str | None = None):
+    async def start(
+        self,
+        text: str = "hello",
+        *,
+        client_id: str | None = None,
+        conversation_id: str | None = None,
+        options: RunOptions | None = None,
+    ):
         from streamchat.chat.messages import TextPart
 
         self._n += 1
@@ -81,6 +88,7 @@ class World:
                 client_message_id=client_id or f"{self.prefix}client-{self._n}",
                 parts=(TextPart(text),),
                 model=self.model,
+                options=options or RunOptions(),
             ),
         )
 

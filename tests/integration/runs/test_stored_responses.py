@@ -14,7 +14,7 @@ import pytest
 
 from streamchat.chat.events import UsageReported
 from streamchat.chat.messages import Message, NoticePart, TextPart, ToolCallPart
-from streamchat.chat.request import NewRun
+from streamchat.chat.request import NewRun, Options, RunOptions
 from streamchat.providers.base import ModelInfo
 from streamchat.providers.catalog import Catalog, Source
 from streamchat.providers.openai.responses import OpenAIResponses
@@ -103,6 +103,20 @@ async def test_a_connection_that_breaks_anywhere(tmp_path: Path, how: str):
             assert len(worlds.server.asked) == n
             assert worlds.server.read[-1] == {"id": f"resp_{n}", "stream": "true", "starting_after": "0"}
         assert worlds.server.cancelled == []
+
+
+async def test_a_stop_text(worlds: Worlds):
+    """The answer ends before it, also if the response is read on; the provider, which would go on, is told."""
+    worlds.server.breaks = [(9, "reset")]
+    world = await worlds.start()
+    options = RunOptions(options=Options(stop=(WORDS[10],)))
+    for response in ("resp_1", "resp_2"):
+        worlds.server.room = 20  # it has not ended when the answer does
+        answer = await world.ended((await world.start(options=options)).run_id)
+        assert (answer.status, answer.text) == ("finished", "".join(WORDS[:10]))
+        while response not in worlds.server.cancelled:
+            await asyncio.sleep(0.005)
+    assert (len(worlds.server.asked), len(worlds.server.read)) == (2, 1)
 
 
 async def test_a_connection_that_breaks_again_and_again(worlds: Worlds, monkeypatch: pytest.MonkeyPatch):
