@@ -4,6 +4,8 @@ Knows conversations, and has a reader for each answer in them that has not ended
 
 * The order of the branch is read again if it changes, and of its messages only the new ones. What a run begins with in
   this process is shown before that. A delta never touches the store.
+* Nothing waits for a read of the branch, which takes long while the database is busy: there is one at a time, beside
+  the other frames, and what was shown meanwhile makes it worthless.
 * What is read grows with what the tab shows, never with the length of the conversation.
 * Pieces of answers come as often as the tab wants them (``set_pace``): what waits meanwhile is joined. All else comes
   at once.
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -144,12 +147,20 @@ def describing(services: Services) -> Describe:
     return describe
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A read of the branch: of its end, as far as it is not in ``known``, or of the page before a message."""
+
+    before: str | None
+    known: Sequence[str]
+    task: asyncio.Task[Page | StreamchatError]
+
+
 class Transcript:
     """The transcript of one conversation (``None``: a new chat) in one tab.
 
     ``begun``: the tab has begun it, and has not got its address yet. ``page``: what it has, if that is known.
-    ``read_list``: its results are yielded in frames ``rows``, as ``list``; it is read beside the other frames, so that
-    a database that takes long delays no piece.
+    ``read_list``: its results are yielded in frames ``rows``, as ``list``; it is read beside the other frames.
     """
 
     def __init__(
@@ -173,6 +184,8 @@ class Transcript:
         self._known: list[str] = []
         self._begins_late = False  # whether there are messages before those
         self._pages_before: list[str] = []  # the messages before which a page is to be sent
+        self._changed_since = False  # whether the branch may have changed since its last read began
+        self._reading: Reading | None = None
         self._versions: dict[str, tuple[str, ...]] = {}
         self._feedback: dict[str, Feedback] = {}
         self._about: Frame | None = None  # ``None`` if no conversation is shown
@@ -215,8 +228,6 @@ class Transcript:
                         for frame in await self._grown(run_id):
                             self._pieces_due = monotonic() + self._pace
                             yield frame
-                while self._pages_before:
-                    yield await self._earlier(self._pages_before.pop(0))
                 for note in subscription.take():
                     if not pending:
                         due = max(due, monotonic() + LIST_AFTER_SECONDS)
@@ -224,6 +235,8 @@ class Transcript:
                     if self._concerns(note):
                         for frame in await self._changed(note):
                             yield frame
+                for frame in await self._reads():
+                    yield frame
                 if listing is not None and listing.done():
                     frame = {"k": "rows", "list": listing.result()}
                     rest = min(LIST_SHARE * (monotonic() - listed_at), MAX_LIST_SECONDS)
@@ -242,8 +255,7 @@ class Transcript:
             if listing is not None:
                 listing.cancel()
             runs.feed.unsubscribe(self._owner, subscription)
-            for run_id in list(self._live):
-                self._leave(run_id)
+            self._leave_all()
 
     def _concerns(self, note: Notification) -> bool:
         """Return whether this conversation changed. An empty identifier in ``note`` means any."""
@@ -251,34 +263,73 @@ class Transcript:
         return here is not None and note.kind != "models" and note.conversation_id in ("", here)
 
     async def _open(self) -> Frame:
+        page = self._page
+        if page is None and self._conversation_id is not None:
+            return await self._opened(await self._read(OPENED))
+        self._page = None
+        return await self._opened(page)
+
+    async def _read(self, limit: int, before: str | None = None, known: Sequence[str] = ()) -> Page | StreamchatError:
+        """Return a part of the branch, or why it cannot be read."""
+        where = self._conversation_id or ""
+        try:
+            return await self._services.store.branch_page(self._owner, where, limit=limit, before=before, known=known)
+        except StreamchatError as error:
+            return error
+
+    async def _reads(self) -> list[Frame]:
+        """Return the frames for what was read of the branch, if it is there, and begin the next read."""
+        frames = self._unknown_pages()
+        if self._reading is not None and self._reading.task.done():
+            reading, self._reading = self._reading, None
+            frames += await self._arrived(reading)
+        if self._reading is None and self._pages_before:
+            self._begin(PAGE, self._pages_before[0], ())
+        elif self._reading is None and self._changed_since:
+            self._changed_since = self._unchecked = False
+            self._begin(OPENED, None, tuple(self._known))
+        return frames
+
+    def _begin(self, limit: int, before: str | None, known: Sequence[str]) -> None:
+        task = asyncio.create_task(self._read(limit, before, known), name="branch")
+        task.add_done_callback(lambda _: self._wakeup.set())
+        self._reading = Reading(before, known, task)
+
+    async def _arrived(self, reading: Reading) -> list[Frame]:
+        page = reading.task.result()
+        if reading.before is not None:
+            self._pages_before.remove(reading.before)
+            return [self._earlier(page)]
+        if list(reading.known) != self._known:  # a question came meanwhile, which may be missing in what was read
+            self._changed_since = True
+            return []
+        # If none is shown, it was missing, or could not be read.
+        return [await self._opened(page)] if self._about is None else await self._reloaded(page)
+
+    async def _opened(self, page: Page | StreamchatError | None) -> Frame:
         frame = {"k": "open", "g": number(), "conversation": self._conversation_id, "title": "", "messages": []}
         frame |= {"earlier": False, "missing": False} | ({"begun": True} if self._begun else {})
-        if self._conversation_id is None:
+        if page is None:
             return frame
-        try:
-            page = self._page or await self._services.store.branch_page(
-                self._owner, self._conversation_id, limit=OPENED
-            )
-        except NotFound:
+        if isinstance(page, NotFound):
             return frame | {"missing": True}
-        except StreamchatError as error:
-            return frame | {"error": error.user_message}
-        self._page = None
+        if isinstance(page, StreamchatError):
+            return frame | {"error": page.user_message}
         self._begins_late = page.earlier
         self._known, self._versions, self._feedback = list(page.ids), dict(page.siblings), dict(page.feedback)
         self._about = about(page.title, page.settings, page.compared)
         views = [await self._attach(message) | beside(page, message.id) for message in page.messages]
         return frame | self._about | {"messages": views, "earlier": page.earlier}
 
-    async def _earlier(self, before: str) -> Frame:
-        if before not in self._known:
-            return say("There is no such message.")
-        try:
-            page = await self._services.store.branch_page(
-                self._owner, self._conversation_id or "", limit=PAGE, before=before
-            )
-        except StreamchatError as error:
-            return say(error.user_message)
+    def _unknown_pages(self) -> list[Frame]:
+        """Refuse the pages before messages that are not shown."""
+        unknown = [before for before in self._pages_before if before not in self._known]
+        self._pages_before = [before for before in self._pages_before if before in self._known]
+        return [say("There is no such message.") for _ in unknown]
+
+    def _earlier(self, page: Page | StreamchatError) -> Frame:
+        if isinstance(page, StreamchatError):
+            return say(page.user_message)
         self._known[:0] = [message.id for message in page.messages if message.id not in self._known]
         self._begins_late = page.earlier
         return earlier_frame(page, self._describe)
@@ -310,7 +361,8 @@ class Transcript:
             batch = await reader.take()
         except NotFound:  # deleted
             self._leave(run_id)
-            return await self._reload()
+            self._changed_since = True
+            return []
         frames = [] if batch is None else list(pieces_of(batch, reader, encoder))
         if reader.ended:
             self._leave(run_id)
@@ -320,13 +372,24 @@ class Transcript:
         if live := self._live.pop(run_id, None):
             live[0].close()
 
+    def _leave_all(self) -> None:
+        for run_id in list(self._live):
+            self._leave(run_id)
+        if self._reading is not None:
+            self._reading.task.cancel()
+
     async def _changed(self, note: Notification) -> list[Frame]:
-        """Return the frames for a change of the active branch. Endings come from the answer's reader instead."""
+        """Return the frames for a change of the active branch that is known without a read. An ending comes from the
+        answer's reader."""
         if note.kind == "ended":
-            return await self._reload() if self._unchecked else []
+            self._changed_since |= self._unchecked
+            return []
         run = self._services.runs.active(note.run_id) if note.kind == "started" else None
         begun = run.begun if run and run.owner == self._owner else None
-        return await self._appended(begun) if begun and self._follows(begun) else await self._reload()
+        if begun and self._follows(begun):
+            return await self._appended(begun)
+        self._changed_since = True
+        return []
 
     def _follows(self, begun: Begun) -> bool:
         """Return whether a question and its answer stand below all that the tab shows."""
@@ -340,22 +403,14 @@ class Transcript:
         shown = [await self._attach(message) for message in (begun.user, begun.answer)]
         return [{"k": "messages", "messages": shown, "n": number()}]
 
-    async def _reload(self) -> list[Frame]:
-        self._unchecked = False
-        if self._about is None:  # it was missing, or could not be read
-            return [await self._open()]
+    async def _reloaded(self, page: Page | StreamchatError) -> list[Frame]:
         known = self._known
-        try:
-            page = await self._services.store.branch_page(
-                self._owner, self._conversation_id or "", limit=OPENED, known=known
-            )
-        except NotFound:
-            for run_id in list(self._live):
-                self._leave(run_id)
+        if isinstance(page, NotFound):
+            self._leave_all()
             self._known, self._about = [], None
-            return [await self._open()]
-        except StreamchatError as error:
-            return [say(error.user_message)]
+            return [await self._opened(page)]
+        if isinstance(page, StreamchatError):
+            return [say(page.user_message)]
         gone = [old for old in known if old not in page.ids]
         for old in gone:
             self._leave(old)
