@@ -4,6 +4,7 @@ Knows the store, the notifications and a reader for each answer that has not end
 
 * One cursor for all: how far the messages were read, and how far each answer among them that had not ended.
 * Messages of all branches come, as they are stored; those that were deleted before they were read do not.
+* While the store is away, the answers that are being written go on.
 * It never ends by itself, except with the conversation (``NotFound``).
 """
 
@@ -152,16 +153,16 @@ class ConversationReader:
         """Yield what is new, and ``None`` after each heartbeat of silence. Raises ``NotFound``. Close the generator."""
         subscription = self._runs.feed.subscribe(self._owner, self._wakeup)
         unwatch = self._watch(self.close) if self._watch else None
-        due, until = True, monotonic() + self._seconds
+        due, retry_at, until = True, 0.0, monotonic() + self._seconds
         silent_at = monotonic() + self._heartbeat
         try:
             while not self.closed:
-                while due and not self.closed:
+                while due and not self.closed and monotonic() >= retry_at:
                     try:
                         placed, due = await self._page()
                     except StorageError:  # it may be there again in a moment
-                        await self._wakeup.wait(PAUSE_SECONDS)
-                        continue
+                        retry_at = monotonic() + PAUSE_SECONDS
+                        break
                     for one in placed:
                         if steps := self._begin(one):
                             yield steps
@@ -173,9 +174,10 @@ class ConversationReader:
                         silent_at = monotonic() + self._heartbeat
                 if monotonic() >= until:
                     break
-                due = any(self._concerns(note.conversation_id) for note in subscription.take())
-                if not due and not self.closed:
-                    await self._wakeup.wait(min(silent_at, until) - monotonic())
+                due |= any([self._concerns(note.conversation_id) for note in subscription.take()])
+                now = monotonic()
+                if not (due and now >= retry_at) and not self.closed:
+                    await self._wakeup.wait(min(silent_at, until, retry_at if due else inf) - now)
                     if monotonic() >= silent_at:
                         yield None
                         silent_at = monotonic() + self._heartbeat
