@@ -1,11 +1,16 @@
-import { expect, mock, test } from "bun:test";
+import { afterAll, expect, mock, spyOn, test } from "bun:test";
 
 import { Composer } from "../../assets/chat/composer/composer";
 import { MAX_CHARACTERS } from "../../assets/chat/composer/outbox";
 import { crc32 } from "../../assets/chat/store/checksum";
 import type { Model } from "../../assets/chat/store/frames";
-import { act, fireEvent, renderChat, screen } from "./dom";
+import { act, fireEvent, renderChat, screen, waitFor } from "./dom";
 import { message, open, streaming } from "./messages";
+
+const fetched = spyOn(globalThis, "fetch").mockImplementation(
+  (async () => new Response("{}")) as unknown as typeof fetch,
+);
+afterAll(() => fetched.mockRestore());
 
 const models: Model[] = [
   { id: "openai:big", label: "Big", unavailable: "set OPENAI_API_KEY.", note: "" },
@@ -332,4 +337,35 @@ test("a tab in which nothing was written leaves the draft of another one alone, 
   type("gamma");
   storeElsewhere({ text: "delta", id: null });
   expect(area.value).toBe("gamma");
+});
+
+/** Runs with the HTTP API recorded; returns the bodies of its PATCH requests as they come. */
+function patches(): Record<string, unknown>[] {
+  const bodies: Record<string, unknown>[] = [];
+  fetched.mockImplementation((async (_url: string, { method, body }: RequestInit = {}) => {
+    if (method === "PATCH") bodies.push(JSON.parse(String(body)));
+    return new Response("{}");
+  }) as unknown as typeof fetch);
+  return bodies;
+}
+
+/** What a browser does first when one presses elsewhere: the focus moves only after that. */
+const pressElsewhere = () => act(() => void fireEvent.pointerDown(document.body));
+
+test("what is typed in the panel of the parameters is stored, or stays, if one presses elsewhere", async () => {
+  const sent = patches();
+  const { feed } = compose();
+  feed(open([]));
+  fireEvent.click(screen.getByTestId("parameters"));
+  fireEvent.change(screen.getByTestId("prompt-text"), { target: { value: "Sum up {text}" } });
+  fireEvent.change(screen.getByTestId("preset-name"), { target: { value: "Brief" } });
+  const system = screen.getByTestId<HTMLTextAreaElement>("system-prompt");
+  act(() => system.focus());
+  system.value = "Be brief.";
+  pressElsewhere();
+  expect(screen.queryByTestId("system-prompt")).toBe(null);
+  await waitFor(() => expect(sent).toEqual([{ system: "Be brief.", options: {} }]));
+  fireEvent.click(screen.getByTestId("parameters"));
+  expect(screen.getByTestId<HTMLTextAreaElement>("prompt-text").value).toBe("Sum up {text}");
+  expect(screen.getByTestId<HTMLInputElement>("preset-name").value).toBe("Brief");
 });

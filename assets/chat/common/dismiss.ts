@@ -12,7 +12,11 @@ export function useDismiss(
   useEffect(() => {
     if (!open) return;
     const moved = (event: Event) => {
-      if (!frame.current?.contains(event.target as Node)) close();
+      if (frame.current?.contains(event.target as Node)) return;
+      // A press moves the focus only after this. React tells no field that it was left once it is gone.
+      const { activeElement } = document;
+      if (activeElement instanceof HTMLElement && frame.current?.contains(activeElement)) activeElement.blur();
+      close();
     };
     const pressed = (event: KeyboardEvent) => {
       if (event.key !== "Escape") return;

@@ -10,7 +10,7 @@ import { useShared } from "../common/shared-value";
 import { storage } from "../common/storage";
 import { useStrings } from "../common/strings";
 import type { Settings } from "../store/frames";
-import { Presets, Prompts } from "./preset-fields";
+import { NO_PROMPT, Presets, Prompts } from "./preset-fields";
 
 const EFFORTS = ["minimal", "low", "medium", "high"] as const;
 
@@ -28,6 +28,9 @@ export function Parameters() {
   const frame = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   const panel = useId();
+  // What is typed here stays if the panel is closed.
+  const [presetName, setPresetName] = useState("");
+  const [prompt, setPrompt] = useState(NO_PROMPT);
   useDismiss(open, frame, button, () => setOpen(false));
   // Every new chat begins with the defaults of this browser.
   useEffect(() => {
@@ -64,8 +67,8 @@ export function Parameters() {
       {open && (
         <div className="parameters-panel" id={panel} role="group" aria-label={t.parametersOf} onKeyDown={keepEnter}>
           <Fields settings={settings} onChange={change} />
-          <Presets settings={settings} />
-          <Prompts />
+          <Presets settings={settings} name={presetName} setName={setPresetName} />
+          <Prompts prompt={prompt} setPrompt={setPrompt} />
         </div>
       )}
     </div>

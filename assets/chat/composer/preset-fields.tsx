@@ -1,7 +1,6 @@
 // Where presets and prompts are saved, used and deleted: the end of the panel of the parameters.
 
 import { X } from "lucide-react";
-import { useState } from "react";
 import { useChat } from "../chat";
 import { useAddress } from "../common/address";
 import { useShared } from "../common/shared-value";
@@ -10,12 +9,17 @@ import { useStrings } from "../common/strings";
 import type { Settings } from "../store/frames";
 import { deletePreset, type Preset, savePreset, useApplyPreset } from "./presets";
 
-export function Presets({ settings }: { settings: Settings }) {
+interface PresetsProps {
+  settings: Settings;
+  name: string;
+  setName: (name: string) => void;
+}
+
+export function Presets({ settings, name, setName }: PresetsProps) {
   const t = useStrings().composer;
   const chat = useChat();
   const { id } = useAddress();
   const { apply, dialog } = useApplyPreset();
-  const [name, setName] = useState("");
   const save = async () => {
     const { system = null, ...options } = settings;
     const fields = { model: chat.model.get(), system, options, tools_off: chat.toolsOff.get() };
@@ -49,24 +53,30 @@ export function Presets({ settings }: { settings: Settings }) {
   );
 }
 
-export function Prompts() {
+/** A prompt that is being written. */
+export interface NewPrompt {
+  name: string;
+  text: string;
+}
+
+export const NO_PROMPT: NewPrompt = { name: "", text: "" };
+
+interface PromptsProps {
+  prompt: NewPrompt;
+  setPrompt: (prompt: NewPrompt) => void;
+}
+
+export function Prompts({ prompt, setPrompt }: PromptsProps) {
   const t = useStrings().composer;
   const chat = useChat();
-  const [name, setName] = useState("");
-  const [text, setText] = useState("");
+  const { name, text } = prompt;
   const save = async () => {
-    if (!(await savePreset(chat, { kind: "prompt", name: name.trim(), text }))) return;
-    setName("");
-    setText("");
-  };
-  const edit = (prompt: Preset) => {
-    setName(prompt.name);
-    setText(prompt.text);
+    if (await savePreset(chat, { kind: "prompt", name: name.trim(), text })) setPrompt(NO_PROMPT);
   };
   return (
     <fieldset className="presets">
       <legend>{t.promptsLegend}</legend>
-      <Saved kind="prompt" onChoose={edit} />
+      <Saved kind="prompt" onChoose={({ name, text }) => setPrompt({ name, text })} />
       <textarea
         className="field prompt-text"
         data-testid="prompt-text"
@@ -76,13 +86,13 @@ export function Prompts() {
         maxLength={20_000}
         dir="auto"
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => setPrompt({ name, text: event.target.value })}
       />
       <SaveAs
         kind="prompt"
         placeholder={t.name}
         name={name}
-        setName={setName}
+        setName={(name) => setPrompt({ name, text })}
         disabled={!name.trim() || !text.trim()}
         onSave={save}
       />
