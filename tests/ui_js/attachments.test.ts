@@ -6,6 +6,7 @@ import { sizeOf } from "../../assets/chat/composer/picture";
 
 interface Running {
   file: File;
+  temporary: boolean;
   finish: (uploaded: UploadedFile) => void;
   fail: (error: Error) => void;
 }
@@ -15,18 +16,20 @@ beforeEach(() => localStorage.clear());
 function made() {
   const running: Running[] = [];
   const discarded: string[] = [];
+  const shown = { temporary: false };
   let keys = 0;
   const attachments = new Attachments({
     newId: () => `key${keys++}`,
-    upload: (file) => {
+    isTemporary: () => shown.temporary,
+    upload: (file, temporary) => {
       const { promise, resolve, reject } = Promise.withResolvers<UploadedFile>();
-      running.push({ file, finish: resolve, fail: reject });
+      running.push({ file, temporary, finish: resolve, fail: reject });
       return { done: promise, cancel: () => reject(new Error("cancelled")) };
     },
     discard: (id) => discarded.push(id),
   });
   attachments.at("/");
-  return { attachments, running, discarded };
+  return { attachments, running, discarded, shown };
 }
 
 const named = (name: string) => new File(["x"], name, { type: "image/png" });
@@ -105,4 +108,15 @@ test("the size of a picture is read from its header", () => {
   for (const cut of [png.slice(0, 18), jpeg.slice(0, 10), vp8x.slice(0, 20), new Uint8Array()]) {
     expect(sizeOf(cut)).toBeNull();
   }
+});
+
+test("a file of a temporary chat is uploaded as one, also if another chat is shown when its turn comes", async () => {
+  const { attachments, running, shown } = made();
+  shown.temporary = true;
+  attachments.add(["a", "b", "c", "d"].map(named));
+  shown.temporary = false;
+  attachments.at("/c/other");
+  running[0].finish(stored("temporary-a"));
+  await turn();
+  expect(running.map(({ temporary }) => temporary)).toEqual([true, true, true, true]);
 });

@@ -2,6 +2,7 @@ import { expect, mock, test } from "bun:test";
 import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { useLocation } from "react-router";
 import { strings } from "../../assets/chat/common/strings";
+import { TemporaryNote, useTemporary } from "../../assets/chat/composer/temporary";
 import { type Command, matchingCommands } from "../../assets/chat/shell/palette";
 import { Viewport } from "../../assets/chat/shell/viewport";
 import { renderChat } from "./dom";
@@ -9,6 +10,7 @@ import { renderChat } from "./dom";
 const command = (label: string, kind = "Command"): Command => ({ id: label, label, kind, action: () => {} });
 
 function Place() {
+  useTemporary();
   return <output data-testid="place">{useLocation().pathname}</output>;
 }
 
@@ -17,6 +19,7 @@ function show(address?: string) {
     <Viewport>
       <textarea data-testid="composer" />
       <Place />
+      <TemporaryNote />
     </Viewport>,
     { address },
   );
@@ -136,4 +139,23 @@ test("Ctrl+Shift+O begins a new chat, / leads to the message", async () => {
   expect(document.activeElement).toBe(screen.getByTestId("composer"));
   fireEvent.keyDown(document.body, { key: "O", ctrlKey: true, shiftKey: true });
   await waitFor(() => expect(screen.getByTestId("place").textContent).toBe("/"));
+});
+
+test("a temporary chat is begun from a conversation and from the empty page; a new chat after it is none", async () => {
+  const { chat } = show("/c/c1");
+  for (const [words, path, temporary] of [
+    ["temporary", "/", true],
+    ["new chat command", "/", false],
+    ["temporary", "/", true],
+    ["owls conversation", "/c/c1", false],
+  ] as const) {
+    const { type, enter } = await palette();
+    type(words);
+    enter();
+    await waitFor(() => expect(chat.temporary.get()).toBe(temporary));
+    await waitFor(() => expect(screen.queryByTestId("palette")).toBe(null));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect([screen.getByTestId("place").textContent, chat.temporary.get()]).toEqual([path, temporary]);
+    expect(screen.queryAllByTestId("temporary-note")).toHaveLength(Number(temporary));
+  }
 });

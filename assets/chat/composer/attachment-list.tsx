@@ -17,9 +17,7 @@ import { discard, upload } from "./upload";
 export function useAttachments(onProblem: (text: string) => void, onSettled: () => void) {
   const { temporary } = useChat();
   const place = usePlace();
-  const [attachments] = useState(
-    () => new Attachments({ newId, discard, upload: (file, progress) => upload(file, temporary.get(), progress) }),
-  );
+  const [attachments] = useState(() => new Attachments({ newId, discard, upload, isTemporary: temporary.get }));
   const items = useSyncExternalStore(attachments.subscribe, attachments.list, attachments.list);
   useEffect(() => attachments.at(place), [attachments, place]);
   const add = useCallback(

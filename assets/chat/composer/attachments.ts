@@ -38,7 +38,9 @@ export interface Upload {
 interface Options {
   newId: () => string;
   /** Begins an upload. `done` is rejected with an `Error` for people. */
-  upload: (file: File, onProgress: (progress: number) => void) => Upload;
+  upload: (file: File, temporary: boolean, onProgress: (progress: number) => void) => Upload;
+  /** Whether the chat that is shown is never stored. */
+  isTemporary: () => boolean;
   /** Deletes an uploaded file. */
   discard: (id: string) => void;
 }
@@ -134,7 +136,9 @@ export class Attachments {
       progress: 0,
       isPicture: file.type.startsWith("image/"),
     };
-    this.waiting.push(() => this.upload(place, item.key, file));
+    // Another chat may be shown when its turn comes.
+    const temporary = this.options.isTemporary();
+    this.waiting.push(() => this.upload(place, item.key, file, temporary));
     return item;
   }
 
@@ -150,7 +154,7 @@ export class Attachments {
     }
   }
 
-  private async upload(place: string, key: string, file: File): Promise<void> {
+  private async upload(place: string, key: string, file: File, temporary: boolean): Promise<void> {
     const change = (changes: Partial<Attachment>) => {
       const items = this.drafts.get(place) ?? NONE;
       this.put(
@@ -161,7 +165,7 @@ export class Attachments {
     const isThere = () => this.drafts.get(place)?.some((item) => item.key === key);
     if (!isThere()) return; // removed before its turn
     try {
-      const upload = this.options.upload(file, (progress) => change({ progress }));
+      const upload = this.options.upload(file, temporary, (progress) => change({ progress }));
       this.uploads.set(key, upload);
       const uploaded = await upload.done;
       if (!isThere()) return this.options.discard(uploaded.id);

@@ -4,7 +4,7 @@ import "./temporary.css";
 
 import { MessageCircleDashed } from "lucide-react";
 import { useEffect } from "react";
-import { useNavigate } from "react-router";
+import { useLocation, useNavigate } from "react-router";
 import { useChat } from "../chat";
 import { useAddress } from "../common/address";
 import { conversationPath, request } from "../common/request";
@@ -12,11 +12,15 @@ import { useShared } from "../common/shared-value";
 import { useStrings } from "../common/strings";
 import { isTemporary } from "../common/temporary-ids";
 
+/** The state of a visit of the empty page that begins as a temporary chat. */
+export const TEMPORARY = { temporary: true };
+
 /** Keeps whether the chat that is shown is temporary. Called after what saves the draft of the one that is left. */
 export function useTemporary(): void {
   const { temporary } = useChat();
   const { id } = useAddress();
-  useEffect(() => temporary.set(!!id && isTemporary(id)), [temporary, id]);
+  const { state } = useLocation();
+  useEffect(() => temporary.set(id ? isTemporary(id) : !!state?.temporary), [temporary, id, state]);
 }
 
 /** Whether the next chat is temporary can be chosen only before its first message. */

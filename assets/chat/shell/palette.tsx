@@ -9,6 +9,7 @@ import { useColorMode } from "../common/reflex";
 import { conversationPath } from "../common/request";
 import { useShared } from "../common/shared-value";
 import { chooseLanguage, LANGUAGES, type Language, useStrings } from "../common/strings";
+import { TEMPORARY } from "../composer/temporary";
 
 const SHOWN = 40;
 
@@ -149,10 +150,7 @@ function useCommands(): Command[] {
       command("attach", t.attach, () => press("attach")),
       command("tools", t.tools, () => press("tools")),
       command("parameters", t.parameters, () => press("parameters")),
-      command("temporary", t.temporary, () => {
-        void navigate("/");
-        chat.temporary.set(true);
-      }),
+      command("temporary", t.temporary, () => void navigate("/", { state: TEMPORARY })),
       command("theme-system", t.themeSystem, () => choose("system"), t.theme),
       command("theme-light", t.themeLight, () => choose("light"), t.theme),
       command("theme-dark", t.themeDark, () => choose("dark"), t.theme),
