@@ -80,6 +80,8 @@ export function createChat(): Chat {
   const store = new TranscriptStore();
   const painter = new Painter(() => store.flush());
   store.onDirty(painter.request);
+  // A hidden tab is not painted, but what waits for the end of an answer goes on.
+  store.onFrame(({ k }) => (k === "open" || k === "end") && document.hidden && store.flush());
   const ids = new Map<string, string>();
   return {
     store,

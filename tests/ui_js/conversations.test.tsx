@@ -160,6 +160,64 @@ test("Now stops the answer and sends the message", () => {
   expect(onSend.mock.calls.map(([text]) => text)).toEqual(["first"]);
 });
 
+test("a queued message that was lost with the connection is sent again from its conversation, and from no other", () => {
+  const { feed, send, onSend } = compose();
+  const asked = () => onSend.mock.calls.map(([text, id]) => [text, id]);
+  feed(open([streaming("a", "x", 1)], { model: "local:small" }));
+  send("first");
+  send("second");
+  feed({ k: "end", m: "a", s: 2, status: "finished", stop_reason: "stop", length: 1, c: 2363233923 });
+  const [first] = asked();
+  feed(open([message("a", "x")]));
+  expect(asked()).toEqual([first, first]);
+  feed(open([message("b", "y")], { conversation: "other" }));
+  expect(asked()).toHaveLength(2);
+  feed(open([message("a", "x")]));
+  expect(asked()).toEqual([first, first, first]);
+  feed({ k: "sent", client_id: first[1], n: 1 });
+  expect(screen.getAllByTestId("queued").map((item) => item.textContent)).toEqual(["secondNow"]);
+});
+
+test("a queued message is sent from a hidden tab, which is not painted", () => {
+  const { chat, feed, send, onSend } = compose();
+  feed(open([streaming("a", "x", 1)], { model: "local:small" }));
+  send("first");
+  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+  act(() =>
+    chat.store.feed({ k: "end", m: "a", s: 2, status: "finished", stop_reason: "stop", length: 1, c: 2363233923 }),
+  );
+  Reflect.deleteProperty(document, "hidden");
+  expect(onSend.mock.calls.map(([text]) => text)).toEqual(["first"]);
+});
+
+function fail(text: string): never {
+  throw new Error(text);
+}
+
+test("without storage the queue lasts as long as the page", () => {
+  const storage = localStorage;
+  const full = { getItem: () => null, setItem: () => fail("full"), removeItem: () => fail("full") };
+  const use = (value: unknown) => Object.defineProperty(globalThis, "localStorage", { value, configurable: true });
+  use(full);
+  try {
+    const queue = new Queue();
+    queue.at("c");
+    for (const id of ["1", "2", "3"]) queue.add({ id, text: id, model: "m" });
+    queue.remove("2");
+    queue.at("other");
+    expect(queue.list()).toEqual([]);
+    queue.at("c");
+    expect(queue.list().map(({ id }) => id)).toEqual(["1", "3"]);
+    use(storage);
+    queue.add({ id: "4", text: "4", model: "m" });
+    localStorage.removeItem("streamchat.queue.c"); // another tab sent them
+    queue.read();
+    expect(queue.list()).toEqual([]);
+  } finally {
+    use(storage);
+  }
+});
+
 test("what another tab changed is read, and what is no queue is none", () => {
   const queue = new Queue();
   queue.at("c");

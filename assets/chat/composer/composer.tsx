@@ -374,6 +374,16 @@ function useQueue(send: Send, onStop: () => void, onEdit: (item: Queued) => void
     },
     [queue, outbox],
   );
+  useEffect(
+    () =>
+      chat.store.onFrame((frame) => {
+        if (frame.k !== "open" || !outbox.pending) return;
+        // It stays in the queue of the conversation that was left, and is the same message when it is sent from there.
+        if (outbox.pending.extra?.conversation !== frame.conversation) outbox.refused(outbox.pending.id);
+        else outbox.resend();
+      }),
+    [chat, outbox],
+  );
   const refuseQueued = useCallback((clientId: string | undefined) => void outbox.refused(clientId), [outbox]);
   const queueActions = {
     onEdit: (item: Queued) => {

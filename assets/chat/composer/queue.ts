@@ -4,6 +4,7 @@
 //
 // * Each has a client id of its own: two tabs that send the same one send one message.
 // * They belong to a conversation, survive a reload, and are the same in all tabs of a browser.
+// * What does not fit into the storage, or may not, stays as long as the page.
 
 import { storage } from "../common/storage";
 import { isFile, type UploadedFile } from "./attachments";
@@ -23,6 +24,8 @@ const MAX_QUEUED = 20;
 export class Queue {
   private place: string | null = null;
   private items: Queued[] = [];
+  // Of each conversation, what could not be stored.
+  private readonly unstored = new Map<string, Queued[]>();
   private readonly listeners = new Set<() => void>();
 
   /** The page shows this conversation now; `null` if it shows none. */
@@ -40,8 +43,8 @@ export class Queue {
 
   /** Reads what another tab changed. */
   read = (): void => {
-    const stored = this.place === null ? null : storage.get<unknown>(keyOf(this.place));
-    this.show(Array.isArray(stored) ? stored.filter(isQueued) : []);
+    const stored = this.stored();
+    this.show([...stored, ...without(stored, this.unstored.get(this.place ?? "") ?? [])]);
   };
 
   /** Returns whether it is a message, and there was room for it. */
@@ -59,8 +62,16 @@ export class Queue {
   }
 
   private store(items: Queued[]): void {
-    if (this.place !== null) storage.set(keyOf(this.place), items.length ? items : null);
+    if (this.place !== null) {
+      storage.set(keyOf(this.place), items.length ? items : null);
+      this.unstored.set(this.place, without(this.stored(), items));
+    }
     this.show(items);
+  }
+
+  private stored(): Queued[] {
+    const stored = this.place === null ? null : storage.get<unknown>(keyOf(this.place));
+    return Array.isArray(stored) ? stored.filter(isQueued) : [];
   }
 
   private show(items: Queued[]): void {
@@ -68,6 +79,11 @@ export class Queue {
     this.items = items;
     for (const listener of this.listeners) listener();
   }
+}
+
+// The items that are not among the others.
+function without(others: Queued[], items: Queued[]): Queued[] {
+  return items.filter(({ id }) => !others.some((other) => other.id === id));
 }
 
 function isQueued(item: unknown): item is Queued {
