@@ -72,7 +72,10 @@ export interface Chat {
   preview: SharedValue<Previewed | null>;
   /** Whether the sidebar is shown on a narrow screen. */
   sidebarOpen: SharedValue<boolean>;
-  /** The client id of an action on a message: the same action on the same message twice is one request. */
+  /**
+   * The client id of an action on a message: the same action twice is one request, until an answer has ended or the
+   * message is shown no more.
+   */
   requestId: (action: string, messageId: string) => string;
 }
 
@@ -82,7 +85,14 @@ export function createChat(): Chat {
   store.onDirty(painter.request);
   // A hidden tab is not painted, but what waits for the end of an answer goes on.
   store.onFrame(({ k }) => (k === "open" || k === "end") && document.hidden && store.flush());
-  const ids = new Map<string, string>();
+  // By the message: the ids of the actions.
+  const requests = new Map<string, Map<string, string>>();
+  // What was asked for has been done. The same message may come back, as after its newer version is deleted.
+  store.onFrame(({ k }) => k === "end" && requests.clear());
+  store.subscribeMeta(() => {
+    const { ids } = store.meta();
+    for (const messageId of requests.keys()) if (!ids.includes(messageId)) requests.delete(messageId);
+  });
   return {
     store,
     painter,
@@ -116,9 +126,10 @@ export function createChat(): Chat {
     preview: new SharedValue<Previewed | null>(null),
     sidebarOpen: new SharedValue(false),
     requestId: (action, messageId) => {
-      const key = `${action} ${messageId}`;
-      const id = ids.get(key) ?? newId();
-      ids.set(key, id);
+      const ids = requests.get(messageId) ?? new Map<string, string>();
+      requests.set(messageId, ids);
+      const id = ids.get(action) ?? newId();
+      ids.set(action, id);
       return id;
     },
   };

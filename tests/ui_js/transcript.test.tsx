@@ -514,3 +514,21 @@ test("an empty page renders a first message where nobody finds it, and a first m
     kept.mockRestore();
   }
 }, 60_000);
+
+test("an action on a message is one request until it is done, and then another one", () => {
+  const { chat, feed } = renderChat(null);
+  const retry = () => chat.requestId("retry", "a");
+  feed(open([message("a", "x")]));
+  const first = retry();
+  feed(open([message("a", "x")])); // the connection was lost
+  expect(retry()).toBe(first);
+  // Another version takes its place, is deleted, and the first is shown again.
+  feed(open([message("b", "y")]));
+  feed(open([message("a", "x")]));
+  const second = retry();
+  expect(second).not.toBe(first);
+  feed({ k: "messages", messages: [streaming("a", "x", 1)], n: 1 });
+  expect(retry()).toBe(second);
+  feed({ k: "end", m: "a", s: 2, status: "stopped", stop_reason: null, length: 1, c: crc32("x") });
+  expect(retry()).not.toBe(second);
+});
