@@ -339,10 +339,11 @@ test("a tab in which nothing was written leaves the draft of another one alone, 
   expect(area.value).toBe("gamma");
 });
 
-/** Runs with the HTTP API recorded; returns the bodies of its PATCH requests as they come. */
-function patches(): Record<string, unknown>[] {
+/** Records the bodies of PATCH requests as they come; the first ones are lost. */
+function patches({ lost = 0 } = {}): Record<string, unknown>[] {
   const bodies: Record<string, unknown>[] = [];
   fetched.mockImplementation((async (_url: string, { method, body }: RequestInit = {}) => {
+    if (method === "PATCH" && lost-- > 0) throw new TypeError("no connection");
     if (method === "PATCH") bodies.push(JSON.parse(String(body)));
     return new Response("{}");
   }) as unknown as typeof fetch);
@@ -368,4 +369,36 @@ test("what is typed in the panel of the parameters is stored, or stays, if one p
   fireEvent.click(screen.getByTestId("parameters"));
   expect(screen.getByTestId<HTMLTextAreaElement>("prompt-text").value).toBe("Sum up {text}");
   expect(screen.getByTestId<HTMLInputElement>("preset-name").value).toBe("Brief");
+});
+
+test("two settings in a row are both stored, one after the other; a fraction is no matter of steps", async () => {
+  const sent = patches();
+  const { feed } = compose();
+  feed(open([], { settings: { system: "Be brief." } }));
+  fireEvent.click(screen.getByTestId("parameters"));
+  const temperature = screen.getByTestId<HTMLInputElement>("temperature");
+  temperature.value = "0.75";
+  fireEvent.blur(temperature);
+  fireEvent.change(screen.getByTestId("effort"), { target: { value: "low" } });
+  const both = { system: "Be brief.", options: { temperature: 0.75, reasoning_effort: "low" } };
+  await waitFor(() => expect(sent).toEqual([{ system: "Be brief.", options: { temperature: 0.75 } }, both]));
+  // What another tab sets is what the next change is made to.
+  await act(() => new Promise((resolve) => setTimeout(resolve)));
+  feed({ k: "about", title: "T", model: "", settings: { max_tokens: 9 }, compared: [], n: 1 });
+  fireEvent.change(screen.getByTestId("effort"), { target: { value: "high" } });
+  await waitFor(() => expect(sent[2]).toEqual({ system: null, options: { max_tokens: 9, reasoning_effort: "high" } }));
+});
+
+test("a setting that could not be stored stays in its field, and is sent again when that is left", async () => {
+  const sent = patches({ lost: 1 });
+  const { feed } = compose();
+  feed(open([]));
+  fireEvent.click(screen.getByTestId("parameters"));
+  const system = screen.getByTestId<HTMLTextAreaElement>("system-prompt");
+  system.value = "Be brief.";
+  fireEvent.blur(system);
+  await screen.findByLabelText("Dismiss");
+  expect(system.value).toBe("Be brief.");
+  fireEvent.blur(system);
+  await waitFor(() => expect(sent).toEqual([{ system: "Be brief.", options: {} }]));
 });

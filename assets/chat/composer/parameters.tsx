@@ -18,12 +18,7 @@ export function Parameters() {
   const t = useStrings().composer;
   const chat = useChat();
   const { id, pending } = useAddress();
-  const own = useSyncExternalStore(
-    chat.store.subscribeMeta,
-    () => chat.store.meta().settings,
-    () => NONE,
-  );
-  const draft = useShared(chat.settings);
+  const { settings, change, isRefused } = useSettings();
   const [open, setOpen] = useState(false);
   const frame = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -40,12 +35,6 @@ export function Parameters() {
   }, [chat, id]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: moving to another address closes it
   useEffect(() => setOpen(false), [id]);
-  const settings = id ? own : draft;
-  const change = (next: Settings) => {
-    if (!id) return chat.settings.set(next);
-    const { system = null, ...options } = next;
-    void chat.attempt(() => request("PATCH", conversationPath(id), { system, options }));
-  };
   const isSet = Object.keys(settings).length > 0;
   return (
     <div className="parameters" ref={frame}>
@@ -66,7 +55,7 @@ export function Parameters() {
       </button>
       {open && (
         <div className="parameters-panel" id={panel} role="group" aria-label={t.parametersOf} onKeyDown={keepEnter}>
-          <Fields settings={settings} onChange={change} />
+          <Fields settings={settings} onChange={change} isRefused={isRefused} />
           <Presets settings={settings} name={presetName} setName={setPresetName} />
           <Prompts prompt={prompt} setPrompt={setPrompt} />
         </div>
@@ -77,6 +66,47 @@ export function Parameters() {
 
 const NONE: Settings = {};
 
+interface Sent {
+  id: string;
+  settings: Settings;
+  isRefused?: true;
+}
+
+// The settings of the conversation, or of the next one. The server replaces them as a whole: a change is made to what was
+// sent from here last, until the server tells what it has, and is sent once the one before has been answered.
+function useSettings() {
+  const chat = useChat();
+  const { id } = useAddress();
+  const own = useSyncExternalStore(
+    chat.store.subscribeMeta,
+    () => chat.store.meta().settings,
+    () => NONE,
+  );
+  const draft = useShared(chat.settings);
+  const [sent, setSent] = useState<Sent | null>(null);
+  const sending = useRef({ count: 0, last: Promise.resolve() });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the server told its settings
+  useEffect(() => {
+    if (!sending.current.count) setSent(null);
+  }, [own]);
+  const send = async (mine: Sent) => {
+    const { system = null, ...options } = mine.settings;
+    const done = await chat.attempt(() => request("PATCH", conversationPath(mine.id), { system, options }));
+    sending.current.count -= 1;
+    // What was typed stays, and can be sent again.
+    if (!done) setSent((now) => (now === mine ? { ...mine, isRefused: true } : now));
+  };
+  const change = (settings: Settings) => {
+    if (!id) return chat.settings.set(settings);
+    const mine = { id, settings };
+    setSent(mine);
+    sending.current.count += 1;
+    sending.current.last = sending.current.last.then(() => send(mine));
+  };
+  const unconfirmed = sent?.id === id ? sent : null;
+  return { settings: id ? (unconfirmed?.settings ?? own) : draft, change, isRefused: !!unconfirmed?.isRefused };
+}
+
 // Enter stores what is typed; it does not send the message.
 function keepEnter(event: KeyboardEvent<HTMLElement>): void {
   if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
@@ -86,6 +116,8 @@ function keepEnter(event: KeyboardEvent<HTMLElement>): void {
 
 interface FieldsProps {
   settings: Settings;
+  /** Whether they could not be stored. */
+  isRefused: boolean;
   onChange: (settings: Settings) => void;
 }
 
@@ -98,10 +130,10 @@ function useField<Element extends HTMLInputElement | HTMLTextAreaElement>(value:
   return field;
 }
 
-function Fields({ settings, onChange }: FieldsProps) {
+function Fields({ settings, isRefused, onChange }: FieldsProps) {
   const t = useStrings().composer;
   const put = (name: keyof Settings, value: string | number | boolean | undefined) => {
-    if (value === settings[name]) return;
+    if (value === settings[name] && !isRefused) return;
     const { [name]: _, ...rest } = settings;
     onChange(value === undefined ? rest : { ...rest, [name]: value });
   };
@@ -129,7 +161,7 @@ function Fields({ settings, onChange }: FieldsProps) {
         <NumberField
           label={t.temperature}
           testId="temperature"
-          limits={{ min: 0, max: 2, step: 0.1 }}
+          limits={{ min: 0, max: 2, step: "any" }}
           value={settings.temperature}
           onChange={(value) => put("temperature", value)}
         />
@@ -175,7 +207,7 @@ function Fields({ settings, onChange }: FieldsProps) {
 interface NumberProps {
   label: string;
   testId: string;
-  limits: { min: number; max: number; step: number };
+  limits: { min: number; max: number; step: number | "any" };
   value: number | undefined;
   onChange: (value: number | undefined) => void;
 }
