@@ -402,3 +402,21 @@ test("a setting that could not be stored stays in its field, and is sent again w
   fireEvent.blur(system);
   await waitFor(() => expect(sent).toEqual([{ system: "Be brief.", options: {} }]));
 });
+
+test("a message that is accepted after New chat was pressed leaves the draft of the conversation that is opened next", () => {
+  localStorage.setItem("streamchat.draft./c/b", JSON.stringify({ text: "a long draft", id: null }));
+  const { feed, area, type, enter, onSend } = compose("/");
+  const visit = (path: string, key: string) =>
+    act(() => {
+      history.pushState({ key, idx: 1 }, "", path);
+      dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+    });
+  feed(open([], { conversation: null }));
+  type("first");
+  enter();
+  visit("/", "new");
+  feed({ k: "sent", client_id: onSend.mock.calls[0][1], n: 1 }, open([message("a", "x")], { begun: true }));
+  visit("/c/b", "b");
+  expect(area.value).toBe("a long draft");
+  expect(localStorage.getItem("streamchat.draft./c/b")).toContain("a long draft");
+});

@@ -418,12 +418,19 @@ function useDraft(
   outbox: Outbox,
   onLeft: () => void,
 ): Draft {
-  const { painter, temporary } = useChat();
+  const { store, askedIn, painter, temporary } = useChat();
   const place = usePlace();
+  const { pathname, key } = useLocation();
+  // The last visit of the empty page.
+  const visit = useRef("");
   const [draft] = useState(
     () => new Draft({ area, form, outbox, onTyped: painter.typed, onLeft, stores: () => !temporary.get() }),
   );
-  useEffect(() => draft.at(place), [draft, place]);
+  useEffect(() => {
+    if (pathname === "/") visit.current = key;
+    const { begun, conversation } = store.meta();
+    draft.at(place, begun && place === `/c/${conversation}` && askedIn.get() === visit.current);
+  }, [draft, store, askedIn, place, pathname, key]);
   useEffect(() => {
     const save = draft.saveChanges;
     addEventListener("pagehide", save);

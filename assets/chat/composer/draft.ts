@@ -5,8 +5,6 @@ import { storage } from "../common/storage";
 import { type Outbox, remainder } from "./outbox";
 
 const SAVE_AFTER_MS = 300;
-// A message that was sent from the empty page moves to its own address, and text typed meanwhile moves along.
-const MOVES_WITHIN_MS = 10_000;
 
 interface StoredDraft {
   text?: string;
@@ -30,7 +28,6 @@ export class Draft {
   private loaded = false;
   // Whether it was changed here since it was stored: what another tab stored is not overwritten by what is older.
   private changed = false;
-  private movesUntil = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private sizesItself: boolean | undefined;
   // Messages that were on their way when their conversation was left: client id -> its address.
@@ -38,14 +35,16 @@ export class Draft {
 
   constructor(private readonly options: Options) {}
 
-  /** The page shows this address now. */
-  at(place: string): void {
+  /**
+   * The page shows this address now. `begun`: it is that of the conversation that was begun in this visit of the empty
+   * page, and text typed meanwhile moves along.
+   */
+  at(place: string, begun = false): void {
     if (place === this.place) return;
-    const moving = this.place === "/" && performance.now() < this.movesUntil;
+    const moving = this.place === "/" && begun;
     const typed = this.area.value;
     if (this.place !== null && !moving) this.leave();
     if (moving) storage.set(keyOf("/"), null);
-    this.movesUntil = 0;
     this.place = place;
     // What moves along is the same message, also if it is on its way.
     if (moving) return this.save();
@@ -81,7 +80,6 @@ export class Draft {
 
   /** This text was accepted. */
   sent(text: string): void {
-    if (this.place === "/") this.movesUntil = performance.now() + MOVES_WITHIN_MS;
     this.show(remainder(this.area.value, text));
     this.save();
   }
