@@ -282,15 +282,14 @@ async def test_earlier_messages_come_between_changes(monkeypatch: pytest.MonkeyP
                 transcript.show_earlier(model.ids[0])
                 services.runs.feed.publish(LOCAL_OWNER, Notification("changed", where))
                 frame = await anext(frames)
-                assert frame is not None
-                kinds.append(frame["k"])
-                model.feed(frame)
+                if frame is not None and frame["k"] != "rows":
+                    kinds.append(frame["k"])
+                    model.feed(frame)
             transcript.show_earlier("unknown")
-            frame = await anext(frames)
-        assert set(kinds) <= {"earlier", "rows"}
-        assert kinds.count("earlier") == 3
+            while (frame := await anext(frames)) is None or frame["k"] == "rows":
+                pass
+        assert kinds == ["earlier"] * 3
         assert [message.text for message in model.messages.values()] == texts
-        assert frame is not None
         assert frame["k"] == "say"
 
 
