@@ -6,8 +6,6 @@ import asyncio
 import io
 import json
 import re
-import resource
-import signal
 import subprocess
 import sys
 import tarfile
@@ -226,16 +224,26 @@ def run(*arguments: str, **settings: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def run_after(before: Callable[[], object], *arguments: str, **settings: str) -> tuple[int, str, str]:
+# A program of its own that becomes the command: between ``fork`` and ``exec`` of this process, which may have used
+# gRPC, gRPC's handlers for forks run, and end it now and then.
+ON_A_FULL_DISK = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+os.execv(sys.executable, [sys.executable, "-m", "streamchat", *sys.argv[1:]])
+"""
+
+
+def run_on_full_disk(*arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Have the kernel refuse to write more to a file than a small part of a database."""
     done = subprocess.run(
-        [sys.executable, "-m", "streamchat", *arguments],
+        [sys.executable, "-c", ON_A_FULL_DISK, *arguments],
         cwd=ROOT,
         env=environment(settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=100,
-        preexec_fn=before,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -256,19 +264,13 @@ def test_the_commands(tmp_path: Path):
         assert (code, out, error.count("\n")) == (1, "", 1)
 
 
-def no_large_files() -> None:
-    """Have the kernel refuse to write more to a file than a small part of a database, as on a full disk."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-
 def test_a_full_disk_leaves_no_half_restore(tmp_path: Path):
     """One line, nothing in the data folder; with room the same file is restored there."""
     source = Settings(STREAMCHAT_DATA_DIR=tmp_path / "source")
     asyncio.run(fill(source, 50))
     file, target = tmp_path / "all.backup", Settings(STREAMCHAT_DATA_DIR=tmp_path / "target")
     backup.backup(source, file)
-    code, out, error = run_after(no_large_files, "restore", str(file), "--data-dir", str(target.data_dir))
+    code, out, error = run_on_full_disk("restore", str(file), "--data-dir", str(target.data_dir))
     assert (code, out, error.count("\n")) == (1, "", 1), error
     assert not target.data_dir.exists() or list(target.data_dir.iterdir()) == []
     backup.restore(target, file)
@@ -281,9 +283,7 @@ def test_a_full_disk_leaves_no_half_backup(tmp_path: Path):
     asyncio.run(fill(source, 50))
     folder = tmp_path / "backups"
     folder.mkdir()
-    code, out, error = run_after(
-        no_large_files, "backup", str(folder / "all.backup"), STREAMCHAT_DATA_DIR=str(source.data_dir)
-    )
+    code, out, error = run_on_full_disk("backup", str(folder / "all.backup"), STREAMCHAT_DATA_DIR=str(source.data_dir))
     assert (code, out, error.count("\n")) == (1, "", 1), error
     assert list(folder.iterdir()) == []
 

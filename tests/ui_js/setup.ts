@@ -13,13 +13,11 @@ GlobalRegistrator.register({ url: "http://localhost:3000/" });
 // A document with a doctype, as every page of the app is.
 Object.defineProperty(document, "compatMode", { value: "CSS1Compat" });
 // Needs the DOM when it is loaded.
-const { cleanup } = await import("@testing-library/react");
+const { cleanup, configure } = await import("@testing-library/react");
 
-// A guard that a busy machine does not reach.
+// Guards that a busy machine does not reach: of a test, and of each wait in it.
 setDefaultTimeout(60_000);
-
-// A guard only, which a busy machine does not reach.
-setDefaultTimeout(60_000);
+configure({ asyncUtilTimeout: 20_000 });
 beforeEach(() => {
   // Timers and the loading of modules change components between the steps of a test, as they do on the page.
   Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: false });
