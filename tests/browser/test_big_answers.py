@@ -83,7 +83,9 @@ def test_an_answer_that_nobody_looks_at(chat: ChatPage, mark: str):
     )
     page.wait_for_function("() => document.title.startsWith('● ')", polling=200, timeout=90_000)
     assert page.evaluate("document.querySelector('[aria-live=polite]').textContent") == "Complete, 5,000 words"
-    assert set(page.evaluate("window.rendered")) <= {"finished"}, "nothing was rendered meanwhile"
+    rendered = page.evaluate("window.rendered")
+    assert rendered[-1] == "finished"
+    assert len(rendered) <= 10, "what was due when it was hidden, and the end: in frames it would be hundreds"
     page.evaluate(HIDE, False)
     chat.wait_status("finished")
     page.wait_for_function("() => document.title && !document.title.startsWith('● ')")
