@@ -217,8 +217,12 @@ class Writer:
                 await asyncio.sleep(self._interval)
 
     async def flush(self) -> None:
-        """Store everything that is new, and endings that could not be stored. Raises ``StorageError``."""
-        await self._pass(everything=True)
+        """Store everything that is new, and endings that could not be stored. Raises ``StorageError``.
+
+        After a pass that was stored although it failed, the row is ahead of what we know, and takes the rest only then.
+        """
+        if not await self._pass(everything=True) and not await self._pass(everything=True):
+            raise StorageError("Not all of the answers is stored.", transient=True)
 
     async def _request(self, run_id: str, end: End | None = None) -> None:
         """Have the next pass store this, and wait for it. Raises ``Superseded``, ``StorageError``."""
@@ -242,16 +246,18 @@ class Writer:
             except Exception:
                 logger.exception("the writer failed and continues")
 
-    async def _pass(self, *, everything: bool = False) -> None:
+    async def _pass(self, *, everything: bool = False) -> bool:
         """One transaction: what is waited for, and everything else if that is due. Raises ``StorageError``.
+
+        Returns whether the rows that are ours have all of it.
 
         One at a time: a change begins where the row's last one ended, which only that one's answer says.
         """
         async with self._passing:
             now = asyncio.get_running_loop().time()
-            await self._write(now, everything=everything or now >= self._due)
+            return await self._write(now, everything=everything or now >= self._due)
 
-    async def _write(self, now: float, *, everything: bool) -> None:
+    async def _write(self, now: float, *, everything: bool) -> bool:
         if everything:
             self._due = now + self._interval
         requests, self._requests = self._requests[:AT_ONCE], self._requests[AT_ONCE:]
@@ -287,6 +293,7 @@ class Writer:
         if everything:
             self._doubtful = False
             self._drop_saved(ends, written.ended)
+        return all(written.seqs.get(c.run_id, c.seq) == c.seq for c in changes if c.run_id in owned)
 
     def _change(self, run_id: str, owned: _Owned) -> Change | None:
         """Return what the row of this run does not have yet, or its heartbeat."""
