@@ -159,3 +159,15 @@ test("a temporary chat is begun from a conversation and from the empty page; a n
     expect(screen.queryAllByTestId("temporary-note")).toHaveLength(Number(temporary));
   }
 });
+
+test("a temporary chat that was switched off is one again after the command", async () => {
+  const { chat } = show("/c/c1");
+  for (let time = 1; time <= 2; time++) {
+    const { type, enter } = await palette();
+    type("temporary");
+    enter();
+    await waitFor(() => expect(chat.temporary.get()).toBe(true));
+    await waitFor(() => expect(screen.queryByTestId("palette")).toBe(null));
+    act(() => chat.temporary.set(false));
+  }
+});

@@ -19,8 +19,12 @@ export const TEMPORARY = { temporary: true };
 export function useTemporary(): void {
   const { temporary } = useChat();
   const { id } = useAddress();
-  const { state } = useLocation();
+  const { key, state } = useLocation();
   useEffect(() => temporary.set(id ? isTemporary(id) : !!state?.temporary), [temporary, id, state]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the command again, after it was switched off
+  useEffect(() => {
+    if (!id && state?.temporary) temporary.set(true);
+  }, [temporary, id, key, state]);
 }
 
 /** Whether the next chat is temporary can be chosen only before its first message. */
