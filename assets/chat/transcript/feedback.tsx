@@ -18,21 +18,23 @@ const MAX_REASON = 2000;
 export function FeedbackButtons({ view: { id, feedback } }: { view: MessageView }) {
   const t = useStrings().transcript;
   const { attempt } = useChat();
-  const [asking, setAsking] = useState(false);
+  // The rating whose reason is asked for: what the server has may still be the one before.
+  const [asking, setAsking] = useState<Feedback["rating"] | null>(null);
   const buttons = useRef<HTMLSpanElement>(null);
-  useFocusBack(asking, () => buttons.current?.querySelector<HTMLElement>("[aria-pressed=true]"));
+  useFocusBack(asking !== null, () => buttons.current?.querySelector<HTMLElement>("[aria-pressed=true]"));
   const path = messagePath(id, "/feedback");
   const store = (next: Feedback | null) =>
     attempt(() => (next ? request("POST", path, next) : request("DELETE", path)));
   const press = async (rating: Feedback["rating"]) => {
     const again = feedback?.rating === rating;
-    setAsking(!again);
+    setAsking(again ? null : rating);
     await store(again ? null : { rating });
   };
   const explain = (reason: string) => {
-    setAsking(false);
-    if (feedback && reason !== (feedback.reason ?? "")) void store({ rating: feedback.rating, reason });
+    setAsking(null);
+    if (asking && reason !== initial) void store({ rating: asking, reason });
   };
+  const initial = (feedback?.rating === asking && feedback?.reason) || "";
   return (
     <>
       <span className="feedback" ref={buttons}>
@@ -51,7 +53,7 @@ export function FeedbackButtons({ view: { id, feedback } }: { view: MessageView 
           </button>
         ))}
       </span>
-      {asking && feedback && <Reason initial={feedback.reason ?? ""} onDone={explain} />}
+      {asking && feedback && <Reason initial={initial} onDone={explain} />}
     </>
   );
 }
