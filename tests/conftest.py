@@ -143,9 +143,21 @@ def playwright() -> Iterator[Playwright]:
         asyncio._set_running_loop(loop)
 
 
+# A page of a test lives for two seconds: what V8 optimises in them it does not run long enough to gain by it, and what
+# it would collect is gone with the page. A fifth of the renderer's CPU time.
+SHORT_LIVED = "--js-flags=--no-maglev --no-turbofan --min-semi-space-size=32"
+
+
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """One Chromium, without a window if there is one that has none; each test takes contexts of its own."""
+    """One Chromium; each test takes contexts of its own."""
+    started = launch(playwright, SHORT_LIVED)
+    yield started
+    started.close()
+
+
+def launch(playwright: Playwright, *more: str) -> Browser:
+    """Start Chromium, without a window if there is one that has none. ``more``: further arguments."""
     from playwright.sync_api import Error
 
     program = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
@@ -153,15 +165,10 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
         "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
         "--disable-component-update --disable-sync"
     )
-    # A page of a test lives for two seconds: what V8 optimises in them it does not run long enough to gain by it, and
-    # what it would collect is gone with the page. A fifth of the renderer's CPU time.
-    engine = "--js-flags=--no-maglev --no-turbofan --min-semi-space-size=32"
     try:
-        started = playwright.chromium.launch(executable_path=program, args=[*arguments.split(), engine])
+        return playwright.chromium.launch(executable_path=program, args=[*arguments.split(), *more])
     except Error as error:
         pytest.skip(f"no Chromium here (apt install chromium): {str(error).splitlines()[0]}")
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="session")

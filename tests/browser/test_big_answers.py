@@ -73,6 +73,7 @@ def test_an_answer_that_nobody_looks_at(chat: ChatPage, mark: str):
     page = chat.page
     chat.ask(f"{mark} n=5000 rate=1000 kind=numbered").wait_text("w000003")
     page.evaluate(HIDE, True)
+    page.wait_for_timeout(300)  # what was due before
     page.evaluate(
         """() => {
             window.rendered = [];
@@ -83,9 +84,7 @@ def test_an_answer_that_nobody_looks_at(chat: ChatPage, mark: str):
     )
     page.wait_for_function("() => document.title.startsWith('● ')", polling=200, timeout=90_000)
     assert page.evaluate("document.querySelector('[aria-live=polite]').textContent") == "Complete, 5,000 words"
-    rendered = page.evaluate("window.rendered")
-    assert rendered[-1] == "finished"
-    assert len(rendered) <= 10, "what was due when it was hidden, and the end: in frames it would be hundreds"
+    assert set(page.evaluate("window.rendered")) == {"finished"}, "nothing was rendered meanwhile"
     page.evaluate(HIDE, False)
     chat.wait_status("finished")
     page.wait_for_function("() => document.title && !document.title.startsWith('● ')")

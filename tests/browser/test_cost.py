@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, WebSocket, expect
+from playwright.sync_api import Browser, Playwright, WebSocket, expect
 
 from devservers.app import Served
 from streamchat.chat.events import Finished, TextDelta
@@ -20,15 +21,30 @@ from streamchat.chat.messages import TextPart
 from streamchat.chat.request import NewRun
 from streamchat.storage import Storage
 from tests.browser.conftest import OpenPage, new_context
+from tests.conftest import launch
 from tests.support.chat_page import ChatPage, Oddities, numbered
 from tests.support.long import LONG
 from tests.support.loop import LoopThread
 from tests.support.relay import Relay
 from tests.support.simulated import Simulated
+from tests.support.tabs import Tabs
 
 EXCHANGES = 100
 MANY = 10_000 if LONG else 2000
 FILLER = "Some **words** of an older answer, `code` and a list:\n\n- one\n- two\n\n```python\nprint('x')\n```\n"
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """One that compiles as those of people do: how the page keeps up is what is tested here."""
+    started = launch(playwright)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def shared_tabs(browser: Browser) -> Tabs:
+    return Tabs(new_context(browser))
 
 
 @pytest.fixture(scope="module")
@@ -171,15 +187,14 @@ def test_a_token_costs_the_same_everywhere(visit: Visit, open_page: OpenPage, ma
 
 
 def test_three_hundred_words_a_second(chat: ChatPage, simulated: Simulated, mark: str):
-    """The page keeps up: every word is there soon after the last one was sent, and was painted in steps: how many is
-    how busy the machine is, but late text never waits for the end."""
+    """The page keeps up: every word is there soon after the last one was sent, and was painted in many steps."""
     text = f"{mark} n=600 rate=300 kind=numbered"
     chat.ask(text).wait_status("finished", timeout=40_000)
     assert chat.words() == numbered(600)
     sent = simulated.wait_closed(text, by="server")
     painted = chat.seen()["changed"][chat.message_id()] / 1000
     assert painted - sent["last_token_at"] < 3
-    assert len(chat.steps()) >= 5
+    assert len(chat.steps()) >= 20
 
 
 def test_older_messages_are_left_alone(visit: Visit):
