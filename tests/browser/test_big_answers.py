@@ -78,7 +78,10 @@ def test_an_answer_that_nobody_looks_at(chat: ChatPage, mark: str):
         """() => {
             window.rendered = [];
             const answer = [...document.querySelectorAll("[data-testid=message][data-role=assistant]")].at(-1);
-            new MutationObserver(() => window.rendered.push(answer.dataset.status))
+            // In its text: how long nothing has come is said beside it, each second.
+            const text = "[data-testid=answer]";
+            const isText = ({ target }) => (target.closest ? target : target.parentElement)?.closest(text);
+            new MutationObserver((records) => records.some(isText) && window.rendered.push(answer.dataset.status))
                 .observe(answer, { subtree: true, childList: true, characterData: true, attributes: true });
         }"""
     )
