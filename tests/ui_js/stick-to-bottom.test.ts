@@ -58,6 +58,16 @@ test("while the mouse is held down nothing moves; then it goes on", () => {
   detach();
 });
 
+test("while the mouse is held down a text that gets shorter leaves its room; then it does not", () => {
+  const { content, press, detach } = attach();
+  content.style.height = "600px";
+  press("pointerdown");
+  expect(content.style.minHeight).toBe("600px");
+  press("pointerup");
+  expect(content.style.minHeight).toBe("");
+  detach();
+});
+
 test("after a selection was made nothing moves until the reader asks for it", () => {
   const { scroll, scroller, content, grow, press, detach } = attach();
   grow(100);

@@ -4,7 +4,8 @@
 //
 // * One scroll, wheel, touch or key up releases the view at once; from then on the position is never touched.
 // * It sticks again when the reader returns to the end, asks for it, or sends a message.
-// * While the pointer is held down nothing moves, and text of the conversation that is selected releases the view.
+// * While the pointer is held down nothing moves, also if the text gets shorter for a moment, as it does when a mark at its
+//   end turns out to be something else. Text of the conversation that is selected releases the view.
 // * To zoom, by a wheel or two fingers, is no scroll.
 // * An approval that is asked for is shown from its top.
 // * While it sticks, every change of size, of whatever part, is answered within the same frame.
@@ -21,6 +22,7 @@ export class StickToBottom {
   private stuck = true;
   private readonly listeners = new Set<() => void>();
   private scroller: HTMLElement | null = null;
+  private content: HTMLElement | null = null;
   private top = 0;
   private distance = 0;
   private downUntil = 0;
@@ -38,6 +40,7 @@ export class StickToBottom {
   /** Watches `scroller`, whose only child is `content`; returns how to stop. */
   attach(scroller: HTMLElement, content: HTMLElement): () => void {
     this.scroller = scroller;
+    this.content = content;
     this.approvals = scroller.getElementsByClassName("approval");
     this.top = scroller.scrollTop;
     const sizes = new ResizeObserver(() => this.resized());
@@ -114,12 +117,16 @@ export class StickToBottom {
   }
 
   private hold({ pointerType, button }: PointerEvent): void {
-    if (pointerType === "mouse" && button === 0) this.held = true;
+    if (pointerType !== "mouse" || button !== 0) return;
+    this.held = true;
+    // At the end of what is shorter the browser would move the view.
+    if (this.content) this.content.style.minHeight = getComputedStyle(this.content).height;
   }
 
   private letGo(): void {
     if (!this.held) return;
     this.held = false;
+    if (this.content) this.content.style.minHeight = "";
     if (this.isSelected()) this.set(false);
     else this.resized();
   }
