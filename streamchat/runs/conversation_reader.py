@@ -187,6 +187,7 @@ class ConversationReader:
             self._runs.feed.unsubscribe(self._owner, subscription)
             for _, reader in self._live.values():
                 reader.close()
+            self._wakeup.close()
 
     async def _page(self) -> tuple[Sequence[Placed], bool]:
         """Return the next messages, and whether there may be more."""

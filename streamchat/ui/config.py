@@ -19,8 +19,8 @@ def page_config(settings: Settings, bun: Path | None = None) -> rx.Config:
     # A dead socket is noticed within 25 seconds instead of 145: until then its tab's follower works in vain.
     os.environ.setdefault("REFLEX_SOCKET_INTERVAL", "10s")
     os.environ.setdefault("REFLEX_SOCKET_TIMEOUT", "15s")
-    # A tab that is closed leaves its state, 30 kB, for as long as this, and not for an hour. One that comes back later,
-    # or was only quiet, gets a new one: what it shows is in the log and the store.
+    # Seconds for which a closed tab's state stays in memory, not an hour. A tab that comes back later, or was only
+    # quiet, gets a new one: what it shows is in the log and the store.
     os.environ.setdefault("REFLEX_REDIS_TOKEN_EXPIRATION", "600")
     # All states of this process share so many connections to Redis; who needs another one waits.
     os.environ.setdefault("REFLEX_REDIS_MAX_CONNECTIONS", str(settings.redis_connections))

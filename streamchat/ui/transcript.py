@@ -256,6 +256,7 @@ class Transcript:
                 listing.cancel()
             runs.feed.unsubscribe(self._owner, subscription)
             self._leave_all()
+            self._wakeup.close()
 
     def _concerns(self, note: Notification) -> bool:
         """Return whether this conversation changed. An empty identifier in ``note`` means any."""
@@ -279,7 +280,7 @@ class Transcript:
 
     async def _reads(self) -> list[Frame]:
         """Return the frames for what was read of the branch, if it is there, and begin the next read."""
-        frames = self._unknown_pages()
+        frames = self._unknown_pages() if self._pages_before else []
         if self._reading is not None and self._reading.task.done():
             reading, self._reading = self._reading, None
             frames += await self._arrived(reading)

@@ -1,5 +1,6 @@
 import { afterEach, expect, mock, spyOn, test } from "bun:test";
 import { Suspense } from "react";
+import { ErrorBoundary } from "../../assets/chat/common/error-boundary";
 import { lazyPart } from "../../assets/chat/common/lazy-part";
 import { fireEvent, renderChat, screen, waitFor } from "./dom";
 
@@ -53,4 +54,21 @@ test("what closes if it is not loaded can be opened again", async () => {
   network.away = false;
   replace(shown);
   await screen.findByText("here");
+});
+
+test("a part that is loaded and breaks is not said to be missing", async () => {
+  const Broken = lazyPart(async () => ({
+    default: () => {
+      throw new Error("a fault of its own");
+    },
+  }));
+  renderChat(
+    <ErrorBoundary text="What stands in its place.">
+      <Suspense>
+        <Broken />
+      </Suspense>
+    </ErrorBoundary>,
+  );
+  expect(await screen.findByText("What stands in its place.")).toBeTruthy();
+  expect(screen.queryByRole("alert")).toBeNull();
 });

@@ -9,34 +9,40 @@ interface Failing {
   onFailed?: () => void;
 }
 
-/** As React's `lazy`, within a `Suspense`, but what fails is shown as that, and loaded again when it is next wanted. */
+class LoadFailure extends Error {}
+
+/**
+ * As React's `lazy`, within a `Suspense`, but a part that is not loaded says so, and is loaded again when it is next
+ * wanted. One that is there and breaks is left to the boundary around it.
+ */
 export function lazyPart<Props extends object>(load: () => Promise<{ default: ComponentType<Props> }>) {
-  let failure: unknown;
   const attempt = () =>
     lazy<ComponentType<Props>>(() =>
-      load().catch((error) => {
-        failure = error;
-        throw error;
+      load().catch((cause) => {
+        throw new LoadFailure("", { cause });
       }),
     );
   // A failed one fails for good.
   let Loaded = attempt();
-  return class LazyPart extends Component<Props & Failing, { failed: boolean }> {
-    state = { failed: false };
+  return class LazyPart extends Component<Props & Failing, { error: unknown }> {
+    state = { error: null as unknown };
 
-    static getDerivedStateFromError() {
-      return { failed: true };
+    static getDerivedStateFromError(error: unknown) {
+      return { error };
     }
 
     componentDidCatch(error: unknown): void {
-      if (error === failure) Loaded = attempt();
+      if (!(error instanceof LoadFailure)) return;
+      Loaded = attempt();
       this.props.onFailed?.();
     }
 
     render(): ReactNode {
       const { onFailed, ...props } = this.props;
-      if (!this.state.failed) return <Loaded {...(props as Props)} />;
-      return onFailed ? null : <NotLoaded onRetry={() => this.setState({ failed: false })} />;
+      const { error } = this.state;
+      if (error === null) return <Loaded {...(props as Props)} />;
+      if (!(error instanceof LoadFailure)) throw error;
+      return onFailed ? null : <NotLoaded onRetry={() => this.setState({ error: null })} />;
     }
   };
 }

@@ -21,8 +21,7 @@ from streamchat.errors import StreamBroken
 from streamchat.providers.event_builder import LIMITS, Call, EventBuilder, Limits
 from streamchat.providers.finish_reasons import MAX_REASON
 from streamchat.providers.python.definition import ToolCall
-
-_MOST_TOKENS = 10**12
+from streamchat.providers.token_counts import MOST_TOKENS
 
 Piece: TypeAlias = (
     str
@@ -162,7 +161,7 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    return min(max(0, int(value)), _MOST_TOKENS)
+    return min(max(0, int(value)), MOST_TOKENS)
 
 
 def _json(value: Any) -> Any:

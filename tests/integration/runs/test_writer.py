@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,80 +18,99 @@ from streamchat.runs.persistence import Writer
 from streamchat.storage import Storage
 
 
-class Slow:
-    """A store whose first transaction with text waits until ``free`` is set, as behind another process's lock. Others
-    wait behind it."""
+class FirstText:
+    """A store to which something happens with its first transaction with text: ``began`` is set."""
 
     def __init__(self, store: Storage) -> None:
-        self._store = store
-        self._turn = asyncio.Lock()
-        self.waits, self.free = asyncio.Event(), asyncio.Event()
+        self.store = store
+        self.began = asyncio.Event()
+
+    def is_first(self, changes: Any) -> bool:
+        if not any(change.events for change in changes) or self.began.is_set():
+            return False
+        self.began.set()
+        return True
+
+
+class Slow(FirstText):
+    """It waits until ``free`` is set, as behind another process's lock. Others wait behind it."""
+
+    def __init__(self, store: Storage) -> None:
+        super().__init__(store)
+        self._turn, self.free = asyncio.Lock(), asyncio.Event()
 
     async def write(self, changes: Any, *more: Any) -> Any:
         async with self._turn:
-            if any(change.events for change in changes) and not self.waits.is_set():
-                self.waits.set()
+            if self.is_first(changes):
                 await self.free.wait()
-            return await self._store.write(changes, *more)
+            return await self.store.write(changes, *more)
 
 
-async def test_a_flush_stores_what_came_while_a_transaction_was_under_way(tmp_path: Path) -> None:
-    """Both would begin at the same entry of the row, and the second one's words would be lost without an error."""
-    store = Storage(f"sqlite:///{tmp_path / 'chat.db'}")
-    await store.open()
-    new = NewRun(client_message_id="c1", model="fake:one", parts=(TextPart("hi"),))
-    begun = await store.begin("local", new, worker="one", exclusive=True)
-    log, slow, lost = MemoryLog(), Slow(store), []
-    log.open(begun.answer)
-    writer = Writer(log, slow, interval=0.01)  # pyrefly: ignore[bad-argument-type] all that it calls
-    writer.on_lost = lost.append
-    writer.watch(begun.run_id)
-    writer.start()
-    log.append(begun.run_id, TextDelta("one "))
-    await slow.waits.wait()
-    log.append(begun.run_id, TextDelta("two"))
-    flush = asyncio.create_task(writer.flush())
-    await asyncio.sleep(0.02)
-    slow.free.set()
-    await flush
-    row = await store.answer("local", begun.run_id)
-    assert (row.seq, row.message.text, lost) == (2, "one two", [])
-    await writer.close()
-    await store.close()
-
-
-class Unheard:
-    """A store whose first transaction with text is committed, and fails: the connection was lost before the answer."""
-
-    def __init__(self, store: Storage) -> None:
-        self._store = store
-        self.failed = asyncio.Event()
+class Unheard(FirstText):
+    """It is committed, and fails: the connection was lost before the answer."""
 
     async def write(self, changes: Any, *more: Any) -> Any:
-        written = await self._store.write(changes, *more)
-        if any(change.events for change in changes) and not self.failed.is_set():
-            self.failed.set()
+        written = await self.store.write(changes, *more)
+        if self.is_first(changes):
             raise StorageError("The connection is lost.", transient=True)
         return written
 
 
-async def test_a_flush_stores_what_came_after_a_transaction_whose_success_was_not_reported(tmp_path: Path) -> None:
-    """The row is ahead of what the writer knows, and takes nothing that begins before it."""
-    store = Storage(f"sqlite:///{tmp_path / 'chat.db'}")
-    await store.open()
+@dataclass
+class Written:
+    """A run that the writer stores."""
+
+    run_id: str
+    log: MemoryLog
+    writer: Writer
+    store: Any
+    lost: list[str]
+
+    def say(self, text: str) -> None:
+        self.log.append(self.run_id, TextDelta(text))
+
+    async def row(self) -> tuple[int, str]:
+        row = await self.store.store.answer("local", self.run_id)
+        return row.seq, row.message.text
+
+
+@asynccontextmanager
+async def written(path: Path, around: Callable[[Storage], Any]) -> AsyncIterator[Written]:
+    storage = Storage(f"sqlite:///{path / 'chat.db'}")
+    await storage.open()
     new = NewRun(client_message_id="c1", model="fake:one", parts=(TextPart("hi"),))
-    begun = await store.begin("local", new, worker="one", exclusive=True)
-    log, unheard, lost = MemoryLog(), Unheard(store), []
+    begun = await storage.begin("local", new, worker="one", exclusive=True)
+    log, store, lost = MemoryLog(), around(storage), []
     log.open(begun.answer)
-    writer = Writer(log, unheard, interval=60)  # pyrefly: ignore[bad-argument-type] all that it calls
+    writer = Writer(log, store, interval=0.01)
     writer.on_lost = lost.append
     writer.watch(begun.run_id)
     writer.start()
-    log.append(begun.run_id, TextDelta("one "))
-    await unheard.failed.wait()
-    log.append(begun.run_id, TextDelta("two"))
-    await writer.flush()
-    row = await store.answer("local", begun.run_id)
-    assert (row.seq, row.message.text, lost) == (2, "one two", [])
+    yield Written(begun.run_id, log, writer, store, lost)
     await writer.close()
-    await store.close()
+    await storage.close()
+
+
+async def test_a_flush_stores_what_came_while_a_transaction_was_under_way(tmp_path: Path) -> None:
+    """Both would begin at the same entry of the row, and the second one's words would be lost without an error."""
+    async with written(tmp_path, Slow) as run:
+        run.say("one ")
+        await run.store.began.wait()
+        run.say("two")
+        flush = asyncio.create_task(run.writer.flush())
+        await asyncio.sleep(0.02)
+        run.store.free.set()
+        await flush
+        run.writer.forget(run.run_id)  # as a server that ends does: what is not stored now never is
+        assert (await run.row(), run.lost) == ((2, "one two"), [])
+
+
+async def test_a_flush_stores_what_came_after_a_transaction_whose_success_was_not_reported(tmp_path: Path) -> None:
+    """The row is ahead of what the writer knows, and takes nothing that begins before it."""
+    async with written(tmp_path, Unheard) as run:
+        run.say("one ")
+        await run.store.began.wait()
+        run.say("two")
+        await run.writer.flush()
+        run.writer.forget(run.run_id)
+        assert (await run.row(), run.lost) == ((2, "one two"), [])
