@@ -86,6 +86,7 @@ async def written(path: Path, around: Callable[[Storage], Any]) -> AsyncIterator
     writer.on_lost = lost.append
     writer.watch(begun.run_id)
     writer.start()
+    writer._interval = 60  # the pass that is due by now is the last one that is made by itself
     yield Written(begun.run_id, log, writer, store, lost)
     await writer.close()
     await storage.close()
@@ -101,7 +102,6 @@ async def test_a_flush_stores_what_came_while_a_transaction_was_under_way(tmp_pa
         await asyncio.sleep(0.02)
         run.store.free.set()
         await flush
-        run.writer.forget(run.run_id)  # as a server that ends does: what is not stored now never is
         assert (await run.row(), run.lost) == ((2, "one two"), [])
 
 
@@ -112,5 +112,4 @@ async def test_a_flush_stores_what_came_after_a_transaction_whose_success_was_no
         await run.store.began.wait()
         run.say("two")
         await run.writer.flush()
-        run.writer.forget(run.run_id)
         assert (await run.row(), run.lost) == ((2, "one two"), [])
