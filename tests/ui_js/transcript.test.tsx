@@ -465,7 +465,7 @@ test("characters of private use that a model writes stay, in code and in text", 
   }
 });
 
-test("an answer is rated with a reason; what another tab says of it is shown", async () => {
+test("an answer is rated with a reason, also at once and after another rating; what another tab says is shown", async () => {
   const asked: [string, string, unknown][] = [];
   globalThis.fetch = (async (url: string, init: RequestInit) => {
     asked.push([String(init.method), new URL(url, location.href).pathname, init.body && JSON.parse(String(init.body))]);
@@ -480,10 +480,18 @@ test("an answer is rated with a reason; what another tab says of it is shown", a
   fireEvent.click(screen.getByTestId("feedback-send"));
   send({ k: "feedback", m: "a", feedback: null, n: 2 });
   expect([up, down].map((button) => button.getAttribute("aria-pressed"))).toEqual(["false", "false"]);
+  // The server has not told of the new rating when its reason is sent.
+  send({ k: "feedback", m: "a", feedback: { rating: "up", reason: "Nice" }, n: 3 });
+  fireEvent.click(down);
+  expect((screen.getByTestId("feedback-reason") as HTMLInputElement).value).toBe("");
+  fireEvent.change(screen.getByTestId("feedback-reason"), { target: { value: "Wrong" } });
+  fireEvent.click(screen.getByTestId("feedback-send"));
   const rated = asked.filter(([, path]) => path.endsWith("/feedback"));
   expect(rated).toEqual([
     ["POST", "/api/messages/a/feedback", { rating: "down" }],
     ["POST", "/api/messages/a/feedback", { rating: "down", reason: "Too short" }],
+    ["POST", "/api/messages/a/feedback", { rating: "down" }],
+    ["POST", "/api/messages/a/feedback", { rating: "down", reason: "Wrong" }],
   ]);
 });
 
