@@ -9,7 +9,11 @@ interface Failing {
   onFailed?: () => void;
 }
 
-class LoadFailure extends Error {}
+class LoadFailure extends Error {
+  constructor(cause: unknown) {
+    super(String(cause), { cause }); // in the browser's console
+  }
+}
 
 /**
  * As React's `lazy`, within a `Suspense`, but a part that is not loaded says so, and is loaded again when it is next
@@ -19,7 +23,7 @@ export function lazyPart<Props extends object>(load: () => Promise<{ default: Co
   const attempt = () =>
     lazy<ComponentType<Props>>(() =>
       load().catch((cause) => {
-        throw new LoadFailure("", { cause });
+        throw new LoadFailure(cause);
       }),
     );
   // A failed one fails for good.
