@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
@@ -441,19 +441,27 @@ class RunService:
                 self.feed.publish(owner, Notification("ended", stored.conversation_id, run_id))
         return stored is not None
 
-    async def stop(self, owner: str, conversation_id: str, *, waiting_only: bool = False) -> None:
+    async def stop(
+        self, owner: str, conversation_id: str, run_ids: Collection[str] | None = None, *, waiting_only: bool = False
+    ) -> None:
         """Stop every answer in progress in a conversation, whoever owns it. Raises as ``cancel``.
 
+        ``run_ids``: only these. What follows an answer may begin as soon as it has stopped, and goes on.
         ``waiting_only``: only those that still wait for an approval.
         """
-        if waiting_only:
-            rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
-            await asyncio.gather(*(self._locks.shielded(self._end_waiting(owner, row.run_id)) for row in rows))
-            return
-        here = [run.run_id for run in self.running(owner, conversation_id)]
-        await asyncio.gather(*(self.cancel(owner, run_id) for run_id in here))
+
+        def is_meant(run_id: str) -> bool:
+            return run_ids is None or run_id in run_ids
+
+        if not waiting_only:
+            here = [run.run_id for run in self.running(owner, conversation_id) if is_meant(run.run_id)]
+            await asyncio.gather(*(self.cancel(owner, run_id) for run_id in here))
         rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
-        await asyncio.gather(*(self.cancel(owner, row.run_id) for row in rows))
+        ids = [row.run_id for row in rows if is_meant(row.run_id)]
+        if waiting_only:
+            await asyncio.gather(*(self._locks.shielded(self._end_waiting(owner, run_id)) for run_id in ids))
+        else:
+            await asyncio.gather(*(self.cancel(owner, run_id) for run_id in ids))
 
     async def keep(self, owner: str, message_id: str) -> str:
         """Show the branch of a message. Answers in progress that stand beside it are stopped first.

@@ -48,7 +48,7 @@ class Composer(rx.Component):
     models: rx.Var[list[Any]]
     default_model: rx.Var[str]
     on_send: _Send
-    on_stop: rx.EventHandler[rx.event.passthrough_event_spec(bool)]
+    on_stop: rx.EventHandler[rx.event.passthrough_event_spec(bool, list)]
 
 
 class Sidebar(rx.Component):

@@ -104,17 +104,19 @@ class Live(rx.State):
             begin(tab.token, started.conversation_id, None if models else first_page(started))
 
     @rx.event(background=True)
-    async def stop(self, waiting_only: bool = False):
-        """Stop the answer in this tab's conversation.
+    async def stop(self, waiting_only: bool = False, run_ids: list[str] | None = None):
+        """Stop the answers in this tab's conversation.
 
-        ``waiting_only``: only if it still waits for an approval, which is what the person saw.
+        ``waiting_only``: only if they still wait for an approval, which is what the person saw. ``run_ids``: those that
+        the person saw; one that begins meanwhile goes on.
         """
         async with self:
             tab = shown_in(tab_of(self))
+        seen = [one for one in run_ids if isinstance(one, str)] if isinstance(run_ids, list) else None
         try:
             if tab.conversation_id:
                 async with handling(tab) as context:
-                    await context.runs.stop(context.owner, tab.conversation_id, waiting_only=waiting_only is True)
+                    await context.runs.stop(context.owner, tab.conversation_id, seen, waiting_only=waiting_only is True)
         except StreamchatError as error:
             async with self:
                 self.f = refused(error)

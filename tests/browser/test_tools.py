@@ -79,12 +79,12 @@ def test_parallel_calls(chat: ChatPage):
             const look = () => {
                 const panels = [...document.querySelectorAll('[data-testid=tool-panel]')];
                 window.shown.push(panels.map((panel) => [panel.dataset.callId, panel.dataset.state, panel.innerText]));
-                requestAnimationFrame(look);
             };
-            look();
+            const every = {subtree: true, childList: true, characterData: true, attributes: true};
+            new MutationObserver(look).observe(document.body, every);
         }"""
     )
-    chat.ask("tools=look_up+book+table_of rate=60 Go").wait_status("waiting")
+    chat.ask("tools=look_up+book+table_of rate=20 Go").wait_status("waiting")
     frames = chat.page.evaluate("window.shown")
     receiving = [text for frame in frames for _, state, text in frame if state == "receiving"]
     assert any("City" in text for text in receiving)

@@ -20,7 +20,7 @@ const models: Model[] = [
 
 function compose(address?: string, offered = models) {
   const onSend = mock((_text: string, _id: string, _model: string) => {});
-  const onStop = mock((_waitingOnly: boolean) => {});
+  const onStop = mock((_waitingOnly: boolean, _seen: string[]) => {});
   const composer = (models: Model[]) => (
     <Composer models={models} defaultModel="local:small" onSend={onSend} onStop={onStop} />
   );
@@ -128,7 +128,10 @@ test("while an answer is under way the same button stops it, by click and by Esc
   expect(onStop).not.toHaveBeenCalled();
   fireEvent.click(stop, { detail: 1 });
   fireEvent.keyDown(document.body, { key: "Escape" });
-  expect(onStop.mock.calls).toEqual([[false], [false]]);
+  expect(onStop.mock.calls).toEqual([
+    [false, ["a"]],
+    [false, ["a"]],
+  ]);
   type("more");
   enter();
   expect(onSend).not.toHaveBeenCalled();
@@ -139,14 +142,14 @@ test("Escape ends only what the person saw: an approval that still waits, and no
   const pressEscape = () => fireEvent.keyDown(document.body, { key: "Escape" });
   feed(open([streaming("a", "x", 1, { status: "waiting" })]));
   pressEscape();
-  expect(onStop.mock.calls).toEqual([[true]]);
+  expect(onStop.mock.calls).toEqual([[true, ["a"]]]);
   feed({ k: "patch", m: "a", s: 2, set: {}, status: "streaming" });
   chat.decidedElsewhere.set(performance.now());
   pressEscape();
   expect(onStop).toHaveBeenCalledTimes(1);
   chat.decidedElsewhere.set(performance.now() - 10_000);
   pressEscape();
-  expect(onStop.mock.calls[1]).toEqual([false]);
+  expect(onStop.mock.calls[1]).toEqual([false, ["a"]]);
 });
 
 test("each conversation keeps its draft for the next visit", () => {

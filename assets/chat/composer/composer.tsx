@@ -44,17 +44,17 @@ interface Props {
   models: Model[];
   defaultModel: string;
   onSend: Send;
-  /** `waitingOnly`: only an answer that still waits for an approval. */
-  onStop: (waitingOnly: boolean) => void;
+  /** `waitingOnly`: only answers that still wait for an approval. `seen`: the ids of those that the person saw. */
+  onStop: (waitingOnly: boolean, seen: string[]) => void;
 }
 
 export function Composer({ models, defaultModel, onSend, onStop: stop }: Props) {
   const t = useStrings().composer;
-  const onStop = () => stop(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const form = useRef<HTMLFormElement>(null);
   const composedAt = useRef(Number.NEGATIVE_INFINITY);
   const chat = useChat();
+  const onStop = () => stop(false, chat.store.running());
   const answering = useAnswering();
   const { draft, error, setError, sending, submit, queued, queueActions, files } = useSending(
     area,
@@ -453,7 +453,7 @@ function useEscape(answering: boolean, onStop: Props["onStop"]): void {
       if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || isOpenList(event.target)) return;
       // It was meant for a form that another tab has just answered.
       if (performance.now() - decidedElsewhere.get() < DECIDED_MS) return;
-      stop(store.meta().waiting);
+      stop(store.meta().waiting, store.running());
     };
     document.addEventListener("keydown", pressed);
     return () => document.removeEventListener("keydown", pressed);

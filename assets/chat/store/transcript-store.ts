@@ -145,6 +145,9 @@ export class TranscriptStore {
   /** The message as it is to be painted; another object whenever it changes. */
   message = (id: string): MessageView | undefined => this.entries.get(id)?.view;
 
+  /** The answers that are being written or wait for an approval. */
+  running = (): string[] => this.current.ids.filter((id) => isRunning(this.entries.get(id)?.fields.status));
+
   /** The text of a message as it arrived, which may be more than what is painted. */
   text = (id: string): string => {
     const parts = this.entries.get(id)?.parts ?? [];
