@@ -25,6 +25,7 @@ def wheel(
     contents = {
         f"{info}/METADATA": "\n".join(metadata) + "\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}.py": "",
         **{f"{name}/{number}.txt": "x" * size for number in range(files)},
     }
     record = "".join(f"{path},,\n" for path in [*contents, f"{info}/RECORD"])

@@ -101,6 +101,14 @@ def test_a_users_own_pip_settings_do_not_get_in_the_way(project: Project, index:
     assert project.installed() == {"alpha": "1.0", "beta": "1.0", "gamma": "1.0"}
 
 
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "not kept"])
+def test_packages_are_compiled_by_imports_that_keep_it(keeps: bool, project: Project, index: PackageIndex):
+    """Compiling all of them is a sixth of an installation; only if imports may not keep it each start would do it."""
+    project.lock("app", publish(index, "1.0"))
+    project.succeeds("app", PYTHONDONTWRITEBYTECODE="" if keeps else "1")
+    assert bool(list(project.site.glob("__pycache__/alpha.*"))) != keeps
+
+
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
