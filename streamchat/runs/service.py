@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
@@ -441,27 +441,28 @@ class RunService:
                 self.feed.publish(owner, Notification("ended", stored.conversation_id, run_id))
         return stored is not None
 
-    async def stop(
-        self, owner: str, conversation_id: str, run_ids: Collection[str] | None = None, *, waiting_only: bool = False
-    ) -> None:
-        """Stop every answer in progress in a conversation, whoever owns it. Raises as ``cancel``.
+    async def stop(self, owner: str, conversation_id: str) -> None:
+        """Stop every answer in progress in a conversation, whoever owns it. Raises as ``cancel``."""
+        here = [run.run_id for run in self.running(owner, conversation_id)]
+        await asyncio.gather(*(self.cancel(owner, run_id) for run_id in here))
+        rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
+        await asyncio.gather(*(self.cancel(owner, row.run_id) for row in rows))
 
-        ``run_ids``: only these. What follows an answer may begin as soon as it has stopped, and goes on.
-        ``waiting_only``: only those that still wait for an approval.
+    async def stop_seen(self, owner: str, run_ids: Iterable[str], *, waiting_only: bool = False) -> None:
+        """Stop the answers that a person saw when they pressed Stop, whoever owns them.
+
+        Others go on: a message that follows one of these is answered as soon as it has stopped. Those that are gone are
+        left out. ``waiting_only``: only those that still wait for an approval. Raises as ``cancel``.
         """
 
-        def is_meant(run_id: str) -> bool:
-            return run_ids is None or run_id in run_ids
+        async def stop(run_id: str) -> None:
+            with suppress(NotFound):
+                if waiting_only:
+                    await self._locks.shielded(self._end_waiting(owner, run_id))
+                else:
+                    await self.cancel(owner, run_id)
 
-        if not waiting_only:
-            here = [run.run_id for run in self.running(owner, conversation_id) if is_meant(run.run_id)]
-            await asyncio.gather(*(self.cancel(owner, run_id) for run_id in here))
-        rows = [row for row in await self._store.answering(owner) if row.conversation_id == conversation_id]
-        ids = [row.run_id for row in rows if is_meant(row.run_id)]
-        if waiting_only:
-            await asyncio.gather(*(self._locks.shielded(self._end_waiting(owner, run_id)) for run_id in ids))
-        else:
-            await asyncio.gather(*(self.cancel(owner, run_id) for run_id in ids))
+        await asyncio.gather(*map(stop, run_ids))
 
     async def keep(self, owner: str, message_id: str) -> str:
         """Show the branch of a message. Answers in progress that stand beside it are stopped first.

@@ -34,6 +34,7 @@ from streamchat.wiring.request_context import first_page
 
 # What a tab may ask for: milliseconds between two batches of pieces.
 MAX_PACE_MS = 1000
+MAX_STOPPED = 100  # answers at once: more than stand side by side
 
 
 class Live(rx.State):
@@ -105,18 +106,20 @@ class Live(rx.State):
 
     @rx.event(background=True)
     async def stop(self, waiting_only: bool = False, run_ids: list[str] | None = None):
-        """Stop the answers in this tab's conversation.
+        """Stop the answers that the person saw.
 
-        ``waiting_only``: only if they still wait for an approval, which is what the person saw. ``run_ids``: those that
-        the person saw; one that begins meanwhile goes on.
+        ``waiting_only``: only if they still wait for an approval. ``run_ids``: which they are; a page that was loaded
+        before an update does not say, and stops those in its conversation.
         """
         async with self:
             tab = shown_in(tab_of(self))
-        seen = [one for one in run_ids if isinstance(one, str)] if isinstance(run_ids, list) else None
         try:
-            if tab.conversation_id:
-                async with handling(tab) as context:
-                    await context.runs.stop(context.owner, tab.conversation_id, seen, waiting_only=waiting_only is True)
+            async with handling(tab) as context:
+                if isinstance(run_ids, list):
+                    seen = {one for one in run_ids[:MAX_STOPPED] if isinstance(one, str)}
+                    await context.runs.stop_seen(context.owner, seen, waiting_only=waiting_only is True)
+                elif tab.conversation_id:
+                    await context.runs.stop(context.owner, tab.conversation_id)
         except StreamchatError as error:
             async with self:
                 self.f = refused(error)

@@ -94,23 +94,19 @@ async def test_stop_closes_the_provider_and_keeps_the_partial(world: World):
     assert await world.stored(begun.run_id) == message
 
 
-async def test_stop_leaves_what_follows_the_answer(world: World, monkeypatch: pytest.MonkeyPatch):
+async def test_stop_leaves_what_follows_the_answer(world: World):
     """The message that a person sent with "Now" is answered, though it begins while the answer before it is stopped."""
     first = await world.start()
-    answering = world.store.answering
-    following = []
-
-    async def answering_later(owner: str) -> Any:
-        if not following:
-            following.append(await world.start(conversation_id=first.conversation_id))
-        return await answering(owner)
-
-    monkeypatch.setattr(world.store, "answering", answering_later)
-    await world.runs.stop("local", first.conversation_id, [first.run_id])
+    stopping = asyncio.create_task(world.runs.stop_seen("local", [first.run_id, "gone"]))
+    await world.ended(first.run_id)
+    following = await world.start(conversation_id=first.conversation_id)
+    await stopping
     assert (await world.stored(first.run_id)).status == "stopped"
-    assert (await world.stored(following[0].run_id)).status == "streaming"
+    assert (await world.stored(following.run_id)).status == "streaming"
+    await world.runs.stop_seen("local", [following.run_id], waiting_only=True)
+    assert (await world.stored(following.run_id)).status == "streaming"
     await world.runs.stop("local", first.conversation_id)
-    assert (await world.stored(following[0].run_id)).status == "stopped"
+    assert (await world.stored(following.run_id)).status == "stopped"
 
 
 async def test_stop_before_the_first_step_of_the_task(world: World):
