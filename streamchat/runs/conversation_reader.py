@@ -10,8 +10,9 @@ Knows the store, the notifications and a reader for each answer that has not end
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
@@ -111,6 +112,14 @@ class Step:
 Steps: TypeAlias = Iterable[Step]
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``more``: whether others may follow these."""
+
+    messages: Sequence[Placed]
+    more: bool
+
+
 class ConversationReader:
     """Reads one conversation from a cursor on, for ``seconds`` at most. ``close`` ends it, from any task.
 
@@ -153,35 +162,43 @@ class ConversationReader:
         """Yield what is new, and ``None`` after each heartbeat of silence. Raises ``NotFound``. Close the generator."""
         subscription = self._runs.feed.subscribe(self._owner, self._wakeup)
         unwatch = self._watch(self.close) if self._watch else None
+        # The messages are read beside the answers, which go on however long it takes.
+        reading: asyncio.Task[Page | StorageError | NotFound] | None = None
         due, retry_at, until = True, 0.0, monotonic() + self._seconds
         silent_at = monotonic() + self._heartbeat
         try:
             while not self.closed:
-                while due and not self.closed and monotonic() >= retry_at:
-                    try:
-                        placed, due = await self._page()
-                    except StorageError:  # it may be there again in a moment
-                        retry_at = monotonic() + PAUSE_SECONDS
-                        break
-                    for one in placed:
-                        if steps := self._begin(one):
+                if reading is not None and reading.done():
+                    page, reading = reading.result(), None
+                    if isinstance(page, NotFound):
+                        raise page
+                    if isinstance(page, StorageError):  # it may be there again in a moment
+                        due, retry_at = True, monotonic() + PAUSE_SECONDS
+                    else:
+                        due |= page.more
+                        for steps in self._arrived(page):
                             yield steps
                             silent_at = monotonic() + self._heartbeat
-                    self._resumed = {}  # what is not there any more was deleted
+                if due and reading is None and monotonic() >= retry_at:
+                    due, reading = False, asyncio.create_task(self._page(), name="messages")
+                    reading.add_done_callback(lambda _: self._wakeup.set())
                 for position, (placed, reader) in list(self._live.items()):
                     if steps := await self._grown(position, placed, reader):
                         yield steps
                         silent_at = monotonic() + self._heartbeat
-                if monotonic() >= until:
-                    break
-                due |= any([self._concerns(note.conversation_id) for note in subscription.take()])
                 now = monotonic()
-                if not (due and now >= retry_at) and not self.closed:
-                    await self._wakeup.wait(min(silent_at, until, retry_at if due else inf) - now)
-                    if monotonic() >= silent_at:
-                        yield None
-                        silent_at = monotonic() + self._heartbeat
+                if now >= until and reading is None:
+                    break
+                due |= now < until and any([self._concerns(note.conversation_id) for note in subscription.take()])
+                wakes = [silent_at] if reading else [silent_at, until, retry_at if due else inf]
+                if min(wakes) > now and not self.closed:
+                    await self._wakeup.wait(min(wakes) - now)
+                if monotonic() >= silent_at:
+                    yield None
+                    silent_at = monotonic() + self._heartbeat
         finally:
+            if reading is not None:
+                reading.cancel()
             if unwatch is not None:
                 unwatch()
             self._runs.feed.unsubscribe(self._owner, subscription)
@@ -189,12 +206,21 @@ class ConversationReader:
                 reader.close()
             self._wakeup.close()
 
-    async def _page(self) -> tuple[Sequence[Placed], bool]:
-        """Return the next messages, and whether there may be more."""
+    async def _page(self) -> Page | StorageError | NotFound:
+        """Return the next messages, or why there are none."""
         also = sorted(self._resumed)  # they come first, and all of them
         limit = PAGE + len(also)
-        placed = await self._messages.messages_after(self._owner, self._conversation_id, self._position, also, limit)
-        return placed, len(placed) == limit
+        try:
+            found = await self._messages.messages_after(self._owner, self._conversation_id, self._position, also, limit)
+        except (StorageError, NotFound) as error:
+            return error
+        return Page(found, len(found) == limit)
+
+    def _arrived(self, page: Page) -> Iterator[list[Step]]:
+        for placed in page.messages:
+            if steps := self._begin(placed):
+                yield steps
+        self._resumed = {}  # what is not there any more was deleted
 
     def _concerns(self, conversation_id: str) -> bool:
         return conversation_id in ("", self._conversation_id)

@@ -40,9 +40,12 @@ class Store:
 
     def __init__(self) -> None:
         self.away, self.reads = False, 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def messages_after(self, owner: str, conversation_id: str, position: int, also: Sequence[int], limit: int):
         self.reads += 1
+        await self.answers.wait()
         if self.away:
             raise StorageError("The database is locked.")
         return [] if position else [Placed(1, None, 0, EMPTY)]
@@ -68,6 +71,31 @@ async def test_an_answer_goes_on_while_the_database_is_away(monkeypatch: pytest.
     reader = ConversationReader(runs, store, "me", "c", Cursor(), seconds=0.1)
     async with asyncio.timeout(20), aclosing(reader.batches()) as batches:
         assert [steps async for steps in batches] == []
+
+
+async def test_an_answer_goes_on_while_the_database_is_slow() -> None:
+    """A read that is under way holds up no word, and one that is begun is read to its end, also by a reader whose time
+    ends."""
+    runs, store = Runs(), Store()
+    runs.log.open(EMPTY)
+    reader = ConversationReader(runs, store, "me", "c", Cursor(), heartbeat=3600)
+    async with asyncio.timeout(20), aclosing(reader.batches()) as batches:
+        assert await anext(batches), "the message"
+        store.answers.clear()
+        runs.feed.publish("me", Notification("changed", "c"))
+        for word in "abcdefgh":
+            runs.log.append(EMPTY.id, TextDelta(word))
+            steps = await anext(batches)
+            assert steps is not None
+            assert [step.event for step in steps] == [TextDelta(word)]
+            await asyncio.sleep(0)
+        assert store.reads == 2
+    reader = ConversationReader(runs, store, "me", "c", Cursor(), seconds=0.05)
+    asyncio.get_running_loop().call_later(0.2, store.answers.set)
+    async with asyncio.timeout(20), aclosing(reader.batches()) as batches:
+        steps = await anext(batches)
+        assert steps is not None
+        assert [step.placed.message.id for step in steps] == [EMPTY.id]
 
 
 async def test_what_came_meanwhile_is_read_when_the_database_is_there_again(monkeypatch: pytest.MonkeyPatch) -> None:
