@@ -10,9 +10,12 @@ import { Streamchat } from "./streamchat-client.js";
 
 const NOTHING = { id: undefined, conversationId: undefined, text: "", status: "idle", error: undefined };
 
-/** `status`: idle, streaming, waiting (for an approval), or how it ended. @param {string} [url] the server's address */
-export function useRun(url = "") {
-  const client = useMemo(() => new Streamchat({ url }), [url]);
+/**
+ * `status`: idle, streaming, waiting (for an approval), or how it ended.
+ * @param {string | Streamchat} [server] its address, or a client, which may have headers
+ */
+export function useRun(server = "") {
+  const client = useMemo(() => (typeof server === "string" ? new Streamchat({ url: server }) : server), [server]);
   const [view, setView] = useState(NOTHING);
   const current = useRef(undefined);
 
