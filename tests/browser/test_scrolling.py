@@ -27,12 +27,15 @@ STANDS = """() => {
 }"""
 
 
+ENDLESS = LONG.replace("n=700", "n=100000")
+
+
 def test_following_and_leaving(tab: ChatPage) -> None:
     """Following stays within 40 px of the end in every frame, with Markdown of all kinds growing; one wheel up ends it
-    at once, and from then on nothing moves, also at the end of the stream and after it; "jump to latest" returns and
-    follows again, in mid-stream and after the end."""
+    at once, and from then on nothing moves, also when the answer is stopped, when one ends, and after it; "jump to
+    latest" returns and follows again, in mid-stream and after the end."""
     page = tab.choose().page
-    tab.send(LONG)
+    tab.send(ENDLESS)
     tab.answers.first.wait_for()
     page.evaluate(FAR)
     page.wait_for_function(f"() => {SCROLLER}.scrollTop > 300")
@@ -61,7 +64,23 @@ def test_following_and_leaving(tab: ChatPage) -> None:
     page.wait_for_timeout(300)
     page.evaluate(STANDS)
     place = tab.top()
-    tab.wait_message(2, "finished")
+    page.keyboard.press("Escape")
+    tab.wait_message(2, "stopped")
+    tab.paints(30)
+    assert tab.top() == place
+    assert page.evaluate("window.stood.size") == 1, "the view moved when the answer was stopped"
+    assert tab.left() > 40
+    jump.click()
+    page.wait_for_function(f"() => {LEFT} <= 40")
+    jump.wait_for(state="detached")
+    tab.send("n=300 rate=120 kind=markdown seed=7")
+    tab.answers.nth(1).locator("p").first.wait_for()
+    page.mouse.wheel(0, -200)
+    jump.wait_for()
+    page.wait_for_timeout(300)
+    page.evaluate(STANDS)
+    place = tab.top()
+    tab.wait_message(4, "finished")
     tab.paints(30)
     assert tab.top() == place
     assert page.evaluate("window.stood.size") == 1, "the view moved at the end"
@@ -70,7 +89,7 @@ def test_following_and_leaving(tab: ChatPage) -> None:
     page.wait_for_function(f"() => {LEFT} <= 40")
     jump.wait_for(state="detached")
     tab.send("n=30 rate=100")
-    tab.wait_message(4, "finished")
+    tab.wait_message(6, "finished")
     assert tab.left() <= 40
 
 

@@ -171,7 +171,7 @@ def test_a_python_without_its_venv_module(bare: Project, quick: str):
 @pytest.mark.skipif(not NAMESPACES, reason="no mounts of one's own here")
 def test_a_full_disk_and_a_read_only_checkout(bare: Project, quick: str, tmp_path: Path):
     """No space left, at any step, or a checkout that is read-only: one sentence each. With space it goes on."""
-    lock_alpha(bare, size=20_000_000)
+    lock_alpha(bare, size=40_000_000)
     disk = tmp_path / "disk"
     disk.mkdir()
     stub(bare, "python3", quick)
