@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.support.chat_page import LEFT, SCROLLER, ChatPage
 
-LONG = "n=700 rate=120 kind=markdown seed=7"
+# An answer that is stopped by its test, however slow the machine is.
+ENDLESS = "n=100000 rate=120 kind=markdown seed=7"
 # The greatest distance from the end that was painted, until the page is told to look no longer.
 FAR = f"""() => {{
     window.far = 0;
@@ -25,9 +26,6 @@ STANDS = """() => {
     };
     look();
 }"""
-
-
-ENDLESS = LONG.replace("n=700", "n=100000")
 
 
 def test_following_and_leaving(tab: ChatPage) -> None:
@@ -96,7 +94,7 @@ def test_following_and_leaving(tab: ChatPage) -> None:
 def test_keys_leave_and_return(tab: ChatPage) -> None:
     """Page up leaves, End returns."""
     page = tab.choose().page
-    tab.send(LONG)
+    tab.send(ENDLESS)
     page.wait_for_function(f"() => {SCROLLER}.scrollTop > 600")
     page.get_by_role("region", name="Conversation").focus()
     page.keyboard.press("PageUp")
@@ -109,6 +107,8 @@ def test_keys_leave_and_return(tab: ChatPage) -> None:
     page.get_by_test_id("jump-latest").wait_for(state="detached")
     tab.wait_for_more(tab.answer_length())
     assert tab.left() <= 40
+    page.keyboard.press("Escape")
+    tab.wait_message(2, "stopped")
 
 
 def test_an_error_moves_nothing(tab: ChatPage) -> None:
