@@ -28,6 +28,9 @@ def test_a_german_browser_gets_a_german_page(served: Served, browser: Browser) -
     page.reload()
     expect(page.get_by_test_id("new-chat")).to_have_text("New chat")
     assert page.locator("html").get_attribute("lang") == "en"
+    tops = buttons.evaluate_all("all => all.map(e => e.getBoundingClientRect().top)")
+    assert len(tops) == 3
+    assert len(set(tops)) == 1, "English needs one line"
     context.close()
 
 
