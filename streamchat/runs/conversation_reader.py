@@ -180,8 +180,7 @@ class ConversationReader:
                             yield steps
                             silent_at = monotonic() + self._heartbeat
                 if due and reading is None and monotonic() >= retry_at:
-                    due, reading = False, asyncio.create_task(self._page(), name="messages")
-                    reading.add_done_callback(lambda _: self._wakeup.set())
+                    due, reading = False, self._wakeup.task(self._page(), "messages")
                 for position, (placed, reader) in list(self._live.items()):
                     if steps := await self._grown(position, placed, reader):
                         yield steps

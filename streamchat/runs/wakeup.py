@@ -7,7 +7,11 @@ piece, so a wait with a timeout must not cost a timer of its own: one timer per 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from math import inf
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Wakeup:
@@ -43,6 +47,12 @@ class Wakeup:
                 self._waiter = None
         self._is_set = False
         return True
+
+    def task(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Do ``work`` beside the waiter, which is woken at its end."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(lambda _: self.set())
+        return task
 
     def close(self) -> None:
         """Let the timer go: nobody waits any more. Otherwise it stays until it is due, and the flag with it."""

@@ -243,8 +243,7 @@ class Transcript:
                     listing, due = None, monotonic() + max(rest, LIST_SECONDS)
                     yield frame
                 if pending and listing is None and monotonic() >= due:
-                    listing, listed_at = asyncio.create_task(self._read_list(models=models), name="list"), monotonic()
-                    listing.add_done_callback(lambda _: self._wakeup.set())
+                    listing, listed_at = self._wakeup.task(self._read_list(models=models), "list"), monotonic()
                     pending = models = False
                 now = monotonic()
                 dues = [now + HEARTBEAT_SECONDS, *([due] if pending and listing is None else [])]
@@ -292,9 +291,7 @@ class Transcript:
         return frames
 
     def _begin(self, limit: int, before: str | None, known: Sequence[str]) -> None:
-        task = asyncio.create_task(self._read(limit, before, known), name="branch")
-        task.add_done_callback(lambda _: self._wakeup.set())
-        self._reading = Reading(before, known, task)
+        self._reading = Reading(before, known, self._wakeup.task(self._read(limit, before, known), "branch"))
 
     async def _arrived(self, reading: Reading) -> list[Frame]:
         page = reading.task.result()

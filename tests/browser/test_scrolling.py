@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.support.chat_page import LEFT, SCROLLER, ChatPage
 
 # An answer that is stopped by its test, however slow the machine is.
@@ -26,6 +28,26 @@ STANDS = """() => {
     };
     look();
 }"""
+
+
+def leave_and_stay(tab: ChatPage, end: Callable[[], object], status: str) -> None:
+    """Leave the end by the wheel: nothing moves when the last answer ends, nor after it. Then return."""
+    page = tab.page
+    jump = page.get_by_test_id("jump-latest")
+    page.mouse.wheel(0, -200)
+    jump.wait_for()
+    page.wait_for_timeout(300)
+    page.evaluate(STANDS)
+    place = tab.top()
+    end()
+    tab.wait_status(status)
+    tab.paints(30)
+    assert tab.top() == place
+    assert page.evaluate("window.stood.size") == 1, f"the view moved when the answer was {status}"
+    assert tab.left() > 40
+    jump.click()
+    page.wait_for_function(f"() => {LEFT} <= 40")
+    jump.wait_for(state="detached")
 
 
 def test_following_and_leaving(tab: ChatPage) -> None:
@@ -57,35 +79,10 @@ def test_following_and_leaving(tab: ChatPage) -> None:
     top = tab.top()
     page.wait_for_function(f"(top) => {SCROLLER}.scrollTop > top + 100", arg=top)
     assert tab.left() <= 40
-    page.mouse.wheel(0, -200)
-    jump.wait_for()
-    page.wait_for_timeout(300)
-    page.evaluate(STANDS)
-    place = tab.top()
-    page.keyboard.press("Escape")
-    tab.wait_message(2, "stopped")
-    tab.paints(30)
-    assert tab.top() == place
-    assert page.evaluate("window.stood.size") == 1, "the view moved when the answer was stopped"
-    assert tab.left() > 40
-    jump.click()
-    page.wait_for_function(f"() => {LEFT} <= 40")
-    jump.wait_for(state="detached")
+    leave_and_stay(tab, lambda: page.keyboard.press("Escape"), "stopped")
     tab.send("n=300 rate=120 kind=markdown seed=7")
     tab.answers.nth(1).locator("p").first.wait_for()
-    page.mouse.wheel(0, -200)
-    jump.wait_for()
-    page.wait_for_timeout(300)
-    page.evaluate(STANDS)
-    place = tab.top()
-    tab.wait_message(4, "finished")
-    tab.paints(30)
-    assert tab.top() == place
-    assert page.evaluate("window.stood.size") == 1, "the view moved at the end"
-    assert tab.left() > 40
-    jump.click()
-    page.wait_for_function(f"() => {LEFT} <= 40")
-    jump.wait_for(state="detached")
+    leave_and_stay(tab, lambda: None, "finished")
     tab.send("n=30 rate=100")
     tab.wait_message(6, "finished")
     assert tab.left() <= 40
