@@ -247,6 +247,26 @@ def test_a_half_open_socket(served: Served, simulated: Simulated, mark: str):
     assert len(simulated.requests(text)) == 1
 
 
+@pytest.mark.parametrize("page", ["new", "old"])
+def test_stop_in_a_tab(served: Served, simulated: Simulated, mark: str, page: str):
+    """A page names the answers that it saw, and then may go elsewhere; one that was loaded before an update of the
+    server does not name them."""
+    text = f"{mark} n=100000 rate=10 kind=numbered"
+    with RawTab(served.url) as tab:
+        tab.frame("open")
+        tab.send(text)
+        tab.go(tab.begun())
+        answer = tab.frame("open", after=1)["messages"][-1]["id"]
+        if page == "new":
+            seen = len(tab.frames)
+            tab.go("/")
+            tab.frame("open", after=seen)
+            tab.call("stop", waiting_only=False, run_ids=[answer])
+        else:
+            tab.call("stop", waiting_only=False)
+        simulated.wait_closed(text, by="client")
+
+
 def test_a_half_open_socket_of_a_browser(open_page: OpenPage, relay: Relay, simulated: Simulated, mark: str):
     """The browser's socket falls silent without an end, and the page is loaded again: the answer goes on to its end."""
     chat = open_page("/", url=relay.url)
